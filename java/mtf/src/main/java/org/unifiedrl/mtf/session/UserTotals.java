@@ -1,0 +1,29 @@
+package org.unifiedrl.mtf.session;
+
+/**
+ * What each user of a rollout did, indexed by position in the served range. All arrays have one
+ * entry per user.
+ *
+ * @param validConsumptions items watched longer than 10 s, per day
+ * @param watchSeconds watch time in seconds, per day
+ * @param requests requests, total
+ * @param sessions sessions, total
+ * @param returns sum of all rewards over all groups, total
+ */
+public record UserTotals(
+    double[] validConsumptions,
+    double[] watchSeconds,
+    double[] requests,
+    double[] sessions,
+    double[] returns) {
+
+  /** Totals of {@code users} users, all zero. */
+  public static UserTotals zero(int users) {
+    return new UserTotals(
+        new double[users],
+        new double[users],
+        new double[users],
+        new double[users],
+        new double[users]);
+  }
+}
