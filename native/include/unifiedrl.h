@@ -36,7 +36,7 @@ extern "C" {
 #define UNIFIEDRL_INVALID_ARGUMENT 1 /* a value, shape or handle is not usable; the text says which and why */
 #define UNIFIEDRL_OUT_OF_MEMORY 2    /* the text says how much was wanted and for what */
 #define UNIFIEDRL_UNAVAILABLE 3      /* the back end cannot work here; the text says why */
-#define UNIFIEDRL_NOT_FINITE 4       /* a gradient stopped being finite; the text names op and step; parameters of that op are unchanged */
+#define UNIFIEDRL_NOT_FINITE 4       /* a gradient stopped being finite; the text names op and step; the member's parameters are unchanged */
 #define UNIFIEDRL_MISMATCH 5         /* check back end: two back ends differ by more than the op's tolerance */
 #define UNIFIEDRL_INTERNAL 6         /* a defect of the engine or of a library it uses */
 
@@ -53,7 +53,7 @@ extern "C" {
 
 /* Sections of a network's state. */
 #define UNIFIEDRL_PARAMETERS 0
-#define UNIFIEDRL_GRADIENTS 1 /* of the last step, before clipping; kept only by networks that an optimiser updates */
+#define UNIFIEDRL_GRADIENTS 1 /* of the last step, before clipping; readable only with `materialise` */
 #define UNIFIEDRL_MOMENT1 2
 #define UNIFIEDRL_MOMENT2 3
 
@@ -117,7 +117,7 @@ extern "C" {
 #define UNIFIEDRL_OP_BOX_PENALTY 13
 
 /* Adam on a network, after clipping the gradient of *each member* to the norm `clip` (0: no clipping). Bias corrections use -expm1(t log beta).
- * Decoupled decay subtracts rate * decay * parameter. A gradient that is not finite stops the run before anything of this network changes.
+ * Decoupled decay subtracts rate * decay * parameter. A gradient that is not finite stops the run before anything of that member changes.
  * norm receives each member's gradient norm before clipping.
  * t: norm [E,1,1].  n: network.  h: rate, beta1, beta2, epsilon, decay, clip. */
 #define UNIFIEDRL_OP_ADAM 14
