@@ -1,6 +1,7 @@
 // A training step as data: named tensors, networks, hyper-parameters and an ordered list of operations, checked as they are added.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
