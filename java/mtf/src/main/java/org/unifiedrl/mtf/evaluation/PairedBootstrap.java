@@ -1,8 +1,8 @@
 package org.unifiedrl.mtf.evaluation;
 
 import java.util.Arrays;
-import java.util.SplittableRandom;
 import java.util.function.ToDoubleFunction;
+import org.unifiedrl.engine.Philox;
 
 /**
  * Intervals of statistics that are functions of sums over independent units (users, sessions), by
@@ -86,12 +86,12 @@ public final class PairedBootstrap {
     double[] values = new double[resamples];
     int defined = 0;
     double[] counts = new double[TILE];
-    SplittableRandom random = new SplittableRandom(seed);
+    int[] words = new int[4];
     for (int r = 0; r < resamples; r++) {
       Arrays.fill(sums, 0);
       for (int from = 0; from < units; from += TILE) {
         int length = Math.min(TILE, units - from);
-        drawCounts(random, counts, length);
+        drawCounts(r, from, counts, length, words);
         for (int c = 0; c < columns.length; c++) {
           sums[c] += dot(counts, columns[c], from, length);
         }
@@ -135,15 +135,18 @@ public final class PairedBootstrap {
     return units;
   }
 
-  /** Fills {@code counts} with Poisson(1) draws, four per 64 random bits. */
-  private static void drawCounts(SplittableRandom random, double[] counts, int length) {
-    // TILE is a multiple of 4, so the last group may overrun length but never the array.
-    for (int i = 0; i < length; i += 4) {
-      long bits = random.nextLong();
-      counts[i] = POISSON[(int) bits & 0xFFFF];
-      counts[i + 1] = POISSON[(int) (bits >>> 16) & 0xFFFF];
-      counts[i + 2] = POISSON[(int) (bits >>> 32) & 0xFFFF];
-      counts[i + 3] = POISSON[(int) (bits >>> 48)];
+  /**
+   * Fills {@code counts} with the Poisson(1) counts of units {@code from .. from + length - 1} in a
+   * resample: eight counts per 128-bit block, whose counter is (resample, unit / 8).
+   */
+  private void drawCounts(int resample, int from, double[] counts, int length, int[] words) {
+    // TILE is a multiple of 8, so the last block may overrun length but never the array.
+    for (int i = 0; i < length; i += 8) {
+      Philox.block(seed, resample, (from + i) >>> 3, words, 0);
+      for (int word = 0; word < 4; word++) {
+        counts[i + 2 * word] = POISSON[words[word] & 0xFFFF];
+        counts[i + 2 * word + 1] = POISSON[words[word] >>> 16];
+      }
     }
   }
 
