@@ -1,6 +1,7 @@
 // What a back end is to the engine: a table with a score, and an executor that runs a range of a program's ops.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>

@@ -7,7 +7,7 @@
 
 namespace unifiedrl {
 
-static std::string vformat(const char* pattern, va_list arguments) {
+std::string vformat(const char* pattern, va_list arguments) {
   va_list again;
   va_copy(again, arguments);
   int size = std::vsnprintf(nullptr, 0, pattern, arguments);

@@ -21,6 +21,7 @@ class Error {
 };
 
 // printf into a string.
+[[gnu::format(printf, 1, 0)]] std::string vformat(const char* pattern, va_list arguments);
 [[gnu::format(printf, 1, 2)]] std::string format(const char* pattern, ...);
 // Throws Error(UNIFIEDRL_INVALID_ARGUMENT, format(...)).
 [[noreturn, gnu::format(printf, 1, 2)]] void fail_argument(const char* pattern, ...);

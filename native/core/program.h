@@ -1,10 +1,12 @@
 // A training step as data: named tensors, networks, hyper-parameters and an ordered list of operations, checked as they are added.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "core/replay.h"
 #include "unifiedrl.h"
 
 namespace unifiedrl {
@@ -60,6 +62,10 @@ class Program {
   int32_t add_network(const std::string& name, int64_t members, const std::vector<int64_t>& sizes, int32_t activation);
   int32_t add_hyper(const std::string& name, double value);
   void add_op(Op op);
+  // Whether `value` is in the range that every op using the slot allows.
+  void check_hyper(int32_t id, double value) const;
+  // Whether the replay (may be null) has the columns that the ops read.
+  void check_replay(const Replay* replay) const;
 
   std::vector<Tensor> tensors;
   std::vector<Network> networks;

@@ -1,6 +1,7 @@
 // The engine's view of an experience store: borrowed columns in segments.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 

@@ -571,7 +571,7 @@ void CpuExecutor::gather(const Op& op) {
       const Replay::Segment& s = replay_->segment_of(row, &ahead_hint);
       const char* p = reinterpret_cast<const char*>(s.columns[static_cast<size_t>(column)] + (row - s.first_row) * width);
       for (int64_t byte = 0; byte < width * 4; byte += 64) {
-        __builtin_prefetch(p + byte);
+        __builtin_prefetch(p + byte, 0, 2);  // into the second level: a row is larger than the first level's queue
       }
     }
     int64_t row = rows[static_cast<size_t>(b)];

@@ -4,8 +4,8 @@
 #include <cstring>
 #include <vector>
 
-#include "core/abi.h"
 #include "core/error.h"
+#include "core/handles.h"
 #include "cpu/executor.h"
 #include "ops/random.h"
 #include "unifiedrl.h"
@@ -55,7 +55,8 @@ extern "C" int32_t unifiedrl_measure_sgemm(int64_t n, int32_t threads, int32_t r
 extern "C" int32_t unifiedrl_measure_gather(const unifiedrl_replay* replay, int32_t column, int64_t rows, int32_t repeats, uint64_t seed, double* gather,
                                             double* copy) {
   return unifiedrl::guarded("measure_gather", [&] {
-    const unifiedrl::Replay& store = unifiedrl::replay_of(replay);
+    unifiedrl::check_handle(replay, unifiedrl::Handle::kReplay);
+    const unifiedrl::Replay& store = *reinterpret_cast<const unifiedrl::Replay*>(replay);
     if (column < 0 || static_cast<size_t>(column) >= store.widths().size() || rows < 1 || repeats < 1 || gather == nullptr || copy == nullptr) {
       unifiedrl::fail_argument("column must be one of the replay's %zu, rows and repeats at least 1", store.widths().size());
     }

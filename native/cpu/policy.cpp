@@ -4,8 +4,8 @@
 #include <memory>
 #include <vector>
 
-#include "core/abi.h"
 #include "core/error.h"
+#include "core/handles.h"
 #include "cpu/executor.h"
 #include "cpu/kernels.h"
 #include "unifiedrl.h"
@@ -14,7 +14,6 @@ using unifiedrl::cpu::Buffer;
 using unifiedrl::cpu::Kernels;
 
 struct unifiedrl_policy {
-  uint64_t magic = unifiedrl::kPolicyMagic;
   const Kernels* kernels;
   std::vector<int64_t> sizes;
   int32_t activation;
@@ -58,22 +57,22 @@ extern "C" int32_t unifiedrl_policy_create(const int64_t* sizes, int32_t count, 
     for (Buffer& scratch : p->scratch) {
       scratch = Buffer(kBlock * widest, "policy scratch memory");
     }
+    unifiedrl::add_handle(p.get(), unifiedrl::Handle::kPolicy);
     *policy = p.release();
   });
 }
 
 extern "C" void unifiedrl_policy_close(unifiedrl_policy* policy) {
-  if (policy != nullptr && policy->magic == unifiedrl::kPolicyMagic) {
-    policy->magic = 0;
-    delete policy;
-  }
+  unifiedrl::guarded("policy_close", [&] {
+    if (policy != nullptr && unifiedrl::remove_handle(policy, unifiedrl::Handle::kPolicy)) {
+      delete policy;
+    }
+  });
 }
 
 extern "C" int32_t unifiedrl_policy_run(unifiedrl_policy* policy, const float* x, int64_t rows, float* y) {
   return unifiedrl::guarded("policy_run", [&] {
-    if (policy == nullptr || policy->magic != unifiedrl::kPolicyMagic) {
-      unifiedrl::fail_argument("the policy is closed");
-    }
+    unifiedrl::check_handle(policy, unifiedrl::Handle::kPolicy);
     if (rows < 0 || (rows > 0 && (x == nullptr || y == nullptr))) {
       unifiedrl::fail_argument("rows must be at least 0, and x and y given");
     }

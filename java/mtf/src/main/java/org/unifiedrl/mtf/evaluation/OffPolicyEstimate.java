@@ -1,0 +1,35 @@
+package org.unifiedrl.mtf.evaluation;
+
+import java.util.Optional;
+
+/**
+ * What a log says about a policy that did not write it, and how far to trust it. When {@link
+ * #refusal()} is present the numbers are kept for diagnosis only and must not be reported as the
+ * policy's value.
+ *
+ * @param value the estimate
+ * @param low lower end of its 95 % interval, bootstrapped over sessions
+ * @param high upper end
+ * @param samples logged steps
+ * @param sessions logged sessions
+ * @param ess effective sample size (SUM w)^2 / SUM w^2 of the weights in use, in steps
+ * @param maxWeight largest weight before clipping
+ * @param clippedShare share of steps whose weight was clipped, in [0, 1]
+ * @param refusal why the estimate must not be used, if so
+ */
+public record OffPolicyEstimate(
+    double value,
+    double low,
+    double high,
+    long samples,
+    int sessions,
+    double ess,
+    double maxWeight,
+    double clippedShare,
+    Optional<String> refusal) {
+
+  /** Whether the log holds too little about the policy to estimate its value. */
+  public boolean refused() {
+    return refusal.isPresent();
+  }
+}

@@ -1,0 +1,116 @@
+package org.unifiedrl.mtf.evaluation;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.unifiedrl.mtf.evaluation.Ncis.Settings;
+import org.unifiedrl.mtf.evaluation.Ncis.Value;
+
+class NcisTest {
+
+  private static final PairedBootstrap BOOTSTRAP = new PairedBootstrap(1, 200);
+  private static final Settings REWARD = new Settings(0.10, 10, Value.REWARD, 0);
+
+  @Test
+  void followsTheFormula() {
+    // One dimension, three steps in two sessions; density 1/0.3 inside the box.
+    float[] logged = {0.05f, -0.10f, 0.12f};
+    float[] target = {0.00f, 0.00f, 0.10f};
+    double[] rewards = {1, 2, 4};
+    float[] logDensity = {(float) Math.log(1 / 0.3), (float) Math.log(1 / 0.3), 0};
+    long[] sessions = {8, 8, 9};
+    Settings settings = new Settings(0.1, 0.9, Value.RETURN_TO_GO, 0.5);
+    Ncis ncis = new Ncis(settings, BOOTSTRAP);
+    ncis.add(logged, target, 1, logDensity, rewards, sessions, 3);
+    OffPolicyEstimate estimate = ncis.estimate();
+
+    double[] weights = new double[3];
+    for (int i = 0; i < 3; i++) {
+      double z = ((double) logged[i] - target[i]) / 0.1;
+      weights[i] = Math.exp(-z * z / 2) / (0.1 * Math.sqrt(2 * Math.PI)) / Math.exp(logDensity[i]);
+    }
+    double max = Math.max(weights[0], Math.max(weights[1], weights[2]));
+    double[] capped = java.util.Arrays.stream(weights).map(w -> Math.min(w, 0.9)).toArray();
+    double sum = capped[0] + capped[1] + capped[2];
+    double value = (capped[0] * (1 + 0.5 * 2) + capped[1] * 2 + capped[2] * 4) / sum;
+    double squares = capped[0] * capped[0] + capped[1] * capped[1] + capped[2] * capped[2];
+    assertThat(estimate.value()).isCloseTo(value, within(1e-12));
+    assertThat(estimate.ess()).isCloseTo(sum * sum / squares, within(1e-12));
+    assertThat(estimate.maxWeight()).isCloseTo(max, within(1e-12));
+    assertThat(estimate.clippedShare()).isCloseTo(2 / 3.0, within(1e-15));
+    assertThat(estimate.sessions()).isEqualTo(2);
+    assertThat(estimate.samples()).isEqualTo(3);
+    assertThat(estimate.refused()).isFalse();
+  }
+
+  /**
+   * The specification's toy problem: 10 dimensions, box +-0.15, 200,000 steps, a quadratic reward
+   * with its optimum inside the box. Effective shares are those of its table (section 10), which do
+   * not depend on the reward.
+   */
+  @Test
+  void reproducesTheSpecificationsEffectiveShares() {
+    OffPolicyEstimate near = toy(0.05f);
+    OffPolicyEstimate middle = toy(0.10f);
+    OffPolicyEstimate edge = toy(0.15f);
+    // The table prints three digits; 200,000 draws leave about 1 % of noise in the shares.
+    assertThat(near.ess() / near.samples()).isCloseTo(0.225, within(0.005));
+    assertThat(middle.ess() / middle.samples()).isCloseTo(0.043, within(0.003));
+    // At the edge some hundred steps carry all the weight and the table prints one digit.
+    assertThat(edge.ess() / edge.samples()).isCloseTo(0.005, within(0.002));
+    assertThat(near.refused()).isFalse();
+    assertThat(middle.refused()).isFalse();
+    assertThat(edge.refused()).isTrue();
+    assertThat(edge.refusal().orElseThrow()).contains("effective sample size").contains("explore");
+    assertThat(near.low()).isLessThan(near.value());
+    assertThat(near.high()).isGreaterThan(near.value());
+    assertThat(middle.value()).isGreaterThan(near.value());
+  }
+
+  private static OffPolicyEstimate toy(float offset) {
+    int size = 10;
+    Random random = new Random(7);
+    double logDensity = -size * Math.log(0.3);
+    float[] target = new float[size];
+    java.util.Arrays.fill(target, offset);
+    float[] logged = new float[size];
+    Ncis ncis = new Ncis(REWARD, BOOTSTRAP);
+    for (int step = 0; step < 200_000; step++) {
+      double reward = 5.2;
+      for (int k = 0; k < size; k++) {
+        logged[k] = 0.3f * random.nextFloat() - 0.15f;
+        reward -= 2 * (logged[k] - 0.12) * (logged[k] - 0.12);
+      }
+      ncis.add(logged, target, 0, size, logDensity, reward, step / 20);
+    }
+    return ncis.estimate();
+  }
+
+  @Test
+  void refusesAPolicyFarFromTheLog() {
+    Ncis ncis = new Ncis(REWARD, BOOTSTRAP);
+    for (int step = 0; step < 100; step++) {
+      ncis.add(new float[] {-1}, new float[] {1000}, 0, 1, 0, 1, step);
+    }
+    OffPolicyEstimate estimate = ncis.estimate();
+    assertThat(estimate.refused()).isTrue();
+    assertThat(estimate.value()).isNaN();
+    assertThat(estimate.ess()).isZero();
+  }
+
+  @Test
+  void refusesBrokenSteps() {
+    Ncis ncis = new Ncis(REWARD, BOOTSTRAP);
+    assertThatThrownBy(ncis::estimate).hasMessageContaining("no logged steps");
+    assertThatThrownBy(() -> ncis.add(new float[] {Float.NaN}, new float[] {0}, 0, 1, 0, 1, 42))
+        .hasMessageContaining("session 42");
+    assertThatThrownBy(
+            () -> ncis.add(new float[] {0}, new float[] {0}, 0, 1, Double.NEGATIVE_INFINITY, 1, 4))
+        .hasMessageContaining("log-density");
+    assertThatThrownBy(() -> new Settings(0, 10, Value.REWARD, 0))
+        .hasMessageContaining("bandwidth=0.0");
+  }
+}
