@@ -183,14 +183,16 @@ void CpuExecutor::allocate() {
     if (network.trained) {
       // Gradients stay with the worker when one region both forms and uses them.
       size_t backward = 0, update = 0;
+      bool updated = false;
       for (size_t o = 0; o < program_.ops.size(); ++o) {
         const Op& op = program_.ops[o];
         if (!op.n.empty() && op.n[0] == static_cast<int32_t>(n)) {
           backward = op.code == UNIFIEDRL_OP_MLP_BACKWARD ? o : backward;
           update = op.code == UNIFIEDRL_OP_ADAM ? o : update;
+          updated = updated || op.code == UNIFIEDRL_OP_ADAM;
         }
       }
-      storage.whole_gradients = materialise_ || network.members == 1 || region_of[backward] != region_of[update];
+      storage.whole_gradients = materialise_ || !updated || network.members == 1 || region_of[backward] != region_of[update];
       for (int32_t section : {UNIFIEDRL_MOMENT1, UNIFIEDRL_MOMENT2, UNIFIEDRL_GRADIENTS}) {
         if (section != UNIFIEDRL_GRADIENTS || storage.whole_gradients) {
           storage.sections[section] = Buffer(network.size, what.c_str());

@@ -1,0 +1,400 @@
+// Every back end against the reference in double, and what all of them promise.
+#include <set>
+
+#include "engine.h"
+#include "ops/random.h"
+
+using namespace test;
+
+namespace {
+
+std::vector<std::string> backends_under_test() {
+  std::vector<std::string> names;
+  for (int32_t i = 0; i < unifiedrl_backend_count(); ++i) {
+    if (std::string(unifiedrl_backend_name(i)) != "reference") {
+      names.push_back(unifiedrl_backend_name(i));
+    }
+  }
+  return names;
+}
+
+bool has_cpu() {
+  for (const std::string& name : backends_under_test()) {
+    if (name == "cpu") {
+      return true;
+    }
+  }
+  return false;
+}
+
+struct Case {
+  int64_t S, A, G, m, B;
+  std::vector<int64_t> hidden;
+  int64_t form;
+  double clip;
+  int64_t tile;
+};
+
+// Odd sizes, one to three hidden layers, batches with and without a part of a tile at the end, sizes below and above oneDNN's threshold.
+const Case kCases[] = {
+    {5, 3, 2, 3, 6, {8, 8}, 0, 0, 16},      {7, 2, 1, 4, 33, {17, 12}, 1, 0.01, 16}, {4, 5, 3, 2, 1, {9}, 0, 0, 0},
+    {33, 10, 2, 4, 100, {64, 48}, 0, 1, 32}, {12, 4, 2, 2, 600, {40, 33, 20}, 1, 0, 64}, {20, 6, 1, 2, 64, {96, 80}, 0, 0, 0},
+};
+
+// Distance of two vectors relative to the size of the second.
+double distance(const std::vector<double>& a, const std::vector<double>& b) {
+  double difference = 0, size = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    difference += (a[i] - b[i]) * (a[i] - b[i]);
+    size += b[i] * b[i];
+  }
+  return std::sqrt(difference / (size + 1e-30));
+}
+
+std::vector<double> minus(std::vector<double> a, const std::vector<double>& b) {
+  for (size_t i = 0; i < a.size(); ++i) {
+    a[i] -= b[i];
+  }
+  return a;
+}
+
+}  // namespace
+
+TEST(philox_known_answers) {
+  unifiedrl::Philox4 zero = unifiedrl::philox(0, 0, 0);
+  CHECK(zero.x[0] == 0x6627e8d5 && zero.x[1] == 0xe169c58d && zero.x[2] == 0xbc57ac4c && zero.x[3] == 0x9b00dbd8);
+  unifiedrl::Philox4 ones = unifiedrl::philox(~0ull, ~0ull, ~0ull);
+  CHECK(ones.x[0] == 0x408f276d && ones.x[1] == 0x41c83b0e && ones.x[2] == 0xa20bc7c6 && ones.x[3] == 0x6d5451fd);
+  unifiedrl::Philox4 pi = unifiedrl::philox(0x299f31d0a4093822ull, 0x85a308d3243f6a88ull, 0x0370734413198a2eull);
+  CHECK(pi.x[0] == 0xd16cfe09 && pi.x[1] == 0x94fdcceb && pi.x[2] == 0x5001e420 && pi.x[3] == 0x24126ea1);
+}
+
+// All tensors and gradients of the first step. Float sums of up to 600 terms of order 1 are good to about 600 * 2^-24 = 4e-5 at worst and 2e-6
+// as a rule; 1e-5 of the tensor's own size holds for all ops here.
+TEST(every_tensor_equals_the_reference) {
+  for (const std::string& backend : backends_under_test()) {
+    for (const Case& c : kCases) {
+      Store store(c.S, c.A, c.G, {37, 100, 3});
+      Step step(c.S, c.A, c.G, c.m, c.B, c.hidden, c.form, c.clip);
+      unifiedrl_options options = {};
+      options.materialise = 1;
+      options.seed = 42;
+      options.threads = 2;
+      options.tile_rows = static_cast<int32_t>(c.tile);
+      Engine reference(step.p, "reference", options, store.handle), tested(step.p, backend.c_str(), options, store.handle);
+      step.initialise(reference);
+      step.initialise(tested);
+      for (int32_t network : {step.actor, step.target_actor, step.critic, step.target_critic}) {
+        CHECK(reference.network(network) == tested.network(network));
+      }
+      reference.run(1);
+      tested.run(1);
+      CHECK(reference.tensor(step.rows, c.B) == tested.tensor(step.rows, c.B));
+      for (const auto& [id, size] : step.readable) {
+        double d = distance(tested.tensor(id, size), reference.tensor(id, size));
+        if (!(d <= 1e-5)) {
+          check::fail(__FILE__, __LINE__, "%s: tensor %d differs by %g", backend.c_str(), id, d);
+        }
+      }
+      for (int32_t network : {step.actor, step.critic}) {
+        double d = distance(tested.network(network, UNIFIEDRL_GRADIENTS), reference.network(network, UNIFIEDRL_GRADIENTS));
+        if (!(d <= 1e-5)) {
+          check::fail(__FILE__, __LINE__, "%s: gradients of network %d differ by %g", backend.c_str(), network, d);
+        }
+      }
+    }
+  }
+}
+
+// Parameters after 1, 10 and 100 steps as back ends run by default (fused). Adam's first steps are near the sign of the gradient, so elements
+// whose gradient is rounding noise may move by a whole step the other way: what is compared is the distance moved, in the mean over elements.
+TEST(parameters_follow_the_reference) {
+  for (const std::string& backend : backends_under_test()) {
+    for (const Case& c : kCases) {
+      Store store(c.S, c.A, c.G, {37, 100, 3});
+      Step step(c.S, c.A, c.G, c.m, c.B, c.hidden, c.form, c.clip);
+      unifiedrl_options options = {};
+      options.seed = 42;
+      options.threads = 2;
+      options.tile_rows = static_cast<int32_t>(c.tile);
+      Engine reference(step.p, "reference", options, store.handle), tested(step.p, backend.c_str(), options, store.handle);
+      step.initialise(reference);
+      step.initialise(tested);
+      std::vector<double> actor = reference.network(step.actor), critic = reference.network(step.critic);
+      std::vector<double> target = reference.network(step.target_critic);
+      int64_t done = 0;
+      for (int64_t until : {1, 10, 100}) {
+        reference.run(until - done);
+        tested.run(until - done);
+        done = until;
+        double tolerance = until < 100 ? 2e-3 : 2e-2;
+        CHECK(distance(minus(tested.network(step.critic), critic), minus(reference.network(step.critic), critic)) <= tolerance);
+        CHECK(distance(minus(tested.network(step.actor), actor), minus(reference.network(step.actor), actor)) <= tolerance);
+        if (until >= 3) {
+          CHECK(distance(minus(tested.network(step.target_critic), target), minus(reference.network(step.target_critic), target)) <= tolerance);
+        } else {
+          CHECK(tested.network(step.target_critic) == target);
+        }
+      }
+      CHECK(unifiedrl_engine_step(tested.handle) == 100);
+    }
+  }
+}
+
+// Threads share the work, never the result; fusing neither.
+TEST(cpu_results_do_not_depend_on_threads_or_fusion) {
+  if (!has_cpu()) {
+    return;
+  }
+  for (const Case& c : kCases) {
+    Store store(c.S, c.A, c.G, {37, 100, 3});
+    Step step(c.S, c.A, c.G, c.m, c.B, c.hidden, c.form, c.clip);
+    std::vector<double> expected;
+    for (int32_t threads : {1, 2, 3}) {
+      for (int32_t materialise : {0, 1}) {
+        unifiedrl_options options = {};
+        options.threads = threads;
+        options.materialise = materialise;
+        options.tile_rows = 32;
+        Engine engine(step.p, "cpu", options, store.handle);
+        step.initialise(engine);
+        engine.run(20);
+        std::vector<double> found = engine.network(step.critic), actor = engine.network(step.actor);
+        found.insert(found.end(), actor.begin(), actor.end());
+        if (expected.empty()) {
+          expected = found;
+        }
+        CHECK(found == expected);
+      }
+    }
+  }
+}
+
+TEST(every_instruction_set_follows_the_reference) {
+  if (!has_cpu()) {
+    return;
+  }
+  for (int32_t isa : {1, 2, 3}) {
+    const Case& c = kCases[3];
+    Store store(c.S, c.A, c.G, {90, 50});
+    Step step(c.S, c.A, c.G, c.m, c.B, c.hidden);
+    unifiedrl_options options = {};
+    options.isa = isa;
+    options.materialise = 1;
+    unifiedrl_engine* probe = nullptr;
+    int32_t status = unifiedrl_engine_create(step.p.handle, store.handle, "cpu", &options, &probe);
+    if (status == UNIFIEDRL_UNAVAILABLE) {
+      std::printf("note: this processor lacks instruction set %d\n", isa);
+      continue;
+    }
+    CHECK(status == UNIFIEDRL_OK);
+    unifiedrl_engine_close(probe);
+    Engine reference(step.p, "reference", options = {}, store.handle);
+    options.isa = isa;
+    options.materialise = 1;
+    Engine tested(step.p, "cpu", options, store.handle);
+    step.initialise(reference);
+    step.initialise(tested);
+    reference.run(1);
+    tested.run(1);
+    CHECK(distance(tested.network(step.critic, UNIFIEDRL_MOMENT1), reference.network(step.critic, UNIFIEDRL_MOMENT1)) <= 1e-5);
+    CHECK(distance(tested.network(step.actor, UNIFIEDRL_MOMENT1), reference.network(step.actor, UNIFIEDRL_MOMENT1)) <= 1e-5);
+  }
+}
+
+// Another critic's weights must not reach a critic's update: its loss is its own.
+TEST(no_gradient_crosses_critics) {
+  for (const std::string& backend : backends_under_test()) {
+    Store store(6, 3, 2, {64});
+    Step step(6, 3, 2, 2, 16, {8, 8});
+    Engine a(step.p, backend.c_str(), {}, store.handle), b(step.p, backend.c_str(), {}, store.handle);
+    step.initialise(a);
+    step.initialise(b);
+    std::vector<double> weights = b.network(step.critic);
+    int64_t first_layer = 9 * 8;
+    for (int64_t i = 0; i < first_layer; ++i) {
+      weights[static_cast<size_t>(2 * first_layer + i)] += 0.5;  // member 2's first layer
+    }
+    b.set_network(step.critic, weights);
+    a.run(1);
+    b.run(1);
+    std::vector<double> after_a = a.network(step.critic), after_b = b.network(step.critic);
+    for (int64_t member = 0; member < 4; ++member) {
+      bool equal = true;
+      for (int64_t i = 0; i < first_layer; ++i) {
+        size_t at = static_cast<size_t>(member * first_layer + i);
+        equal = equal && after_a[at] == after_b[at];
+      }
+      CHECK(equal == (member != 2));
+    }
+  }
+}
+
+TEST(rows_are_drawn_alike_and_uniformly) {
+  Store store(2, 2, 1, {10, 1, 29});
+  Program p;
+  int64_t B = 4000;
+  int32_t rows = p.tensor("rows", 1, B, 1, UNIFIEDRL_TENSOR_ROWS), out = p.tensor("out", 1, B, 2);
+  p.op("sample", UNIFIEDRL_OP_SAMPLE, {rows}, {}, {7});
+  p.op("gather", UNIFIEDRL_OP_GATHER, {rows, UNIFIEDRL_NONE, UNIFIEDRL_NONE, out}, {}, {0, 1});
+  std::vector<double> expected;
+  for (int32_t i = 0; i < unifiedrl_backend_count(); ++i) {
+    unifiedrl_options options = {};
+    options.materialise = 1;
+    options.seed = 99;
+    Engine engine(p, unifiedrl_backend_name(i), options, store.handle);
+    engine.run(2);
+    std::vector<double> drawn = engine.tensor(rows, B);
+    expected = expected.empty() ? drawn : expected;
+    CHECK(drawn == expected);
+    std::vector<int> counts(40);
+    std::vector<double> gathered = engine.tensor(out, B * 2);
+    for (int64_t b = 0; b < B; ++b) {
+      size_t row = static_cast<size_t>(drawn[static_cast<size_t>(b)]);
+      ++counts[row];
+      size_t next = store.last[row] != 0 ? row : row + 1;  // the next state of a session's last row is its own
+      CHECK(gathered[static_cast<size_t>(2 * b)] == static_cast<double>(store.columns[0][2 * next]));
+    }
+    for (int count : counts) {
+      CHECK(count > 50 && count < 160);  // 100 expected, sd 10
+    }
+  }
+}
+
+TEST(targets_move_only_when_due) {
+  for (const std::string& backend : backends_under_test()) {
+    Store store(6, 3, 1, {64});
+    Step step(6, 3, 1, 2, 16, {8}, 0, 0, 4);
+    Engine engine(step.p, backend.c_str(), {}, store.handle);
+    step.initialise(engine);
+    std::vector<double> before = engine.network(step.target_critic);
+    engine.run(3);
+    CHECK(engine.network(step.target_critic) == before);
+    engine.run(1);
+    std::vector<double> after = engine.network(step.target_critic), critic = engine.network(step.critic);
+    for (size_t i = 0; i < after.size(); ++i) {
+      CHECK_NEAR(after[i], 0.08 * critic[i] + 0.92 * before[i], 1e-6);
+    }
+  }
+}
+
+TEST(a_gradient_that_is_not_finite_stops_the_run) {
+  for (int32_t i = 0; i < unifiedrl_backend_count(); ++i) {
+    Store store(6, 3, 1, {64});
+    store.columns[4][17] = std::nanf("");
+    Step step(6, 3, 1, 2, 256, {8});
+    Engine engine(step.p, unifiedrl_backend_name(i), {}, store.handle);
+    step.initialise(engine);
+    std::vector<double> before = engine.network(step.critic);
+    CHECK(unifiedrl_engine_run(engine.handle, 5) == UNIFIEDRL_NOT_FINITE);
+    CHECK_CONTAINS(unifiedrl_error(), "critic adam");
+    CHECK_CONTAINS(unifiedrl_error(), "step 1");
+    CHECK(engine.network(step.critic) == before);
+    CHECK(unifiedrl_engine_step(engine.handle) == 0);
+  }
+}
+
+TEST(metrics_are_means_of_their_step) {
+  for (int32_t i = 0; i < unifiedrl_backend_count(); ++i) {
+    Store store(6, 3, 1, {64});
+    Step step(6, 3, 1, 2, 16, {8});
+    unifiedrl_options options = {};
+    options.materialise = 1;
+    Engine engine(step.p, unifiedrl_backend_name(i), options, store.handle);
+    step.initialise(engine);
+    engine.run(3);
+    CHECK(unifiedrl_engine_metric_slots(engine.handle) == 2);
+    float rows[10];
+    int64_t count = 0;
+    CHECK_OK(unifiedrl_engine_metrics(engine.handle, rows, 5, &count));
+    CHECK(count == 3);
+    std::vector<double> loss = engine.tensor(step.loss, 2);
+    CHECK_NEAR(static_cast<double>(rows[4]), (loss[0] + loss[1]) / 2, 1e-6);
+    CHECK_OK(unifiedrl_engine_metrics(engine.handle, rows, 5, &count));
+    CHECK(count == 0);
+  }
+}
+
+TEST(check_back_end_accepts_equals) {
+  if (!has_cpu()) {
+    return;
+  }
+  const Case& c = kCases[3];
+  Store store(c.S, c.A, c.G, {90, 50});
+  Step step(c.S, c.A, c.G, c.m, c.B, c.hidden);
+  Engine engine(step.p, "check:reference,cpu", {}, store.handle);
+  step.initialise(engine);
+  engine.run(20);
+}
+
+TEST(bad_programs_are_refused_with_a_reason) {
+  Program p;
+  int32_t id;
+  CHECK(unifiedrl_program_tensor(p.handle, "t", UNIFIEDRL_TENSOR_WORK, 0, 1, 1, &id) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK_CONTAINS(unifiedrl_error(), "t");
+  int64_t sizes[] = {3, -1};
+  CHECK(unifiedrl_program_network(p.handle, "n", 1, sizes, 2, UNIFIEDRL_LINEAR, &id) == UNIFIEDRL_INVALID_ARGUMENT);
+  int32_t x = p.constant("x", 1, 4, 3), y = p.tensor("y", 2, 4, 2), net = p.network("net", 2, {5, 2});
+  CHECK(p.try_op("forward", UNIFIEDRL_OP_MLP_FORWARD, {x, y, UNIFIEDRL_NONE}, {net}) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK_CONTAINS(unifiedrl_error(), "forward");
+  CHECK(p.try_op("op", 99, {x}) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK(p.try_op("op", UNIFIEDRL_OP_ADD, {x, 77, y}) == UNIFIEDRL_INVALID_ARGUMENT);
+  int32_t z = p.tensor("z", 1, 4, 3), u = p.tensor("u", 1, 4, 3);
+  CHECK(p.try_op("early", UNIFIEDRL_OP_ADD, {x, z, u}) == UNIFIEDRL_INVALID_ARGUMENT);  // z has no value yet
+  CHECK_CONTAINS(unifiedrl_error(), "z");
+  CHECK(unifiedrl_program_create(nullptr) == UNIFIEDRL_INVALID_ARGUMENT);
+  unifiedrl_engine* engine = nullptr;
+  CHECK(unifiedrl_engine_create(p.handle, nullptr, "gpu9000", nullptr, &engine) != UNIFIEDRL_OK);
+  CHECK_CONTAINS(unifiedrl_error(), "reference");
+  CHECK(engine == nullptr);
+}
+
+TEST(too_little_memory_is_a_status) {
+  Program p;
+  int32_t x = p.constant("x", 1, 1 << 20, 1 << 20), y = p.tensor("y", 1, 1 << 20, 1 << 20);
+  p.op("add", UNIFIEDRL_OP_ADD, {x, x, y});
+  for (int32_t i = 0; i < unifiedrl_backend_count(); ++i) {
+    unifiedrl_engine* engine = nullptr;
+    CHECK(unifiedrl_engine_create(p.handle, nullptr, unifiedrl_backend_name(i), nullptr, &engine) == UNIFIEDRL_OUT_OF_MEMORY);
+    CHECK(engine == nullptr);
+  }
+}
+
+TEST(policy_equals_the_network) {
+  if (!has_cpu()) {
+    return;
+  }
+  for (int64_t rows : {1, 47, 130}) {
+    Program p;
+    int32_t net = p.network("net", 1, {37, 65, 30, 10}, UNIFIEDRL_TANH), x = p.constant("x", 1, rows, 37), y = p.tensor("y", 1, rows, 10);
+    p.op("forward", UNIFIEDRL_OP_MLP_FORWARD, {x, y, UNIFIEDRL_NONE}, {net});
+    unifiedrl_options options = {};
+    options.materialise = 1;
+    Engine engine(p, "reference", options);
+    CHECK_OK(unifiedrl_network_initialise(engine.handle, net, 21));
+    Random random(6);
+    std::vector<float> input = random.vector(rows * 37), shift = random.vector(37), scale = random.vector(37, 0.5f, 2), normal = input;
+    for (size_t i = 0; i < input.size(); ++i) {
+      normal[i] = (input[i] - shift[i % 37]) * scale[i % 37];
+    }
+    engine.set_tensor(x, normal);
+    engine.run(1);
+    std::vector<double> expected = engine.tensor(y, rows * 10);
+    std::vector<float> parameters;
+    for (double v : engine.network(net)) {
+      parameters.push_back(static_cast<float>(v));
+    }
+    int64_t sizes[] = {37, 65, 30, 10};
+    unifiedrl_policy* policy = nullptr;
+    CHECK_OK(unifiedrl_policy_create(sizes, 4, UNIFIEDRL_TANH, parameters.data(), shift.data(), scale.data(), 0, &policy));
+    std::vector<float> found(expected.size());
+    CHECK_OK(unifiedrl_policy_run(policy, input.data(), rows, found.data()));
+    for (size_t i = 0; i < found.size(); ++i) {
+      CHECK_NEAR(static_cast<double>(found[i]), expected[i], 1e-5);
+    }
+    unifiedrl_policy_close(policy);
+    CHECK(unifiedrl_policy_run(policy, input.data(), 1, found.data()) == UNIFIEDRL_INVALID_ARGUMENT);
+  }
+}
+
+int main(int argc, char** argv) { return check::main(argc, argv); }

@@ -1,0 +1,247 @@
+// Every derivative of the reference back end against central differences, in double.
+#include "engine.h"
+
+using namespace test;
+
+namespace {
+
+constexpr double kStep = 1e-6;
+// Central differences in double with this step are good to about 1e-9 of values of order 1; 1e-6 leaves room for sums.
+constexpr double kTolerance = 1e-6;
+
+// Numerical gradient of f at each element of x, compared with `expected`.
+template <typename F>
+void check_gradient(std::vector<double> x, const std::vector<double>& expected, F f) {
+  CHECK(x.size() == expected.size());
+  double scale = 0;
+  for (double g : expected) {
+    scale = std::fmax(scale, std::fabs(g));
+  }
+  CHECK(scale > 0);
+  for (size_t i = 0; i < x.size(); ++i) {
+    double before = x[i];
+    x[i] = before + kStep;
+    double up = f(x);
+    x[i] = before - kStep;
+    double down = f(x);
+    x[i] = before;
+    CHECK_NEAR(expected[i] / scale, (up - down) / (2 * kStep) / scale, kTolerance);
+  }
+}
+
+double dot(const std::vector<double>& a, const std::vector<float>& b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    sum += a[i] * static_cast<double>(b[i]);
+  }
+  return sum;
+}
+
+std::vector<double> widen(const std::vector<float>& x) { return std::vector<double>(x.begin(), x.end()); }
+
+struct Shape {
+  int64_t members, rows;
+  std::vector<int64_t> sizes;
+  int32_t activation;
+  bool shared;
+};
+
+const Shape kShapes[] = {
+    {1, 3, {4, 2}, UNIFIEDRL_LINEAR, true},         {2, 5, {3, 7, 1}, UNIFIEDRL_LINEAR, true},      {3, 4, {5, 6, 4, 2}, UNIFIEDRL_TANH, true},
+    {2, 3, {4, 5, 3}, UNIFIEDRL_TANH, false},       {5, 2, {2, 3, 4, 5, 1}, UNIFIEDRL_LINEAR, false}, {1, 1, {1, 1, 1}, UNIFIEDRL_TANH, true},
+};
+
+}  // namespace
+
+TEST(gradient_of_network_parameters) {
+  for (const Shape& shape : kShapes) {
+    Program p;
+    int64_t hidden = 0;
+    for (size_t l = 1; l + 1 < shape.sizes.size(); ++l) {
+      hidden += shape.sizes[l];
+    }
+    int64_t out = shape.sizes.back(), x_members = shape.shared ? 1 : shape.members;
+    int32_t net = p.network("net", shape.members, shape.sizes, shape.activation);
+    int32_t x = p.constant("x", x_members, shape.rows, shape.sizes[0]), y = p.tensor("y", shape.members, shape.rows, out);
+    int32_t tape = hidden == 0 ? UNIFIEDRL_NONE : p.tensor("tape", shape.members, shape.rows, hidden, UNIFIEDRL_TENSOR_TAPE);
+    int32_t dy = p.constant("dy", shape.members, shape.rows, out);
+    p.op("forward", UNIFIEDRL_OP_MLP_FORWARD, {x, y, tape}, {net});
+    p.op("backward", UNIFIEDRL_OP_MLP_BACKWARD, {x, y, tape, dy}, {net});
+    unifiedrl_options options = {};
+    options.materialise = 1;
+    Engine engine(p, "reference", options);
+    CHECK_OK(unifiedrl_network_initialise(engine.handle, net, 11));
+    Random random(3);
+    std::vector<float> weights = random.vector(shape.members * shape.rows * out);
+    engine.set_tensor(x, random.vector(x_members * shape.rows * shape.sizes[0]));
+    engine.set_tensor(dy, weights);
+    engine.run(1);
+    check_gradient(engine.network(net), engine.network(net, UNIFIEDRL_GRADIENTS), [&](const std::vector<double>& parameters) {
+      engine.set_network(net, parameters);
+      engine.run(1);
+      return dot(engine.tensor(y, static_cast<int64_t>(weights.size())), weights);
+    });
+  }
+}
+
+TEST(gradient_of_network_input) {
+  for (const Shape& shape : kShapes) {
+    if (shape.sizes.size() < 3) {
+      continue;
+    }
+    for (int32_t kind : {UNIFIEDRL_TENSOR_TAPE, UNIFIEDRL_TENSOR_SIGNS}) {
+      Program p;
+      int64_t hidden = 0;
+      for (size_t l = 1; l + 1 < shape.sizes.size(); ++l) {
+        hidden += shape.sizes[l];
+      }
+      int64_t in = shape.sizes[0], out = shape.sizes.back(), first = in / 2, columns = in - first;
+      int32_t net = p.network("net", shape.members, shape.sizes, shape.activation);
+      int32_t x = p.constant("x", shape.members, shape.rows, in), y = p.tensor("y", shape.members, shape.rows, out);
+      int32_t tape = p.tensor("tape", shape.members, shape.rows, hidden, kind);
+      int32_t dy = p.constant("dy", shape.members, shape.rows, out), dx = p.tensor("dx", shape.members, shape.rows, columns);
+      p.op("forward", UNIFIEDRL_OP_MLP_FORWARD, {x, y, tape}, {net});
+      p.op("backward", UNIFIEDRL_OP_MLP_BACKWARD_INPUT, {y, tape, dy, dx}, {net}, {first});
+      unifiedrl_options options = {};
+      options.materialise = 1;
+      Engine engine(p, "reference", options);
+      CHECK_OK(unifiedrl_network_initialise(engine.handle, net, 12));
+      Random random(4);
+      std::vector<float> weights = random.vector(shape.members * shape.rows * out);
+      std::vector<float> input = random.vector(shape.members * shape.rows * in);
+      engine.set_tensor(x, input);
+      engine.set_tensor(dy, weights);
+      engine.run(1);
+      std::vector<double> gradient = engine.tensor(dx, shape.members * shape.rows * columns);
+      // Constants are written in float, so the step must be one that float keeps; a network is piecewise smooth, and tanh costs (1e-3)^2.
+      double step = 0.0009765625;
+      for (int64_t row = 0; row < shape.members * shape.rows; ++row) {
+        for (int64_t c = 0; c < columns; ++c) {
+          size_t at = static_cast<size_t>(row * in + first + c);
+          float before = input[at];
+          double value[2];
+          double moved[2];
+          for (int side = 0; side < 2; ++side) {
+            input[at] = before + static_cast<float>(side == 0 ? step : -step);
+            moved[side] = static_cast<double>(input[at]);
+            engine.set_tensor(x, input);
+            engine.run(1);
+            value[side] = dot(engine.tensor(y, static_cast<int64_t>(weights.size())), weights);
+          }
+          input[at] = before;
+          double numeric = (value[0] - value[1]) / (moved[0] - moved[1]);
+          CHECK_NEAR(gradient[static_cast<size_t>(row * columns + c)], numeric, shape.activation == UNIFIEDRL_TANH ? 1e-5 : 1e-8);
+        }
+      }
+    }
+  }
+}
+
+// Losses act on q, which a linear network of one input makes out of its parameters: q_e,b = W_e x_b + bias_e with x one-hot gives every q its
+// own double-precision parameter.
+TEST(gradient_of_squared_error) {
+  int64_t E = 3, B = 4;
+  Program p;
+  int32_t net = p.network("net", E, {B, 1}), x = p.constant("x", 1, B, B), q = p.tensor("q", E, B, 1), y = p.constant("y", E, B, 1);
+  int32_t dq = p.tensor("dq", E, B, 1), loss = p.tensor("loss", E, 1, 1);
+  p.op("forward", UNIFIEDRL_OP_MLP_FORWARD, {x, q, UNIFIEDRL_NONE}, {net});
+  p.op("error", UNIFIEDRL_OP_SQUARED_ERROR, {q, y, dq, loss});
+  unifiedrl_options options = {};
+  options.materialise = 1;
+  Engine engine(p, "reference", options);
+  Random random(8);
+  std::vector<float> one_hot(static_cast<size_t>(B * B));
+  for (int64_t b = 0; b < B; ++b) {
+    one_hot[static_cast<size_t>(b * B + b)] = 1;
+  }
+  engine.set_tensor(x, one_hot);
+  engine.set_tensor(y, random.vector(E * B));
+  std::vector<double> parameters = widen(random.vector(E * B + E));
+  engine.set_network(net, parameters);
+  engine.run(1);
+  std::vector<double> expected = engine.tensor(dq, E * B);
+  std::vector<double> head(parameters.begin(), parameters.begin() + E * B);
+  check_gradient(head, expected, [&](const std::vector<double>& values) {
+    std::copy(values.begin(), values.end(), parameters.begin());
+    engine.set_network(net, parameters);
+    engine.run(1);
+    double sum = 0;
+    for (double l : engine.tensor(loss, E)) {
+      sum += l;
+    }
+    return sum;
+  });
+}
+
+TEST(gradient_of_ensemble_objective) {
+  int64_t G = 2, m = 3, E = G * m, B = 4;
+  Program p;
+  int32_t net = p.network("net", E, {B, 1}), x = p.constant("x", 1, B, B), q = p.tensor("q", E, B, 1), w = p.constant("w", 1, 1, G);
+  int32_t dq = p.tensor("dq", E, B, 1), mean = p.tensor("mean", 1, B, G), sd = p.tensor("sd", 1, B, G), lambda = p.hyper("lambda", 0.7);
+  p.op("forward", UNIFIEDRL_OP_MLP_FORWARD, {x, q, UNIFIEDRL_NONE}, {net});
+  p.op("objective", UNIFIEDRL_OP_ENSEMBLE_OBJECTIVE, {q, w, dq, mean, sd}, {}, {m}, {lambda});
+  unifiedrl_options options = {};
+  options.materialise = 1;
+  Engine engine(p, "reference", options);
+  Random random(9);
+  std::vector<float> one_hot(static_cast<size_t>(B * B)), weights = {0.75f, 1.5f};
+  for (int64_t b = 0; b < B; ++b) {
+    one_hot[static_cast<size_t>(b * B + b)] = 1;
+  }
+  engine.set_tensor(x, one_hot);
+  engine.set_tensor(w, weights);
+  std::vector<double> parameters = widen(random.vector(E * B + E));
+  engine.set_network(net, parameters);
+  engine.run(1);
+  std::vector<double> expected = engine.tensor(dq, E * B);
+  std::vector<double> head(parameters.begin(), parameters.begin() + E * B);
+  check_gradient(head, expected, [&](const std::vector<double>& values) {
+    std::copy(values.begin(), values.end(), parameters.begin());
+    engine.set_network(net, parameters);
+    engine.run(1);
+    std::vector<double> means = engine.tensor(mean, B * G), deviations = engine.tensor(sd, B * G);
+    double sum = 0;
+    for (int64_t b = 0; b < B; ++b) {
+      for (int64_t g = 0; g < G; ++g) {
+        size_t at = static_cast<size_t>(b * G + g);
+        sum += static_cast<double>(weights[static_cast<size_t>(g)]) * (-means[at] + 0.7 * deviations[at]) / static_cast<double>(B);
+      }
+    }
+    return sum;
+  });
+}
+
+TEST(gradient_of_box_penalty) {
+  for (int64_t form : {0, 1}) {
+    // One row, one network output per dimension, so that the action is a double: far below, below, inside, above, far above (clamped).
+    int64_t A = 5;
+    Program p;
+    int32_t net = p.network("net", 1, {1, A}), x = p.constant("x", 1, 1, 1), a = p.tensor("a", 1, 1, A), lo = p.constant("lo", 1, 1, A);
+    int32_t hi = p.constant("hi", 1, 1, A), da = p.tensor("da", 1, 1, A), d = p.tensor("d", 1, 1, 1), inside = p.tensor("inside", 1, 1, 1);
+    int32_t eta = p.hyper("eta", 1.3), omega = p.hyper("omega", 3.1);
+    p.op("action", UNIFIEDRL_OP_MLP_FORWARD, {x, a, UNIFIEDRL_NONE}, {net});
+    p.op("penalty", UNIFIEDRL_OP_BOX_PENALTY, {a, lo, hi, da, d, inside}, {}, {form}, {eta, omega});
+    unifiedrl_options options = {};
+    options.materialise = 1;
+    Engine engine(p, "reference", options);
+    engine.set_tensor(x, {0});
+    engine.set_tensor(lo, {-0.1f, -0.1f, -0.1f, -0.2f, -0.1f});
+    engine.set_tensor(hi, {0.2f, 0.2f, 0.2f, 0.1f, 0.1f});
+    std::vector<double> parameters = {0, 0, 0, 0, 0, -0.4, -0.15, 0.05, 0.3, 2.5};
+    engine.set_network(net, parameters);
+    engine.run(1);
+    std::vector<double> expected = engine.tensor(da, A);
+    CHECK(expected[2] == 0);
+    CHECK(expected[4] == 0);
+    CHECK(engine.tensor(inside, 1)[0] == 0);
+    std::vector<double> head(parameters.begin() + A, parameters.end());
+    check_gradient(head, expected, [&](const std::vector<double>& values) {
+      std::copy(values.begin(), values.end(), parameters.begin() + A);
+      engine.set_network(net, parameters);
+      engine.run(1);
+      return 1.3 * engine.tensor(d, 1)[0];
+    });
+  }
+}
+
+int main(int argc, char** argv) { return check::main(argc, argv); }
