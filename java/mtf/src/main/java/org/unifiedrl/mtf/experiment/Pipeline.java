@@ -2,7 +2,6 @@ package org.unifiedrl.mtf.experiment;
 
 import java.nio.file.Path;
 import java.util.Map;
-import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BiConsumer;
 import java.util.function.Supplier;
 import org.unifiedrl.engine.replay.Replay;
@@ -249,11 +248,10 @@ public final class Pipeline {
   }
 
   private static RunListener.Stage shifted(RunListener.Stage stage, long by) {
-    AtomicReference<RunListener.Stage> target = new AtomicReference<>(stage);
     return new RunListener.Stage() {
       @Override
       public void at(long done, String note) {
-        target.get().at(done + by, note);
+        stage.at(done + by, note);
       }
     };
   }
