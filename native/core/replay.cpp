@@ -1,0 +1,31 @@
+#include "core/replay.h"
+
+#include "core/error.h"
+
+namespace unifiedrl {
+
+void Replay::add(const float* const* columns, const uint8_t* last, int64_t rows) {
+  if (rows < 1) {
+    fail_argument("a replay segment has %lld rows; at least 1 is needed", static_cast<long long>(rows));
+  }
+  Segment segment;
+  for (size_t c = 0; c < widths_.size(); ++c) {
+    if (columns[c] == nullptr) {
+      fail_argument("replay column %zu has no address", c);
+    }
+    segment.columns.push_back(columns[c]);
+  }
+  if (last == nullptr) {
+    fail_argument("the last-of-session flags have no address");
+  }
+  if (last[rows - 1] != 1) {
+    fail_argument("the final row of a replay segment does not end its session (flag %d): cut segments at session ends", last[rows - 1]);
+  }
+  segment.last = last;
+  segment.first_row = rows_;
+  segment.rows = rows;
+  rows_ += rows;
+  segments_.push_back(std::move(segment));
+}
+
+}  // namespace unifiedrl

@@ -1,0 +1,754 @@
+#include "cpu/executor.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+
+#include <sched.h>
+#include <unistd.h>
+
+#include "ops/box.h"
+#include "ops/losses.h"
+#include "ops/random.h"
+
+namespace unifiedrl::cpu {
+
+namespace {
+
+int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+
+int32_t usable_processors() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) == 0) {
+    return std::max(1, CPU_COUNT(&set));
+  }
+  return std::max(1, static_cast<int32_t>(std::thread::hardware_concurrency()));
+}
+
+// A tile's activations, one member's weights and its gradients should share the second-level cache.
+int64_t default_tile_rows() {
+  int64_t cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  return cache >= (2 << 20) ? 256 : 128;
+}
+
+// Ops that treat every (member, row) independently, apart from sums over a member's rows.
+bool is_tile_op(int32_t code) {
+  switch (code) {
+    case UNIFIEDRL_OP_CONCAT:
+    case UNIFIEDRL_OP_MLP_FORWARD:
+    case UNIFIEDRL_OP_MLP_BACKWARD:
+    case UNIFIEDRL_OP_MLP_BACKWARD_INPUT:
+    case UNIFIEDRL_OP_ADD:
+    case UNIFIEDRL_OP_TD_TARGET:
+    case UNIFIEDRL_OP_SQUARED_ERROR:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Ops on a member's parameters, run once its rows are done.
+bool is_member_op(int32_t code) { return code == UNIFIEDRL_OP_ADAM || code == UNIFIEDRL_OP_SOFT_UPDATE; }
+
+bool accumulates(int32_t code) { return code == UNIFIEDRL_OP_MLP_BACKWARD || code == UNIFIEDRL_OP_SQUARED_ERROR; }
+
+// Floats that hold one member's signs of `rows` rows.
+int64_t sign_floats(const Network& network, int64_t rows) {
+  int64_t words = 0;
+  for (size_t l = 0; l + 1 < network.layers.size(); ++l) {
+    words += sign_words(network.layers[l].out) * rows;
+  }
+  return (words + 1) / 2;
+}
+
+}  // namespace
+
+Buffer::Buffer(int64_t floats, const char* what) : size_(floats) {
+  size_t bytes = static_cast<size_t>(round_up(std::max<int64_t>(floats, 1) * 4, 64));
+  data_.reset(static_cast<float*>(std::aligned_alloc(64, bytes)));
+  if (data_ == nullptr) {
+    throw Error(UNIFIEDRL_OUT_OF_MEMORY, format("no memory for %s: %zu MiB wanted", what, bytes >> 20));
+  }
+  std::memset(data_.get(), 0, bytes);
+}
+
+CpuExecutor::CpuExecutor(const Program& program, const Replay* replay, const unifiedrl_options& options)
+    : program_(program),
+      replay_(replay),
+      kernels_(kernels(options.isa)),
+      materialise_(options.materialise != 0),
+      tile_rows_(options.tile_rows > 0 ? round_up(options.tile_rows, 16) : default_tile_rows()),
+      pool_(options.threads > 0 ? options.threads : usable_processors()) {
+  if (kernels_ == nullptr) {
+    throw Error(UNIFIEDRL_UNAVAILABLE, format("this processor lacks instruction set %d (1 baseline, 2 AVX2, 3 AVX-512); use 0 for the best it has", options.isa));
+  }
+  plan();
+  allocate();
+}
+
+void CpuExecutor::plan() {
+  for (size_t o = 0; o < program_.ops.size(); ++o) {
+    const Op& op = program_.ops[o];
+    Region region{o, o + 1, 0, 0, 0, false};
+    if (is_member_op(op.code)) {
+      region.members = program_.networks[static_cast<size_t>(op.n[0])].members;
+    } else if (is_tile_op(op.code)) {
+      const Tensor& out = program_.tensors[static_cast<size_t>(op.code == UNIFIEDRL_OP_MLP_BACKWARD ? op.t[3] : op_outputs(op)[0])];
+      region.members = out.members;
+      region.rows = out.rows;
+      region.accumulates = accumulates(op.code);
+    }
+    if (region.members > 0 && !materialise_ && !regions_.empty()) {
+      Region& before = regions_.back();
+      bool after_update = is_member_op(program_.ops[before.last - 1].code);
+      bool same = before.members == region.members && (region.rows == 0 || before.rows == region.rows || before.rows == 0);
+      // A forward pass after an update must see the whole update, and shared tensors are only complete when their region is.
+      if (same && region.members > 1 && (is_member_op(op.code) || !after_update)) {
+        before.last = o + 1;
+        before.rows = std::max(before.rows, region.rows);
+        before.accumulates = before.accumulates || region.accumulates;
+        continue;
+      }
+    }
+    regions_.push_back(region);
+  }
+  for (Region& region : regions_) {
+    // A single network's rows are spread over the workers, in tiles that do not depend on their number: results must not either.
+    region.tile = region.members > 1 || region.accumulates ? tile_rows_ : std::clamp<int64_t>(round_up(region.rows / 8, 16), 16, tile_rows_);
+    region.tile = std::max<int64_t>(1, std::min(region.tile, region.rows));
+  }
+}
+
+void CpuExecutor::allocate() {
+  size_t count = program_.tensors.size();
+  tensors_.resize(count);
+  rows_.resize(count);
+  std::vector<int64_t> region_of(program_.ops.size());
+  for (size_t r = 0; r < regions_.size(); ++r) {
+    for (size_t o = regions_[r].first; o < regions_[r].last; ++o) {
+      region_of[o] = static_cast<int64_t>(r);
+    }
+  }
+  std::vector<char> whole(count, 1);
+  std::vector<int64_t> home(count, -1);  // region of all uses
+  std::vector<const Network*> taped(count, nullptr);
+  for (size_t o = 0; o < program_.ops.size(); ++o) {
+    const Op& op = program_.ops[o];
+    for (const std::vector<int32_t>& list : {op_inputs(op), op_outputs(op)}) {
+      for (int32_t t : list) {
+        size_t at = static_cast<size_t>(t);
+        if (home[at] == -1) {
+          home[at] = region_of[o];
+          whole[at] = 0;
+        } else if (home[at] != region_of[o]) {
+          whole[at] = 1;
+        }
+        int32_t kind = program_.tensors[at].kind;
+        if ((kind == UNIFIEDRL_TENSOR_TAPE || kind == UNIFIEDRL_TENSOR_SIGNS) && !op.n.empty()) {
+          taped[at] = &program_.networks[static_cast<size_t>(op.n[0])];
+        }
+      }
+    }
+  }
+  int64_t workers = pool_.threads();
+  for (size_t t = 0; t < count; ++t) {
+    const Tensor& tensor = program_.tensors[t];
+    Storage& storage = tensors_[t];
+    if (tensor.kind == UNIFIEDRL_TENSOR_ROWS) {
+      rows_[t].resize(static_cast<size_t>(tensor.rows));
+      storage.whole = true;
+      continue;
+    }
+    const Region* region = home[t] < 0 ? nullptr : &regions_[static_cast<size_t>(home[t])];
+    storage.whole = whole[t] != 0 || materialise_ || tensor.kind == UNIFIEDRL_TENSOR_CONSTANT || region == nullptr || region->members <= 1 ||
+                    tensor.rows == 1 || tensor.members == 1;
+    int64_t rows = storage.whole ? tensor.rows : region->tile;
+    storage.rows = rows;
+    int64_t member = tensor.kind == UNIFIEDRL_TENSOR_SIGNS && taped[t] != nullptr ? sign_floats(*taped[t], rows) : rows * tensor.columns;
+    storage.worker_stride = round_up(member, 16);
+    storage.data = Buffer(storage.whole ? tensor.members * member : workers * storage.worker_stride, ("tensor '" + tensor.name + "'").c_str());
+    bytes_ += storage.data.size() * 4;
+  }
+  int64_t widest = 1, tile = 1, largest = 0;
+  networks_.resize(program_.networks.size());
+  for (size_t n = 0; n < program_.networks.size(); ++n) {
+    const Network& network = program_.networks[n];
+    NetworkStorage& storage = networks_[n];
+    std::string what = "network '" + network.name + "'";
+    storage.sections[UNIFIEDRL_PARAMETERS] = Buffer(network.size, what.c_str());
+    bytes_ += network.size * 4;
+    if (network.trained) {
+      // Gradients stay with the worker when one region both forms and uses them.
+      size_t backward = 0, update = 0;
+      for (size_t o = 0; o < program_.ops.size(); ++o) {
+        const Op& op = program_.ops[o];
+        if (!op.n.empty() && op.n[0] == static_cast<int32_t>(n)) {
+          backward = op.code == UNIFIEDRL_OP_MLP_BACKWARD ? o : backward;
+          update = op.code == UNIFIEDRL_OP_ADAM ? o : update;
+        }
+      }
+      storage.whole_gradients = materialise_ || network.members == 1 || region_of[backward] != region_of[update];
+      for (int32_t section : {UNIFIEDRL_MOMENT1, UNIFIEDRL_MOMENT2, UNIFIEDRL_GRADIENTS}) {
+        if (section != UNIFIEDRL_GRADIENTS || storage.whole_gradients) {
+          storage.sections[section] = Buffer(network.size, what.c_str());
+          bytes_ += network.size * 4;
+        }
+      }
+      if (!storage.whole_gradients) {
+        largest = std::max(largest, network.member_size());
+      }
+    }
+    for (const Layer& layer : network.layers) {
+      widest = std::max({widest, layer.in, layer.out});
+    }
+  }
+  for (const Region& region : regions_) {
+    tile = std::max(tile, region.tile);
+  }
+  workers_.resize(static_cast<size_t>(workers));
+  for (Worker& worker : workers_) {
+    for (Buffer& scratch : worker.scratch) {
+      scratch = Buffer(tile * widest, "scratch memory of a worker");
+      bytes_ += scratch.size() * 4;
+    }
+    worker.gradients = Buffer(largest, "gradients of a worker");
+    bytes_ += largest * 4;
+  }
+}
+
+float* CpuExecutor::whole(int32_t tensor) const { return tensors_[static_cast<size_t>(tensor)].data.data(); }
+
+float* CpuExecutor::at(int32_t tensor, const Place& place) const {
+  const Storage& storage = tensors_[static_cast<size_t>(tensor)];
+  const Tensor& info = program_.tensors[static_cast<size_t>(tensor)];
+  if (!storage.whole) {
+    return storage.data.data() + place.worker * storage.worker_stride;
+  }
+  int64_t member = info.members == 1 ? 0 : place.member;
+  int64_t row = info.rows == 1 ? 0 : place.row;
+  return storage.data.data() + (member * info.rows + row) * info.columns;
+}
+
+float* CpuExecutor::tape_layer(int32_t tensor, const Network& network, size_t layer, const Place& place) const {
+  const Storage& storage = tensors_[static_cast<size_t>(tensor)];
+  const Tensor& info = program_.tensors[static_cast<size_t>(tensor)];
+  int64_t before = 0;  // columns of the layers in front
+  for (size_t l = 0; l < layer; ++l) {
+    before += network.layers[l].out;
+  }
+  if (!storage.whole) {
+    // Layers one after the other, each at its own width: rows of a layer are contiguous.
+    return storage.data.data() + place.worker * storage.worker_stride + before * storage.rows;
+  }
+  int64_t member = info.members == 1 ? 0 : place.member;
+  return storage.data.data() + member * info.rows * info.columns + before * info.rows + place.row * network.layers[layer].out;
+}
+
+uint16_t* CpuExecutor::sign_layer(int32_t tensor, const Network& network, size_t layer, const Place& place) const {
+  const Storage& storage = tensors_[static_cast<size_t>(tensor)];
+  const Tensor& info = program_.tensors[static_cast<size_t>(tensor)];
+  int64_t before = 0;
+  for (size_t l = 0; l < layer; ++l) {
+    before += sign_words(network.layers[l].out) * storage.rows;
+  }
+  float* base = storage.whole ? storage.data.data() + (info.members == 1 ? 0 : place.member) * sign_floats(network, info.rows)
+                              : storage.data.data() + place.worker * storage.worker_stride;
+  int64_t row = storage.whole ? place.row : 0;
+  return reinterpret_cast<uint16_t*>(base) + before + row * sign_words(network.layers[layer].out);
+}
+
+const float* CpuExecutor::weight(const Network& network, const NetworkStorage& storage, size_t layer, int64_t member) const {
+  const Layer& l = network.layers[layer];
+  return storage.sections[UNIFIEDRL_PARAMETERS].data() + l.weight + member * l.in * l.out;
+}
+
+const float* CpuExecutor::bias(const Network& network, const NetworkStorage& storage, size_t layer, int64_t member) const {
+  const Layer& l = network.layers[layer];
+  return storage.sections[UNIFIEDRL_PARAMETERS].data() + l.bias + member * l.out;
+}
+
+float* CpuExecutor::weight_gradient(int32_t network, size_t layer, const Place& place) {
+  const Network& info = program_.networks[static_cast<size_t>(network)];
+  const NetworkStorage& storage = networks_[static_cast<size_t>(network)];
+  const Layer& l = info.layers[layer];
+  if (storage.whole_gradients) {
+    return storage.sections[UNIFIEDRL_GRADIENTS].data() + l.weight + place.member * l.in * l.out;
+  }
+  return workers_[static_cast<size_t>(place.worker)].gradients.data() + l.weight / info.members;
+}
+
+float* CpuExecutor::bias_gradient(int32_t network, size_t layer, const Place& place) {
+  const Network& info = program_.networks[static_cast<size_t>(network)];
+  const NetworkStorage& storage = networks_[static_cast<size_t>(network)];
+  const Layer& l = info.layers[layer];
+  if (storage.whole_gradients) {
+    return storage.sections[UNIFIEDRL_GRADIENTS].data() + l.bias + place.member * l.out;
+  }
+  return workers_[static_cast<size_t>(place.worker)].gradients.data() + l.bias / info.members;
+}
+
+void CpuExecutor::run(const StepContext& context, size_t first, size_t last) {
+  SingleThreadedGemm single;
+  for (const Region& region : regions_) {
+    if (region.first >= first && region.last <= last) {
+      run_region(region, context);
+      if (failed_.load()) {
+        failed_.store(false);
+        Error failure = *failure_;
+        failure_.reset();
+        throw failure;
+      }
+    }
+  }
+}
+
+void CpuExecutor::run_region(const Region& region, const StepContext& context) {
+  if (region.members == 0) {
+    run_whole_op(program_.ops[region.first], context);
+    return;
+  }
+  int64_t tiles = region.rows == 0 ? 0 : (region.rows + region.tile - 1) / region.tile;
+  bool by_tile = region.members == 1 && !region.accumulates && tiles > 1;
+  int64_t items = by_tile ? tiles : region.members;
+  pool_.run(items, [&](int64_t item, int32_t worker) {
+    try {
+      int64_t member = by_tile ? 0 : item;
+      int64_t first_tile = by_tile ? item : 0;
+      int64_t end_tile = by_tile ? item + 1 : tiles;
+      size_t o = region.first;
+      for (int64_t tile = first_tile; tile < end_tile; ++tile) {
+        int64_t row = tile * region.tile;
+        Place place{member, row, std::min(region.tile, region.rows - row), worker, tile == 0};
+        for (o = region.first; o < region.last && !is_member_op(program_.ops[o].code); ++o) {
+          run_tile_op(program_.ops[o], context, place);
+        }
+      }
+      for (; o < region.last; ++o) {
+        run_member_op(program_.ops[o], context, member, worker);
+      }
+    } catch (const Error& error) {
+      std::lock_guard<std::mutex> lock(failure_mutex_);
+      if (failure_ == nullptr) {
+        failure_ = std::make_unique<Error>(error);
+      }
+      failed_.store(true);
+    }
+  });
+}
+
+void CpuExecutor::run_tile_op(const Op& op, const StepContext& context, const Place& place) {
+  const auto hyper = [&](size_t i) { return static_cast<float>(context.hypers[op.h[i]]); };
+  const auto columns = [&](size_t i) { return program_.tensors[static_cast<size_t>(op.t[i])].columns; };
+  switch (op.code) {
+    case UNIFIEDRL_OP_CONCAT: {
+      int64_t fx = columns(0), fy = columns(1);
+      const float *x = at(op.t[0], place), *y = at(op.t[1], place);
+      float* out = at(op.t[2], place);
+      for (int64_t r = 0; r < place.rows; ++r, x += fx, y += fy, out += fx + fy) {
+        std::memcpy(out, x, static_cast<size_t>(fx) * sizeof(float));
+        std::memcpy(out + fx, y, static_cast<size_t>(fy) * sizeof(float));
+      }
+      return;
+    }
+    case UNIFIEDRL_OP_MLP_FORWARD: mlp_forward(op, place); return;
+    case UNIFIEDRL_OP_MLP_BACKWARD: mlp_backward(op, place); return;
+    case UNIFIEDRL_OP_MLP_BACKWARD_INPUT: mlp_backward_input(op, place); return;
+    case UNIFIEDRL_OP_ADD: {
+      const float *x = at(op.t[0], place), *y = at(op.t[1], place);
+      float* out = at(op.t[2], place);
+      for (int64_t i = 0; i < place.rows * columns(0); ++i) {
+        out[i] = x[i] + y[i];
+      }
+      return;
+    }
+    case UNIFIEDRL_OP_TD_TARGET: {
+      int64_t groups = columns(0), group = place.member / op.i[0];
+      const float *reward = at(op.t[0], place), *done = at(op.t[1], place), *q = at(op.t[3], place);
+      const float* phi = op.t[2] == UNIFIEDRL_NONE ? nullptr : at(op.t[2], place);
+      float* y = at(op.t[4], place);
+      float gamma = hyper(0);
+      for (int64_t r = 0; r < place.rows; ++r) {
+        y[r] = td_target(reward[r * groups + group], done[r], phi == nullptr ? 1.0f : phi[r], q[r], gamma);
+      }
+      return;
+    }
+    case UNIFIEDRL_OP_SQUARED_ERROR: {
+      const float *q = at(op.t[0], place), *y = at(op.t[1], place);
+      float* dq = at(op.t[2], place);
+      float* loss = whole(op.t[3]) + place.member;
+      float rows = static_cast<float>(program_.tensors[static_cast<size_t>(op.t[0])].rows);
+      double sum = 0;
+      for (int64_t r = 0; r < place.rows; ++r) {
+        float difference = q[r] - y[r];
+        sum += static_cast<double>(difference) * static_cast<double>(difference);
+        dq[r] = 2 * difference / rows;
+      }
+      *loss = (place.first_tile ? 0.0f : *loss) + static_cast<float>(sum / static_cast<double>(rows));
+      return;
+    }
+    default: throw Error(UNIFIEDRL_INTERNAL, format("op '%s' is not a tile op", op.name.c_str()));
+  }
+}
+
+void CpuExecutor::mlp_forward(const Op& op, const Place& place) {
+  const Network& network = program_.networks[static_cast<size_t>(op.n[0])];
+  const NetworkStorage& storage = networks_[static_cast<size_t>(op.n[0])];
+  Worker& worker = workers_[static_cast<size_t>(place.worker)];
+  int32_t kind = op.t[2] == UNIFIEDRL_NONE ? UNIFIEDRL_NONE : program_.tensors[static_cast<size_t>(op.t[2])].kind;
+  const float* in = at(op.t[0], place);
+  size_t count = network.layers.size();
+  for (size_t l = 0; l < count; ++l) {
+    const Layer& layer = network.layers[l];
+    const float* w = weight(network, storage, l, place.member);
+    const float* b = bias(network, storage, l, place.member);
+    bool last = l + 1 == count;
+    float* out = last                               ? at(op.t[1], place)
+                 : kind == UNIFIEDRL_TENSOR_TAPE    ? tape_layer(op.t[2], network, l, place)
+                                                    : worker.scratch[l % 2].data();
+    if (last && layer.out == 1) {
+      kernels_->dot_rows(place.rows, layer.in, in, w, b[0], out);
+    } else {
+      gemm(*kernels_, false, false, place.rows, layer.out, layer.in, in, layer.in, w, layer.out, false, out, layer.out);
+      if (last) {
+        kernels_->bias(place.rows, layer.out, b, out);
+      } else {
+        kernels_->bias_relu(place.rows, layer.out, b, out,
+                            kind == UNIFIEDRL_TENSOR_SIGNS ? sign_layer(op.t[2], network, l, place) : nullptr);
+      }
+    }
+    if (last && network.activation == UNIFIEDRL_TANH) {
+      for (int64_t i = 0; i < place.rows * layer.out; ++i) {
+        out[i] = std::tanh(out[i]);
+      }
+    }
+    in = out;
+  }
+}
+
+// dz of the last layer: dy itself, or dy (1 - y^2) below a tanh.
+static const float* output_gradient(const Network& network, int64_t elements, const float* y, const float* dy, float* scratch) {
+  if (network.activation != UNIFIEDRL_TANH) {
+    return dy;
+  }
+  for (int64_t i = 0; i < elements; ++i) {
+    scratch[i] = dy[i] * (1 - y[i] * y[i]);
+  }
+  return scratch;
+}
+
+void CpuExecutor::mlp_backward(const Op& op, const Place& place) {
+  const Network& network = program_.networks[static_cast<size_t>(op.n[0])];
+  const NetworkStorage& storage = networks_[static_cast<size_t>(op.n[0])];
+  Worker& worker = workers_[static_cast<size_t>(place.worker)];
+  size_t count = network.layers.size();
+  bool accumulate = !place.first_tile;
+  if (!accumulate) {
+    for (size_t l = 0; l < count; ++l) {
+      std::memset(bias_gradient(op.n[0], l, place), 0, static_cast<size_t>(network.layers[l].out) * sizeof(float));
+    }
+  }
+  const float* dz = output_gradient(network, place.rows * network.outputs(), at(op.t[1], place), at(op.t[3], place), worker.scratch[2].data());
+  kernels_->column_sums(place.rows, network.outputs(), dz, bias_gradient(op.n[0], count - 1, place));
+  for (size_t l = count; l-- > 0;) {
+    const Layer& layer = network.layers[l];
+    const float* in = l == 0 ? at(op.t[0], place) : tape_layer(op.t[2], network, l - 1, place);
+    const float* w = weight(network, storage, l, place.member);
+    float* dw = weight_gradient(op.n[0], l, place);
+    float* below = worker.scratch[l % 2].data();
+    if (l > 0 && layer.out == 1) {
+      if (!accumulate) {
+        std::memset(dw, 0, static_cast<size_t>(layer.in) * sizeof(float));
+      }
+      kernels_->outer_backward(place.rows, layer.in, dz, w, in, below, dw, bias_gradient(op.n[0], l - 1, place));
+    } else {
+      gemm(*kernels_, true, false, layer.in, layer.out, place.rows, in, layer.in, dz, layer.out, accumulate, dw, layer.out);
+      if (l > 0) {
+        gemm(*kernels_, false, true, place.rows, layer.in, layer.out, dz, layer.out, w, layer.out, false, below, layer.in);
+        kernels_->relu_backward(place.rows, layer.in, in, below, bias_gradient(op.n[0], l - 1, place));
+      }
+    }
+    dz = below;
+  }
+}
+
+void CpuExecutor::mlp_backward_input(const Op& op, const Place& place) {
+  const Network& network = program_.networks[static_cast<size_t>(op.n[0])];
+  const NetworkStorage& storage = networks_[static_cast<size_t>(op.n[0])];
+  Worker& worker = workers_[static_cast<size_t>(place.worker)];
+  bool signs = program_.tensors[static_cast<size_t>(op.t[1])].kind == UNIFIEDRL_TENSOR_SIGNS;
+  int64_t columns = program_.tensors[static_cast<size_t>(op.t[3])].columns;
+  const float* dz = output_gradient(network, place.rows * network.outputs(), at(op.t[0], place), at(op.t[2], place), worker.scratch[2].data());
+  for (size_t l = network.layers.size(); l-- > 0;) {
+    const Layer& layer = network.layers[l];
+    const float* w = weight(network, storage, l, place.member);
+    if (l == 0) {
+      gemm(*kernels_, false, true, place.rows, columns, layer.out, dz, layer.out, w + op.i[0] * layer.out, layer.out, false, at(op.t[3], place), columns);
+      return;
+    }
+    float* below = worker.scratch[l % 2].data();
+    if (layer.out == 1 && signs) {
+      kernels_->outer_backward_signs(place.rows, layer.in, dz, w, sign_layer(op.t[1], network, l - 1, place), below);
+    } else {
+      gemm(*kernels_, false, true, place.rows, layer.in, layer.out, dz, layer.out, w, layer.out, false, below, layer.in);
+      if (signs) {
+        kernels_->relu_backward_signs(place.rows, layer.in, sign_layer(op.t[1], network, l - 1, place), below);
+      } else {
+        kernels_->relu_backward(place.rows, layer.in, tape_layer(op.t[1], network, l - 1, place), below, nullptr);
+      }
+    }
+    dz = below;
+  }
+}
+
+void CpuExecutor::run_member_op(const Op& op, const StepContext& context, int64_t member, int32_t worker) {
+  if (op.code == UNIFIEDRL_OP_ADAM) {
+    adam(op, context, member, worker);
+    return;
+  }
+  if (context.step % op.i[0] != 0) {
+    return;
+  }
+  const Network& network = program_.networks[static_cast<size_t>(op.n[0])];
+  float* target = networks_[static_cast<size_t>(op.n[0])].sections[UNIFIEDRL_PARAMETERS].data();
+  const float* source = networks_[static_cast<size_t>(op.n[1])].sections[UNIFIEDRL_PARAMETERS].data();
+  float w = static_cast<float>(context.hypers[op.h[0]]);
+  for (const Layer& layer : network.layers) {
+    int64_t offset = layer.weight + member * layer.in * layer.out;
+    kernels_->soft_update(layer.in * layer.out, w, source + offset, target + offset);
+    offset = layer.bias + member * layer.out;
+    kernels_->soft_update(layer.out, w, source + offset, target + offset);
+  }
+}
+
+void CpuExecutor::adam(const Op& op, const StepContext& context, int64_t member, int32_t worker) {
+  const Network& network = program_.networks[static_cast<size_t>(op.n[0])];
+  NetworkStorage& storage = networks_[static_cast<size_t>(op.n[0])];
+  Place place{member, 0, 0, worker, false};
+  double squares = 0;
+  for (size_t l = 0; l < network.layers.size(); ++l) {
+    squares += kernels_->sum_of_squares(network.layers[l].in * network.layers[l].out, weight_gradient(op.n[0], l, place));
+    squares += kernels_->sum_of_squares(network.layers[l].out, bias_gradient(op.n[0], l, place));
+  }
+  double norm = std::sqrt(squares);
+  whole(op.t[0])[member] = static_cast<float>(norm);
+  if (!std::isfinite(norm)) {
+    throw Error(UNIFIEDRL_NOT_FINITE,
+                format("op '%s' at step %lld: the gradient of network '%s', member %lld, is not finite; lower the learning rate, or look for values "
+                       "in the data that are too large",
+                       op.name.c_str(), static_cast<long long>(context.step), network.name.c_str(), static_cast<long long>(member)));
+  }
+  const double* h = context.hypers;
+  AdamStep<float> step = adam_step<float>(h[op.h[0]], h[op.h[1]], h[op.h[2]], h[op.h[3]], h[op.h[4]], context.step);
+  float scale = static_cast<float>(clip_factor(norm, h[op.h[5]]));
+  float* parameters = storage.sections[UNIFIEDRL_PARAMETERS].data();
+  float* moment1 = storage.sections[UNIFIEDRL_MOMENT1].data();
+  float* moment2 = storage.sections[UNIFIEDRL_MOMENT2].data();
+  for (size_t l = 0; l < network.layers.size(); ++l) {
+    const Layer& layer = network.layers[l];
+    int64_t offset = layer.weight + member * layer.in * layer.out;
+    kernels_->adam(layer.in * layer.out, step, scale, weight_gradient(op.n[0], l, place), parameters + offset, moment1 + offset, moment2 + offset);
+    offset = layer.bias + member * layer.out;
+    kernels_->adam(layer.out, step, scale, bias_gradient(op.n[0], l, place), parameters + offset, moment1 + offset, moment2 + offset);
+  }
+}
+
+void CpuExecutor::gather(const Op& op) {
+  const std::vector<int64_t>& rows = rows_[static_cast<size_t>(op.t[0])];
+  const Tensor& out_info = program_.tensors[static_cast<size_t>(op.t[3])];
+  const float* shift = op.t[1] == UNIFIEDRL_NONE ? nullptr : whole(op.t[1]);
+  const float* scale = op.t[2] == UNIFIEDRL_NONE ? nullptr : whole(op.t[2]);
+  float* out = whole(op.t[3]);
+  int64_t column = op.i[0], offset = op.i[1], width = out_info.columns;
+  constexpr int64_t kAhead = 8;  // rows whose memory is asked for before it is needed
+  size_t hint = 0, ahead_hint = 0;
+  int64_t count = out_info.rows;
+  for (int64_t b = 0; b < count; ++b) {
+    if (b + kAhead < count && column >= 0) {
+      int64_t row = rows[static_cast<size_t>(b + kAhead)];
+      const Replay::Segment& s = replay_->segment_of(row, &ahead_hint);
+      const char* p = reinterpret_cast<const char*>(s.columns[static_cast<size_t>(column)] + (row - s.first_row) * width);
+      for (int64_t byte = 0; byte < width * 4; byte += 64) {
+        __builtin_prefetch(p + byte, 0, 2);  // into the second level: a row is larger than the first level's queue
+      }
+    }
+    int64_t row = rows[static_cast<size_t>(b)];
+    const Replay::Segment& segment = replay_->segment_of(row, &hint);
+    int64_t local = row - segment.first_row;
+    if (offset == 1 && segment.last[local] == 0) {
+      ++local;
+    }
+    if (column == UNIFIEDRL_LAST_COLUMN) {
+      float value = static_cast<float>(segment.last[local]);
+      kernels_->normalise(1, &value, shift, scale, out + b);
+    } else {
+      kernels_->normalise(width, segment.columns[static_cast<size_t>(column)] + local * width, shift, scale, out + b * width);
+    }
+  }
+}
+
+void CpuExecutor::run_whole_op(const Op& op, const StepContext& context) {
+  const auto hyper = [&](size_t i) { return static_cast<float>(context.hypers[op.h[i]]); };
+  const auto info = [&](size_t i) -> const Tensor& { return program_.tensors[static_cast<size_t>(op.t[i])]; };
+  switch (op.code) {
+    case UNIFIEDRL_OP_SAMPLE: {
+      std::vector<int64_t>& rows = rows_[static_cast<size_t>(op.t[0])];
+      for (size_t b = 0; b < rows.size(); ++b) {
+        rows[b] = sample_row(context.seed, context.step, op.i[0], static_cast<int64_t>(b), replay_->rows());
+      }
+      return;
+    }
+    case UNIFIEDRL_OP_GATHER: gather(op); return;
+    case UNIFIEDRL_OP_MEMBER_SUM: {
+      int64_t n = info(1).elements();
+      const float* x = whole(op.t[0]);
+      float* out = whole(op.t[1]);
+      std::memcpy(out, x, static_cast<size_t>(n) * sizeof(float));
+      for (int64_t e = 1; e < info(0).members; ++e) {
+        const float* xe = x + e * n;
+        for (int64_t i = 0; i < n; ++i) {
+          out[i] += xe[i];
+        }
+      }
+      return;
+    }
+    case UNIFIEDRL_OP_ATTENUATION: {
+      const float *a = whole(op.t[0]), *lo = whole(op.t[1]), *hi = whole(op.t[2]);
+      float* phi = whole(op.t[3]);
+      int64_t n = info(0).columns;
+      for (int64_t b = 0; b < info(0).rows; ++b) {
+        float excess = 0;
+        for (int64_t k = b * n; k < (b + 1) * n; ++k) {
+          excess += box_excess(a[k], lo[k], hi[k]);
+        }
+        phi[b] = attenuation(excess, hyper(0), hyper(1));
+      }
+      return;
+    }
+    case UNIFIEDRL_OP_ENSEMBLE_OBJECTIVE: {
+      const float *q = whole(op.t[0]), *weights = whole(op.t[1]);
+      float *dq = whole(op.t[2]), *mean = whole(op.t[3]), *deviation = whole(op.t[4]);
+      int64_t rows = info(0).rows, groups = info(3).columns, m = op.i[0];
+      float lambda = hyper(0);
+      for (int64_t g = 0; g < groups; ++g) {
+        for (int64_t b = 0; b < rows; ++b) {
+          const float* first = q + g * m * rows + b;
+          float mu, sd;
+          group_moments(first, m, rows, &mu, &sd);
+          mean[b * groups + g] = mu;
+          deviation[b * groups + g] = sd;
+          for (int64_t j = 0; j < m; ++j) {
+            dq[(g * m + j) * rows + b] = group_gradient(first[j * rows], mu, sd, weights[g], lambda, m, rows);
+          }
+        }
+      }
+      return;
+    }
+    case UNIFIEDRL_OP_BOX_PENALTY: {
+      const float *a = whole(op.t[0]), *lo = whole(op.t[1]), *hi = whole(op.t[2]);
+      float *da = whole(op.t[3]), *d = whole(op.t[4]), *inside = whole(op.t[5]);
+      int64_t n = info(0).columns, rows = info(0).rows;
+      float share = hyper(0) / static_cast<float>(rows), omega = hyper(1);
+      for (int64_t b = 0; b < rows; ++b) {
+        float sum = 0, excess = 0;
+        for (int64_t k = b * n; k < (b + 1) * n; ++k) {
+          float gradient;
+          sum += box_penalty(a[k], lo[k], hi[k], omega, op.i[0] == 1, &gradient);
+          excess += box_excess(a[k], lo[k], hi[k]);
+          da[k] = share * gradient;
+        }
+        d[b] = sum;
+        inside[b] = excess > 0 ? 0.0f : 1.0f;
+      }
+      return;
+    }
+    case UNIFIEDRL_OP_METRIC: {
+      const float* x = whole(op.t[0]);
+      int64_t n = info(0).elements();
+      double sum = 0;
+      for (int64_t i = 0; i < n; ++i) {
+        sum += static_cast<double>(x[i]);
+      }
+      context.metrics[op.i[0]] = static_cast<float>(sum / static_cast<double>(n));
+      return;
+    }
+    default: throw Error(UNIFIEDRL_INTERNAL, format("op '%s' is not known to the cpu back end", op.name.c_str()));
+  }
+}
+
+void CpuExecutor::read_network(int32_t network, int32_t section, float* destination) const {
+  const Buffer& data = networks_[static_cast<size_t>(network)].sections[section];
+  if (data.size() == 0) {
+    fail_argument("network '%s' keeps no such section here: gradients need `materialise`, gradients and moments an optimiser",
+                  program_.networks[static_cast<size_t>(network)].name.c_str());
+  }
+  std::memcpy(destination, data.data(), static_cast<size_t>(data.size()) * sizeof(float));
+}
+
+void CpuExecutor::write_network(int32_t network, int32_t section, const float* source) {
+  const Buffer& data = networks_[static_cast<size_t>(network)].sections[section];
+  if (data.size() == 0) {
+    fail_argument("network '%s' has no such section to write", program_.networks[static_cast<size_t>(network)].name.c_str());
+  }
+  std::memcpy(data.data(), source, static_cast<size_t>(data.size()) * sizeof(float));
+}
+
+void CpuExecutor::read_network(int32_t network, int32_t section, double* destination) const {
+  std::vector<float> values(static_cast<size_t>(program_.networks[static_cast<size_t>(network)].size));
+  read_network(network, section, values.data());
+  std::copy(values.begin(), values.end(), destination);
+}
+
+void CpuExecutor::write_network(int32_t network, int32_t section, const double* source) {
+  std::vector<float> values(static_cast<size_t>(program_.networks[static_cast<size_t>(network)].size));
+  for (size_t i = 0; i < values.size(); ++i) {
+    values[i] = static_cast<float>(source[i]);
+  }
+  write_network(network, section, values.data());
+}
+
+void CpuExecutor::read_tensor(int32_t tensor, double* destination) const {
+  const Tensor& info = program_.tensors[static_cast<size_t>(tensor)];
+  const Storage& storage = tensors_[static_cast<size_t>(tensor)];
+  if (info.kind == UNIFIEDRL_TENSOR_ROWS) {
+    const std::vector<int64_t>& rows = rows_[static_cast<size_t>(tensor)];
+    std::transform(rows.begin(), rows.end(), destination, [](int64_t row) { return static_cast<double>(row); });
+    return;
+  }
+  if (!storage.whole || info.kind == UNIFIEDRL_TENSOR_TAPE || info.kind == UNIFIEDRL_TENSOR_SIGNS) {
+    fail_argument("tensor '%s' is not kept whole by the cpu back end: create the engine with `materialise`; tapes are never read", info.name.c_str());
+  }
+  const float* data = storage.data.data();
+  std::copy(data, data + info.elements(), destination);
+}
+
+void CpuExecutor::write_tensor(int32_t tensor, const double* source) {
+  const Tensor& info = program_.tensors[static_cast<size_t>(tensor)];
+  float* data = whole(tensor);
+  for (int64_t i = 0; i < info.elements(); ++i) {
+    data[i] = static_cast<float>(source[i]);
+  }
+}
+
+}  // namespace unifiedrl::cpu
+
+namespace unifiedrl {
+
+static int cpu_score() { return 100; }
+
+static std::string cpu_description() {
+  const cpu::Kernels* k = cpu::kernels(0);
+  return format("%s loops, %s, %d processors", k->name, cpu::gemm_library(), cpu::usable_processors());
+}
+
+static bool cpu_supports(int32_t op) { return op >= UNIFIEDRL_OP_SAMPLE && op <= UNIFIEDRL_OP_METRIC; }
+
+static std::unique_ptr<Executor> cpu_create(const Program& program, const Replay* replay, const unifiedrl_options& options) {
+  return std::make_unique<cpu::CpuExecutor>(program, replay, options);
+}
+
+const Backend kCpuBackend = {UNIFIEDRL_ABI_VERSION, "cpu", cpu_score, cpu_description, cpu_supports, cpu_create};
+
+}  // namespace unifiedrl

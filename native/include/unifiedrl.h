@@ -1,0 +1,252 @@
+/*
+ * unifiedrl.h - the C ABI of the UnifiedRL training engine.
+ *
+ * A training step is a short straight-line *program* of operations over named tensors and networks. A program is built once, checked,
+ * planned for one back end (an *engine*), and then run K steps per call. Inside a call nothing allocates and nothing returns to the caller.
+ *
+ * Conventions
+ *   - Tensors have the shape [members, rows, columns] = [E, B, F], row-major. A tensor with E = 1 is shared by all members of an ensemble.
+ *   - Every function returns a status; 0 is success. After a failure unifiedrl_error() has the text, on the calling thread only.
+ *   - Handles are created and closed by the caller. Closing NULL is allowed. A handle is used by one thread at a time; different
+ *     handles may be used by different threads. Programs may be closed once the engine has been created.
+ *   - No function aborts, exits or throws across this boundary.
+ *   - Networks are multi-layer perceptrons, all members of the same shape: y = f_n(... relu(x W_1 + b_1) ... W_n + b_n) with
+ *     W_l of shape [E, in_l, out_l] and b_l of shape [E, out_l]. The flat layout of a network is W_1, b_1, W_2, b_2, ... (row-major).
+ */
+#ifndef UNIFIEDRL_H
+#define UNIFIEDRL_H
+
+#include <stdint.h>
+
+#if defined(_WIN32)
+#define UNIFIEDRL_API __declspec(dllexport)
+#else
+#define UNIFIEDRL_API __attribute__((visibility("default")))
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Version of this interface; a caller checks it against unifiedrl_abi_version() before anything else. */
+#define UNIFIEDRL_ABI_VERSION 1
+
+/* Status codes. */
+#define UNIFIEDRL_OK 0
+#define UNIFIEDRL_INVALID_ARGUMENT 1 /* a value, shape or handle is not usable; the text says which and why */
+#define UNIFIEDRL_OUT_OF_MEMORY 2    /* the text says how much was wanted and for what */
+#define UNIFIEDRL_UNAVAILABLE 3      /* the back end cannot work here; the text says why */
+#define UNIFIEDRL_NOT_FINITE 4       /* a gradient stopped being finite; the text names op and step; the member's parameters are unchanged */
+#define UNIFIEDRL_MISMATCH 5         /* check back end: two back ends differ by more than the op's tolerance */
+#define UNIFIEDRL_INTERNAL 6         /* a defect of the engine or of a library it uses */
+
+/* Activations of a network's last layer; hidden layers use ReLU. */
+#define UNIFIEDRL_LINEAR 0
+#define UNIFIEDRL_TANH 1
+
+/* Kinds of tensors. */
+#define UNIFIEDRL_TENSOR_WORK 0     /* produced by one op and read by later ops of the same step; the engine owns its storage */
+#define UNIFIEDRL_TENSOR_CONSTANT 1 /* written by the caller with unifiedrl_tensor_write, zero at first; read by ops */
+#define UNIFIEDRL_TENSOR_ROWS 2     /* int64 row indices [1, B, 1] drawn by UNIFIEDRL_OP_SAMPLE */
+#define UNIFIEDRL_TENSOR_TAPE 3     /* hidden activations a forward pass leaves for its backward pass; columns = sum of hidden sizes */
+#define UNIFIEDRL_TENSOR_SIGNS 4    /* only the signs of the hidden activations: enough for UNIFIEDRL_OP_MLP_BACKWARD_INPUT */
+
+/* Sections of a network's state. */
+#define UNIFIEDRL_PARAMETERS 0
+#define UNIFIEDRL_GRADIENTS 1 /* of the last step, before clipping; readable only with `materialise` */
+#define UNIFIEDRL_MOMENT1 2
+#define UNIFIEDRL_MOMENT2 3
+
+/*
+ * Operations. `t[...]` are tensors, `n[...]` networks, `i[...]` integer attributes, `h[...]` hyper-parameter slots, in this order.
+ * "none" stands for UNIFIEDRL_NONE. E, B, F as above; H is the sum of hidden sizes; m is the group size (member e is in group e / m).
+ */
+#define UNIFIEDRL_NONE (-1)
+
+/* Draws B row numbers uniformly from the replay: Philox keyed by (seed, step, stream, b), with a multiply-shift map to [0, rows).
+ * t: out rows [1,B,1] (ROWS).  i: stream. */
+#define UNIFIEDRL_OP_SAMPLE 1
+
+/* Gathers a replay column: out[b] = (column[rows[b] + offset] - shift) * scale. With offset 1, rows that end their session read their own row.
+ * Column UNIFIEDRL_LAST_COLUMN is the last-of-session flag as 0 or 1.
+ * t: rows, shift [1,1,F] or none, scale [1,1,F] or none, out [1,B,F].  i: column, offset (0 or 1). */
+#define UNIFIEDRL_OP_GATHER 2
+#define UNIFIEDRL_LAST_COLUMN (-2)
+
+/* out = [x, y] by columns. t: x [E,B,Fx], y [E,B,Fy], out [E,B,Fx+Fy]. */
+#define UNIFIEDRL_OP_CONCAT 3
+
+/* y = network(x). t: x [1 or E,B,in], y [E,B,out], tape (TAPE or SIGNS [E,B,H]) or none. n: network. */
+#define UNIFIEDRL_OP_MLP_FORWARD 4
+
+/* Parameter gradients of SUM(dy * y): the network's gradient section is overwritten.
+ * t: x, y (as in the forward pass; y is read only where the output is tanh), tape (TAPE), dy [E,B,out]. n: network. */
+#define UNIFIEDRL_OP_MLP_BACKWARD 5
+
+/* dx = gradient with respect to input columns [first, first + F). No parameter gradient is formed.
+ * t: y (as in the forward pass), tape (TAPE or SIGNS), dy [E,B,out], dx [E,B,F]. n: network. i: first. */
+#define UNIFIEDRL_OP_MLP_BACKWARD_INPUT 6
+
+/* out = SUM over members of x, in member order. t: x [E,B,F], out [1,B,F]. */
+#define UNIFIEDRL_OP_MEMBER_SUM 7
+
+/* out = x + y. t: x, y, out, all of one shape. */
+#define UNIFIEDRL_OP_ADD 8
+
+/* Attenuation outside the box (specification section 0): with excess x_k = max(a_k - hi_k, lo_k - a_k, 0) / (hi_k - lo_k),
+ * phi = 1 if all x_k = 0, else beta * exp(-theta * SUM_k x_k).
+ * t: a [1,B,A], lo [1,B,A], hi [1,B,A], phi [1,B,1].  h: beta, theta. */
+#define UNIFIEDRL_OP_ATTENUATION 9
+
+/* Temporal-difference target y_e = r_g + gamma * (1 - done) * (phi * max(q_e, 0) + min(q_e, 0)), g = e / m. phi may be none (1).
+ * t: reward [1,B,G], done [1,B,1], phi [1,B,1] or none, q [E,B,1], y [E,B,1].  i: m (E = G * m).  h: gamma. */
+#define UNIFIEDRL_OP_TD_TARGET 10
+
+/* loss_e = mean_B (q - y)^2 and its gradient dq = 2 (q - y) / B, for each member on its own.
+ * t: q [E,B,1], y [E,B,1], dq [E,B,1], loss [E,1,1]. */
+#define UNIFIEDRL_OP_SQUARED_ERROR 11
+
+/* Ensemble objective -SUM_i w_i mean_i + lambda SUM_i w_i sd_i over G groups of m members, averaged over B, with its gradient:
+ * mean_i = (1/m) SUM_j q_ij, sd_i = sqrt((1/m) SUM_j (q_ij - mean_i)^2 + 1e-8).
+ * t: q [E,B,1], weight [1,1,G], dq [E,B,1], mean [1,B,G], sd [1,B,G].  i: m.  h: lambda. */
+#define UNIFIEDRL_OP_ENSEMBLE_OBJECTIVE 12
+
+/* Box penalty eta * d(a), averaged over B, with its gradient. form 0 "continuous": d = SUM_k expm1(min(omega x_k, 8));
+ * form 1 "exact": d = SUM_k [x_k > 0] exp(min(omega x_k, 8)). Both have the same gradient, 0 where clamped.
+ * t: a, lo, hi [1,B,A], da [1,B,A], d [1,B,1] (without eta), inside [1,B,1] (1 where every x_k = 0).  i: form.  h: eta, omega. */
+#define UNIFIEDRL_OP_BOX_PENALTY 13
+
+/* Adam on a network, after clipping the gradient of *each member* to the norm `clip` (0: no clipping). Bias corrections use -expm1(t log beta).
+ * Decoupled decay subtracts rate * decay * parameter. A gradient that is not finite stops the run before anything of that member changes.
+ * norm receives each member's gradient norm before clipping.
+ * t: norm [E,1,1].  n: network.  h: rate, beta1, beta2, epsilon, decay, clip. */
+#define UNIFIEDRL_OP_ADAM 14
+
+/* target <- w * source + (1 - w) * target at every step t (counted from 1) with t % period == 0. n: target, source.  i: period.  h: w. */
+#define UNIFIEDRL_OP_SOFT_UPDATE 15
+
+/* Writes the mean over all elements of x into the metrics row of this step. t: x.  i: slot (0, 1, ...). */
+#define UNIFIEDRL_OP_METRIC 16
+
+typedef struct unifiedrl_program unifiedrl_program;
+typedef struct unifiedrl_replay unifiedrl_replay;
+typedef struct unifiedrl_engine unifiedrl_engine;
+typedef struct unifiedrl_policy unifiedrl_policy;
+
+/* Options of an engine. Zero means the default throughout. */
+typedef struct unifiedrl_options {
+  int32_t threads;     /* worker threads including the caller; default: processors this process may use */
+  int32_t tile_rows;   /* batch rows worked on at a time, a multiple of 16; default: chosen from the cache size */
+  int32_t materialise; /* 1: keep every intermediate tensor whole so that it can be read (slower, more memory) */
+  int32_t isa;         /* vectorised loops: 0 best, 1 baseline, 2 AVX2, 3 AVX-512; more than the processor has is refused */
+  uint64_t seed;       /* key of every random draw */
+} unifiedrl_options;
+
+/* ---- errors and versions ---- */
+
+UNIFIEDRL_API int32_t unifiedrl_abi_version(void);
+/* Text of the last failure on this thread, outermost context last; "" if none. Valid until the next call on this thread. */
+UNIFIEDRL_API const char* unifiedrl_error(void);
+/* Name of a status code. */
+UNIFIEDRL_API const char* unifiedrl_status_name(int32_t status);
+
+/* ---- back ends ---- */
+
+/* Number of back ends built in. */
+UNIFIEDRL_API int32_t unifiedrl_backend_count(void);
+UNIFIEDRL_API const char* unifiedrl_backend_name(int32_t index);
+/* Score by which "auto" chooses; 0 when it cannot work here, and then unifiedrl_backend_reason says why. */
+UNIFIEDRL_API int32_t unifiedrl_backend_score(int32_t index);
+/* One line: what it runs on (processor, instruction set, library versions), or why it cannot. Valid until the next call on this thread. */
+UNIFIEDRL_API const char* unifiedrl_backend_description(int32_t index);
+
+/* ---- programs ---- */
+
+UNIFIEDRL_API int32_t unifiedrl_program_create(unifiedrl_program** program);
+UNIFIEDRL_API void unifiedrl_program_close(unifiedrl_program* program);
+/* Adds a tensor; *id counts from 0 in order of addition. All sizes at least 1. */
+UNIFIEDRL_API int32_t unifiedrl_program_tensor(
+    unifiedrl_program* program, const char* name, int32_t kind, int64_t members, int64_t rows, int64_t columns, int32_t* id);
+/* Adds a network with sizes[0] inputs, sizes[1 .. count-2] hidden units and sizes[count-1] outputs; count is 2 to 8. */
+UNIFIEDRL_API int32_t unifiedrl_program_network(
+    unifiedrl_program* program, const char* name, int64_t members, const int64_t* sizes, int32_t count, int32_t activation, int32_t* id);
+/* Adds a hyper-parameter slot with its first value. It may change between runs. */
+UNIFIEDRL_API int32_t unifiedrl_program_hyper(unifiedrl_program* program, const char* name, double value, int32_t* id);
+/* Appends an operation, fully checked: existence, kinds, shapes, order of definition. */
+UNIFIEDRL_API int32_t unifiedrl_program_op(
+    unifiedrl_program* program, const char* name, int32_t op, const int32_t* tensors, int32_t tensor_count, const int32_t* networks,
+    int32_t network_count, const int64_t* integers, int32_t integer_count, const int32_t* hypers, int32_t hyper_count);
+
+/* ---- replay ---- */
+
+/* An experience store over memory that the caller keeps mapped until the replay and every engine that uses it are closed. */
+UNIFIEDRL_API int32_t unifiedrl_replay_create(const int64_t* widths, int32_t columns, unifiedrl_replay** replay);
+UNIFIEDRL_API void unifiedrl_replay_close(unifiedrl_replay* replay);
+/* Adds a segment of rows: columns[c] points at float32 [rows, widths[c]], last at one byte per row (0 or 1, the final one must be 1). */
+UNIFIEDRL_API int32_t unifiedrl_replay_add(
+    unifiedrl_replay* replay, const float* const* columns, const uint8_t* last, int64_t rows);
+/* Same with addresses as integers, for callers that hold them so. */
+UNIFIEDRL_API int32_t unifiedrl_replay_add_addresses(unifiedrl_replay* replay, const int64_t* columns, int64_t last, int64_t rows);
+UNIFIEDRL_API int64_t unifiedrl_replay_rows(const unifiedrl_replay* replay);
+
+/* ---- engines ---- */
+
+/* backend: "auto", "cpu", "reference" (double), "reference32", or "check:A,B" which runs two and compares every op.
+ * replay may be NULL for programs that draw nothing; it must outlive the engine. */
+UNIFIEDRL_API int32_t unifiedrl_engine_create(
+    const unifiedrl_program* program, const unifiedrl_replay* replay, const char* backend, const unifiedrl_options* options,
+    unifiedrl_engine** engine);
+UNIFIEDRL_API void unifiedrl_engine_close(unifiedrl_engine* engine);
+/* Name of the back end that was chosen. */
+UNIFIEDRL_API const char* unifiedrl_engine_backend(const unifiedrl_engine* engine);
+/* Runs `steps` steps. On failure the step that failed is named; steps before it are complete. */
+UNIFIEDRL_API int32_t unifiedrl_engine_run(unifiedrl_engine* engine, int64_t steps);
+/* Steps completed since creation or since unifiedrl_engine_set_step; draws and bias corrections depend on it. */
+UNIFIEDRL_API int64_t unifiedrl_engine_step(const unifiedrl_engine* engine);
+UNIFIEDRL_API int32_t unifiedrl_engine_set_step(unifiedrl_engine* engine, int64_t step);
+UNIFIEDRL_API int32_t unifiedrl_engine_set_hyper(unifiedrl_engine* engine, int32_t id, double value);
+/* Metric rows of completed steps not yet drained, oldest first, at most max_rows; *rows receives their number. A row has one float per
+ * metric slot. The ring holds 1,024 rows; older ones are overwritten. */
+UNIFIEDRL_API int32_t unifiedrl_engine_metrics(unifiedrl_engine* engine, float* destination, int64_t max_rows, int64_t* rows);
+/* Number of metric slots. */
+UNIFIEDRL_API int32_t unifiedrl_engine_metric_slots(const unifiedrl_engine* engine);
+/* Bytes that the engine holds for parameters, optimiser state and work space. */
+UNIFIEDRL_API int64_t unifiedrl_engine_bytes(const unifiedrl_engine* engine);
+
+/* Elements of one section of a network; every section has the same layout and size. */
+UNIFIEDRL_API int64_t unifiedrl_network_size(const unifiedrl_engine* engine, int32_t network);
+UNIFIEDRL_API int32_t unifiedrl_network_read(const unifiedrl_engine* engine, int32_t network, int32_t section, float* destination, int64_t count);
+UNIFIEDRL_API int32_t unifiedrl_network_write(unifiedrl_engine* engine, int32_t network, int32_t section, const float* source, int64_t count);
+UNIFIEDRL_API int32_t unifiedrl_network_read64(const unifiedrl_engine* engine, int32_t network, int32_t section, double* destination, int64_t count);
+UNIFIEDRL_API int32_t unifiedrl_network_write64(unifiedrl_engine* engine, int32_t network, int32_t section, const double* source, int64_t count);
+/* Fills a network's parameters: weights and biases uniform in +-1/sqrt(in), each member and layer from its own stream of `seed`. */
+UNIFIEDRL_API int32_t unifiedrl_network_initialise(unifiedrl_engine* engine, int32_t network, uint64_t seed);
+
+/* Constant tensors may be written; tensors of the last step may be read where the back end kept them (see `materialise`). */
+UNIFIEDRL_API int32_t unifiedrl_tensor_write(unifiedrl_engine* engine, int32_t tensor, const float* source, int64_t count);
+UNIFIEDRL_API int32_t unifiedrl_tensor_read(const unifiedrl_engine* engine, int32_t tensor, float* destination, int64_t count);
+UNIFIEDRL_API int32_t unifiedrl_tensor_read64(const unifiedrl_engine* engine, int32_t tensor, double* destination, int64_t count);
+
+/* ---- inference ---- */
+
+/* A frozen single-member network for serving: parameters in the flat layout above, inputs normalised as (x - shift) * scale when given.
+ * One thread at a time per handle. No call allocates. */
+UNIFIEDRL_API int32_t unifiedrl_policy_create(
+    const int64_t* sizes, int32_t count, int32_t activation, const float* parameters, const float* shift, const float* scale,
+    int32_t isa, unifiedrl_policy** policy);
+UNIFIEDRL_API void unifiedrl_policy_close(unifiedrl_policy* policy);
+/* y[rows, out] = network(x[rows, in]). */
+UNIFIEDRL_API int32_t unifiedrl_policy_run(unifiedrl_policy* policy, const float* x, int64_t rows, float* y);
+
+/* ---- measurement ---- */
+
+/* Best of `repeats` float32 matrix products of n x n x n on `threads` threads, in GFLOP/s: the machine's limit beside which a step is judged. */
+UNIFIEDRL_API int32_t unifiedrl_measure_sgemm(int64_t n, int32_t threads, int32_t repeats, double* gflops);
+/* Gathers `rows` random rows `repeats` times from a replay column and copies as many bytes with memcpy; both in bytes per second. */
+UNIFIEDRL_API int32_t unifiedrl_measure_gather(
+    const unifiedrl_replay* replay, int32_t column, int64_t rows, int32_t repeats, uint64_t seed, double* gather, double* copy);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

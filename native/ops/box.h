@@ -1,0 +1,43 @@
+// The box around the served policy (specification section 0): excess, penalty d with its gradient, attenuation phi.
+#pragma once
+
+#include <cmath>
+
+#include "ops/device.h"
+
+namespace unifiedrl {
+
+constexpr double kBoxExponentLimit = 8;  // exp(omega x) is clamped there: beyond, an actor is far outside and only the sign matters
+
+// x = max(a - hi, lo - a, 0) / (hi - lo): how far outside the box, in box widths.
+template <typename T>
+UNIFIEDRL_HD inline T box_excess(T a, T lo, T hi) {
+  T above = a - hi, below = lo - a;
+  T outside = above > below ? above : below;
+  return outside > T(0) ? outside / (hi - lo) : T(0);
+}
+
+// One dimension of d(a); gradient receives dd/da. `exact` jumps from 0 to 1 at the edge, as the paper prints it; both forms have the same gradient.
+template <typename T>
+UNIFIEDRL_HD inline T box_penalty(T a, T lo, T hi, T omega, bool exact, T* gradient) {
+  T x = box_excess(a, lo, hi);
+  *gradient = T(0);
+  if (!(x > T(0))) {
+    return T(0);
+  }
+  T exponent = omega * x;
+  bool clamped = exponent > T(kBoxExponentLimit);
+  T e = std::exp(clamped ? T(kBoxExponentLimit) : exponent);
+  if (!clamped) {
+    *gradient = (a > hi ? T(1) : T(-1)) * omega / (hi - lo) * e;
+  }
+  return exact ? e : std::expm1(clamped ? T(kBoxExponentLimit) : exponent);
+}
+
+// phi from the summed excess of all dimensions.
+template <typename T>
+UNIFIEDRL_HD inline T attenuation(T excess_sum, T beta, T theta) {
+  return excess_sum > T(0) ? beta * std::exp(-theta * excess_sum) : T(1);
+}
+
+}  // namespace unifiedrl

@@ -1,0 +1,55 @@
+// Philox4x32-10 (Salmon et al., SC'11): a random number is a function of its key and counter, so that every back end, thread count
+// and batch split draws the same numbers.
+#pragma once
+
+#include <cstdint>
+
+#include "ops/device.h"
+
+namespace unifiedrl {
+
+struct Philox4 {
+  uint32_t x[4];
+};
+
+UNIFIEDRL_HD inline Philox4 philox(uint64_t key, uint64_t counter_low, uint64_t counter_high) {
+  uint32_t c0 = static_cast<uint32_t>(counter_low), c1 = static_cast<uint32_t>(counter_low >> 32);
+  uint32_t c2 = static_cast<uint32_t>(counter_high), c3 = static_cast<uint32_t>(counter_high >> 32);
+  uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
+  for (int round = 0; round < 10; ++round) {
+    uint64_t p0 = static_cast<uint64_t>(0xD2511F53u) * c0;
+    uint64_t p1 = static_cast<uint64_t>(0xCD9E8D57u) * c2;
+    uint32_t n0 = static_cast<uint32_t>(p1 >> 32) ^ c1 ^ k0;
+    uint32_t n2 = static_cast<uint32_t>(p0 >> 32) ^ c3 ^ k1;
+    c1 = static_cast<uint32_t>(p1);
+    c3 = static_cast<uint32_t>(p0);
+    c0 = n0;
+    c2 = n2;
+    k0 += 0x9E3779B9u;
+    k1 += 0xBB67AE85u;
+  }
+  return Philox4{{c0, c1, c2, c3}};
+}
+
+// Uses of random numbers: the upper word of the counter, so that no two uses share a draw.
+constexpr uint64_t kStreamSample = 1;
+constexpr uint64_t kStreamInitialise = 2;
+
+// Row for batch element b of step t: 64 random bits mapped to [0, rows) by multiply-shift (bias below rows / 2^64).
+UNIFIEDRL_HD inline int64_t sample_row(uint64_t seed, int64_t step, int64_t stream, int64_t b, int64_t rows) {
+  Philox4 r = philox(seed, static_cast<uint64_t>(step) ^ (static_cast<uint64_t>(b) << 40),
+                     (kStreamSample << 32) | static_cast<uint64_t>(stream & 0xffffffff));
+  uint64_t bits = (static_cast<uint64_t>(r.x[0]) << 32) | r.x[1];
+#if defined(__CUDA_ARCH__)
+  return static_cast<int64_t>(__umul64hi(bits, static_cast<uint64_t>(rows)));
+#else
+  return static_cast<int64_t>((static_cast<unsigned __int128>(bits) * static_cast<uint64_t>(rows)) >> 64);
+#endif
+}
+
+// Uniform in (-1, 1) with 24 bits, never an endpoint.
+UNIFIEDRL_HD inline float uniform_signed(uint32_t bits) {
+  return (static_cast<float>(bits >> 8) + 0.5f) * (2.0f / 16777216.0f) - 1.0f;
+}
+
+}  // namespace unifiedrl
