@@ -23,7 +23,10 @@ class FusionTest {
           new double[] {1e-3, 1e-3, 1e-3},
           new double[] {2, 2, 2});
 
-  /** Three float logarithms of size <= 14 times powers <= 4: rounding stays below 2e-5. */
+  /**
+   * Three float logarithms of size <= 14 times powers <= 4: rounding stays below 4e-5 (each term: 4
+   * (2e-7 + 2 ulp(7)) + 2e-6 + ulp(55)).
+   */
   @Property(tries = 300)
   void equalsTheFormulaInDoublePrecision(
       @ForAll @Size(6) float @FloatRange(min = -1, max = 1) [] action,
@@ -36,7 +39,7 @@ class FusionTest {
         product *=
             Math.pow(scores[i * 4 + c] + MAP.bias(i, action[3 + i]), MAP.power(i, action[i]));
       }
-      assertThat((double) fused[c]).isCloseTo(Math.log(product), within(2e-5));
+      assertThat((double) fused[c]).isCloseTo(Math.log(product), within(4e-5));
     }
   }
 
