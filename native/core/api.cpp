@@ -79,8 +79,9 @@ void close(const void* handle, Handle kind, const char* function) {
       return;
     }
     check_handle(handle, kind);
-    remove_handle(handle, kind);
-    delete static_cast<const Object*>(handle);
+    if (remove_handle(handle, kind)) {  // of two threads that close, one deletes
+      delete static_cast<const Object*>(handle);
+    }
   });
 }
 

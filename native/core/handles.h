@@ -14,11 +14,10 @@ bool remove_handle(const void* handle, Handle kind);
 // Throws Error(UNIFIEDRL_INVALID_ARGUMENT) unless the handle is a living one of this kind.
 void check_handle(const void* handle, Handle kind);
 
-// Runs one function of the C ABI: failures become a status and this thread's error text. Nothing escapes.
-template <typename Body>
-int32_t guarded(const char* function, Body body) noexcept;
-int32_t current_failure(const char* function) noexcept;  // inside a catch block
+// Inside a catch block: sets this thread's error text and gives the status.
+int32_t current_failure(const char* function) noexcept;
 
+// Runs the body of one function of the C ABI: failures become a status and this thread's error text. Nothing escapes.
 template <typename Body>
 int32_t guarded(const char* function, Body body) noexcept {
   try {

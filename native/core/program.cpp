@@ -9,7 +9,7 @@
 namespace unifiedrl {
 namespace {
 
-constexpr int64_t kMaxElements = int64_t{1} << 36;  // of one tensor or network section: 256 GiB of float32, beyond any machine this runs on
+constexpr int64_t kMaxElements = int64_t{1} << 42;  // of one tensor or network section, so that no sum of sizes overflows
 constexpr size_t kMaxDefinitions = 4096;            // of each kind in one program
 constexpr int64_t kMaxMetricSlots = 1024;
 

@@ -177,7 +177,7 @@ public final class SimulatorRollout implements Rollout {
     long key = config.worldSeed();
     long counter = high(lane, USE_PROFILE);
     Philox.block(key, counter, 0, words, 0);
-    lane.segment = (int) ((words[0] & 0xFFFFFFFFL) * Simulator.SEGMENTS >>> 32);
+    lane.segment = (int) (((words[0] & 0xFFFFFFFFL) * Simulator.SEGMENTS) >>> 32);
     float shared = normal(words[1], 0);
     lane.offsets[0] = (float) Calibration.USER_VALID_SD * shared;
     lane.offsets[1] = (float) world.userFinishSd() * (0.5f * shared + 0.866f * normal(words[1], 1));
@@ -191,7 +191,7 @@ public final class SimulatorRollout implements Rollout {
     int topic = words[0] >>> 27;
     for (int t = 0; t < 3; t++) {
       lane.topics[t] = topic;
-      topic = (topic + 1 + (words[0] >>> (9 * t) & 0xFF) % 15) % Simulator.TOPICS;
+      topic = (topic + 1 + ((words[0] >>> (9 * t)) & 0xFF) % 15) % Simulator.TOPICS;
     }
     lane.hour = 24 * Philox.uniformFloat(words[1]);
 
@@ -293,14 +293,14 @@ public final class SimulatorRollout implements Rollout {
     int c = 0;
     for (int t = 0; t < 3; t++) {
       int start = words[t] >>> 23;
-      int stride = (words[t] >>> 10) & 0x1FE | 1;
+      int stride = ((words[t] >>> 10) & 0x1FE) | 1;
       for (int j = 0; c < favourites * (t + 1) / 3; j++, c++) {
         int within = (start + j * stride) & (Simulator.TOPIC_ITEMS - 1);
         items[c] = lane.topics[t] * Simulator.TOPIC_ITEMS + within;
       }
     }
     int topic = words[3] >>> 27;
-    int step = (words[3] >>> 8) & 0x1E | 1;
+    int step = ((words[3] >>> 8) & 0x1E) | 1;
     int lap = 0;
     for (int drawn = 0; c < candidates; drawn++) {
       if ((drawn & 3) == 0) {
@@ -309,7 +309,7 @@ public final class SimulatorRollout implements Rollout {
       if (drawn > 0 && drawn % Simulator.TOPICS == 0) {
         lap++; // a second lap uses the other half of each topic, so items stay distinct
       }
-      int within = words[drawn & 3] >>> 24 | (lap & 1) << 8;
+      int within = (words[drawn & 3] >>> 24) | ((lap & 1) << 8);
       if (topic != lane.topics[0] && topic != lane.topics[1] && topic != lane.topics[2]) {
         items[c++] = topic * Simulator.TOPIC_ITEMS + within;
       }
@@ -344,7 +344,7 @@ public final class SimulatorRollout implements Rollout {
         int first = words[(c & 1) * 2];
         int second = words[(c & 1) * 2 + 1];
         // 64 bits hold five 12-bit normals: two in each word, and one of the words' top bits.
-        int fifth = (first >>> 24 & 0x3F) << 6 | second >>> 24 & 0x3F;
+        int fifth = (((first >>> 24) & 0x3F) << 6) | ((second >>> 24) & 0x3F);
         valid = distort(lane, 0, 0, valid, normal(first, 0));
         finish = distort(lane, 2, 1, finish, normal(first, 1));
         like = distort(lane, 3, 2, like, normal(second, 0));
@@ -476,8 +476,8 @@ public final class SimulatorRollout implements Rollout {
       float u = Philox.uniformFloat(words[0]);
       int part = u < passSecond ? 2 : u < passFirst ? 1 : u < passFirst + started ? 0 : -1;
       float play = part < 0 ? 0 : world.play(item, part, Philox.openFloat(words[1]));
-      boolean valid = part == 2 || part == 1 && lengthy;
-      boolean finish = part == 2 || part == 1 && !lengthy;
+      boolean valid = part == 2 || (part == 1 && lengthy);
+      boolean finish = part == 2 || (part == 1 && !lengthy);
       float usual =
           started * world.meanLike[item * 3]
               + (passFirst - passSecond) * world.meanLike[item * 3 + 1]

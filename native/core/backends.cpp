@@ -1,0 +1,265 @@
+// The registry of back ends, and "check:A,B", which runs two of them op by op.
+#include <algorithm>
+#include <cmath>
+
+#include "core/backend.h"
+#include "core/error.h"
+
+namespace unifiedrl {
+namespace {
+
+// Largest difference between two back ends that start an op from the same float32 values, relative to the largest magnitude of what is
+// compared (one tensor, or one member's weights or biases of a layer): cancellation makes single elements meaningless. u = 2^-24 = 6e-8.
+double tolerance(int32_t code) {
+  switch (code) {
+    case UNIFIEDRL_OP_SAMPLE:
+    case UNIFIEDRL_OP_CONCAT: return 0;  // integers and copies
+    case UNIFIEDRL_OP_GATHER:
+    case UNIFIEDRL_OP_ADD:
+    case UNIFIEDRL_OP_SOFT_UPDATE: return 3e-7;  // up to four roundings
+    case UNIFIEDRL_OP_MEMBER_SUM:
+    case UNIFIEDRL_OP_TD_TARGET:
+    case UNIFIEDRL_OP_METRIC: return 3e-6;  // sums of some fifty terms
+    case UNIFIEDRL_OP_ADAM: return 3e-6;    // a step is at most 31 rates (1 / sqrt(1 - beta2)), each within some u
+    default: return 1e-5;  // products and sums over K or B terms: u sqrt(K) is 1e-6 at K = 256 and 4e-6 at 4,096; exp of up to 8: 8 u
+  }
+}
+
+// Ops whose result may be much smaller than what they add up: the inputs set the scale.
+bool cancels(int32_t code) {
+  return code == UNIFIEDRL_OP_ADD || code == UNIFIEDRL_OP_MEMBER_SUM || code == UNIFIEDRL_OP_TD_TARGET || code == UNIFIEDRL_OP_METRIC;
+}
+
+double largest(const double* x, int64_t n) {
+  double result = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    result = std::max(result, std::abs(x[i]));
+  }
+  return result;
+}
+
+// Runs A, then B, on each op; both start it from the same float32 values.
+class CheckExecutor final : public Executor {
+ public:
+  CheckExecutor(const Program& program, const Backend& a, const Backend& b, const Replay* replay, const unifiedrl_options& options)
+      : program_(program), names_{a.name, b.name} {
+    unifiedrl_options materialised = options;
+    materialised.materialise = 1;
+    a_ = a.create(program, replay, materialised);
+    b_ = b.create(program, replay, materialised);
+    int64_t size = program.metric_slots;
+    for (const Tensor& t : program.tensors) {
+      size = std::max(size, t.elements());
+    }
+    for (const Network& n : program.networks) {
+      size = std::max(size, n.size);
+    }
+    values_a_.resize(static_cast<size_t>(size));
+    values_b_.resize(static_cast<size_t>(size));
+    metrics_.resize(static_cast<size_t>(program.metric_slots));
+  }
+
+  void run(const StepContext& context, size_t first, size_t last) override {
+    StepContext other = context;
+    other.metrics = metrics_.data();
+    for (size_t k = first; k < last; ++k) {
+      const Op& op = program_.ops[k];
+      a_->run(context, k, k + 1);
+      b_->run(other, k, k + 1);
+      for (int32_t id : op_outputs(op)) {
+        tensor(op, id);
+      }
+      if (op.code == UNIFIEDRL_OP_MLP_BACKWARD) {
+        section(op, UNIFIEDRL_GRADIENTS);
+      } else if (op.code == UNIFIEDRL_OP_ADAM) {
+        for (int32_t s : {UNIFIEDRL_PARAMETERS, UNIFIEDRL_MOMENT1, UNIFIEDRL_MOMENT2}) {
+          section(op, s);
+        }
+      } else if (op.code == UNIFIEDRL_OP_SOFT_UPDATE) {
+        section(op, UNIFIEDRL_PARAMETERS);
+      } else if (op.code == UNIFIEDRL_OP_METRIC) {
+        values_a_[0] = static_cast<double>(context.metrics[op.i[0]]);
+        values_b_[0] = static_cast<double>(metrics_[static_cast<size_t>(op.i[0])]);
+        compare(op, format("metric slot %lld", static_cast<long long>(op.i[0])), 0, 1);
+      }
+    }
+  }
+
+  int64_t bytes() const override {
+    return a_->bytes() + b_->bytes() + static_cast<int64_t>((values_a_.size() + values_b_.size()) * sizeof(double));
+  }
+  void read_network(int32_t network, int32_t section, double* destination) const override { a_->read_network(network, section, destination); }
+  void read_network(int32_t network, int32_t section, float* destination) const override { a_->read_network(network, section, destination); }
+  void read_tensor(int32_t tensor, double* destination) const override { a_->read_tensor(tensor, destination); }
+  void write_network(int32_t network, int32_t section, const double* source) override {
+    a_->write_network(network, section, source);
+    b_->write_network(network, section, source);
+  }
+  void write_network(int32_t network, int32_t section, const float* source) override {
+    a_->write_network(network, section, source);
+    b_->write_network(network, section, source);
+  }
+  void write_tensor(int32_t tensor, const double* source) override {
+    a_->write_tensor(tensor, source);
+    b_->write_tensor(tensor, source);
+  }
+
+ private:
+  const Program& program_;
+  const char* names_[2];
+  std::unique_ptr<Executor> a_, b_;
+  std::vector<double> values_a_, values_b_;
+  std::vector<float> metrics_;
+
+  // What op reads, where that sets the scale; the scale grows with how ill-conditioned a standard deviation near its floor is.
+  double input_scale(const Op& op) {
+    double scale = 0;
+    if (cancels(op.code)) {
+      for (int32_t id : op_inputs(op)) {
+        scale = std::max(scale, magnitude(id));
+      }
+    }
+    return scale;
+  }
+
+  double magnitude(int32_t id) {
+    std::vector<double> values(static_cast<size_t>(program_.tensors[static_cast<size_t>(id)].elements()));
+    a_->read_tensor(id, values.data());
+    return largest(values.data(), static_cast<int64_t>(values.size()));
+  }
+
+  // (q - mean) / sd loses mean / sd of its precision where critics agree closely.
+  double condition(const Op& op) {
+    if (op.code != UNIFIEDRL_OP_ENSEMBLE_OBJECTIVE) {
+      return 1;
+    }
+    std::vector<double> sd(static_cast<size_t>(program_.tensors[static_cast<size_t>(op.t[4])].elements()));
+    a_->read_tensor(op.t[4], sd.data());
+    return 1 + magnitude(op.t[0]) / *std::min_element(sd.begin(), sd.end());
+  }
+
+  void tensor(const Op& op, int32_t id) {
+    const Tensor& t = program_.tensors[static_cast<size_t>(id)];
+    a_->read_tensor(id, values_a_.data());
+    if (t.kind != UNIFIEDRL_TENSOR_TAPE && t.kind != UNIFIEDRL_TENSOR_SIGNS) {
+      b_->read_tensor(id, values_b_.data());
+      compare(op, "tensor '" + t.name + "'", 0, t.elements());
+    }
+    if (t.kind == UNIFIEDRL_TENSOR_ROWS) {
+      return;
+    }
+    // Tapes too: where a hidden unit is 0 but for rounding, the two would go different ways in the backward pass.
+    b_->write_tensor(id, values_a_.data());
+    b_->read_tensor(id, values_b_.data());
+    a_->write_tensor(id, values_b_.data());
+  }
+
+  void section(const Op& op, int32_t s) {
+    static const char* const names[] = {"parameters", "gradients", "first moments", "second moments"};
+    int32_t id = op.n[0];
+    const Network& n = program_.networks[static_cast<size_t>(id)];
+    a_->read_network(id, s, values_a_.data());
+    b_->read_network(id, s, values_b_.data());
+    for (size_t l = 0; l < n.layers.size(); ++l) {
+      const Layer& layer = n.layers[l];
+      for (int64_t e = 0; e < n.members; ++e) {
+        std::string where = format("%s of network '%s', layer %zu, member %lld, ", names[s], n.name.c_str(), l + 1, static_cast<long long>(e));
+        compare(op, where + "weight", layer.weight + e * layer.in * layer.out, layer.in * layer.out);
+        compare(op, where + "bias", layer.bias + e * layer.out, layer.out);
+      }
+    }
+    b_->write_network(id, s, values_a_.data());
+    b_->read_network(id, s, values_b_.data());
+    a_->write_network(id, s, values_b_.data());
+  }
+
+  void compare(const Op& op, const std::string& what, int64_t offset, int64_t n) {
+    const double *a = values_a_.data() + offset, *b = values_b_.data() + offset;
+    double allowed = tolerance(op.code) * std::max(largest(a, n), input_scale(op)) * condition(op) + (tolerance(op.code) > 0 ? 1e-30 : 0);
+    for (int64_t i = 0; i < n; ++i) {
+      bool same = a[i] == b[i] || (std::isnan(a[i]) && std::isnan(b[i]));
+      if (!same && !(std::abs(a[i] - b[i]) <= allowed)) {
+        throw Error(UNIFIEDRL_MISMATCH,
+                    format("op '%s' (%s): %s, element %lld: %s gives %.9g and %s gives %.9g, further apart than %.3g", op.name.c_str(),
+                           op_name(op.code), what.c_str(), static_cast<long long>(i), names_[0], a[i], names_[1], b[i], allowed));
+      }
+    }
+  }
+};
+
+std::string known_names() {
+  std::string names = "auto";
+  for (const Backend* backend : backends()) {
+    names += std::string(", ") + backend->name;
+  }
+  return names + ", check:A,B";
+}
+
+// A back end that works here and has every op of the program.
+const Backend& usable(const std::string& name, const Program& program) {
+  for (const Backend* backend : backends()) {
+    if (name != backend->name) {
+      continue;
+    }
+    if (backend->score() <= 0) {
+      throw Error(UNIFIEDRL_UNAVAILABLE, format("back end '%s' cannot work here: %s", backend->name, backend->description().c_str()));
+    }
+    for (const Op& op : program.ops) {
+      if (!backend->supports(op.code)) {
+        throw Error(UNIFIEDRL_UNAVAILABLE,
+                    format("back end '%s' lacks %s, which op '%s' needs: choose another", backend->name, op_name(op.code), op.name.c_str()));
+      }
+    }
+    return *backend;
+  }
+  fail_argument("there is no back end '%s'; this build has %s", name.c_str(), known_names().c_str());
+}
+
+std::string best_name() {
+  const Backend* best = nullptr;
+  std::string reasons;
+  for (const Backend* backend : backends()) {
+    if (backend == &kReferenceBackend || backend == &kReference32Backend) {
+      continue;  // slow on purpose: only by name
+    }
+    if (backend->score() <= 0) {
+      reasons += format("; '%s': %s", backend->name, backend->description().c_str());
+    } else if (best == nullptr || backend->score() > best->score()) {
+      best = backend;
+    }
+  }
+  if (best == nullptr) {
+    throw Error(UNIFIEDRL_UNAVAILABLE, "no fast back end works here; ask for 'reference' by name if slow is good enough" + reasons);
+  }
+  return best->name;
+}
+
+}  // namespace
+
+const std::vector<const Backend*>& backends() {
+  static const std::vector<const Backend*> all = {
+#if defined(UNIFIEDRL_CPU)
+      &kCpuBackend,
+#endif
+      &kReference32Backend, &kReferenceBackend};
+  return all;
+}
+
+std::unique_ptr<Executor> create_executor(
+    const Program& program, const Replay* replay, const std::string& name, const unifiedrl_options& options, std::string* chosen) {
+  const std::string check = "check:";
+  if (name.compare(0, check.size(), check) == 0) {
+    size_t comma = name.find(',');
+    if (comma == std::string::npos) {
+      fail_argument("back end '%s' names no second back end; write check:A,B, as in check:reference,cpu", name.c_str());
+    }
+    const Backend& a = usable(name.substr(check.size(), comma - check.size()), program);
+    const Backend& b = usable(name.substr(comma + 1), program);
+    *chosen = name;
+    return std::make_unique<CheckExecutor>(program, a, b, replay, options);
+  }
+  *chosen = name == "auto" ? best_name() : name;
+  return usable(*chosen, program).create(program, replay, options);
+}
+
+}  // namespace unifiedrl
