@@ -53,12 +53,10 @@ final class CompareCommand implements Callable<Integer> {
       ConstantPolicy baseline = trained.readBaseline(environment);
       other = () -> new ConstantPolicy(baseline.stateSize(), baseline.action());
     } else {
-      other =
-          EngineAccess.learners().policy(RunFolder.open(against, "--against").checkpoints());
+      other = EngineAccess.learners().policy(RunFolder.open(against, "--against").checkpoints());
     }
     RunFolder folder = RunFolder.create(common.out, "compare");
-    Session session =
-        new Session(config, environment, folder, common, spec.commandLine().getOut());
+    Session session = new Session(config, environment, folder, common, spec.commandLine().getOut());
     session.compare(other, EngineAccess.learners().policy(trained.checkpoints()));
     session.finish(common);
     return 0;

@@ -35,19 +35,14 @@ final class DemoCommand implements Callable<Integer> {
     ExperimentConfig config = options.resolve(null, common);
     Environment environment = ConfigOptions.open(config);
     RunFolder folder = RunFolder.create(common.out, "demo");
-    Session session =
-        new Session(config, environment, folder, common, spec.commandLine().getOut());
+    Session session = new Session(config, environment, folder, common, spec.commandLine().getOut());
     ConstantPolicy baseline = session.explore();
     Supplier<Policy> policy = session.train(baseline, folder.train(), false);
     session.evaluate(baseline, policy, folder.heldOut());
     AbTest.Result test =
-        session.compare(
-            () -> new ConstantPolicy(baseline.stateSize(), baseline.action()), policy);
+        session.compare(() -> new ConstantPolicy(baseline.stateSize(), baseline.action()), policy);
     Charts.write(
-        folder.chart(),
-        folder.readMetrics(),
-        test,
-        environment.name() + ", seed " + config.seed());
+        folder.chart(), folder.readMetrics(), test, environment.name() + ", seed " + config.seed());
     session.finish(common);
     return 0;
   }

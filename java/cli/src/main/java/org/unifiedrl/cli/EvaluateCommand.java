@@ -48,8 +48,7 @@ final class EvaluateCommand implements Callable<Integer> {
     ExperimentConfig config = options.resolve(trained.config(), common);
     Environment environment = ConfigOptions.open(config);
     RunFolder folder = RunFolder.create(common.out, "evaluate");
-    Session session =
-        new Session(config, environment, folder, common, spec.commandLine().getOut());
+    Session session = new Session(config, environment, folder, common, spec.commandLine().getOut());
     session.evaluate(
         log.readBaseline(environment),
         EngineAccess.learners().policy(trained.checkpoints()),

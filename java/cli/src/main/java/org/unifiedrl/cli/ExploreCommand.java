@@ -29,8 +29,7 @@ final class ExploreCommand implements Callable<Integer> {
     ExperimentConfig config = options.resolve(null, common);
     var environment = ConfigOptions.open(config);
     RunFolder folder = RunFolder.create(common.out, "explore");
-    Session session =
-        new Session(config, environment, folder, common, spec.commandLine().getOut());
+    Session session = new Session(config, environment, folder, common, spec.commandLine().getOut());
     session.explore();
     session.finish(common);
     return 0;

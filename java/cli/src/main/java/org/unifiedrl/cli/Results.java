@@ -77,8 +77,14 @@ final class Results {
             "A/B test, %,d users, common random numbers, 95 %% intervals%n",
             test.users()));
     text.append(
-        String.format("  %-28s %10s %10s   %s%n", "per user and day", "baseline", "policy", "lift"));
-    row(text, "valid consumptions (UVC)", test.baseline().uvc(), test.policy().uvc(), test.uvcLift());
+        String.format(
+            "  %-28s %10s %10s   %s%n", "per user and day", "baseline", "policy", "lift"));
+    row(
+        text,
+        "valid consumptions (UVC)",
+        test.baseline().uvc(),
+        test.policy().uvc(),
+        test.uvcLift());
     row(text, "watch time, s (UDT)", test.baseline().udt(), test.policy().udt(), test.udtLift());
     row(
         text,

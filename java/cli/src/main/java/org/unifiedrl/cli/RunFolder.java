@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.LocalDateTime;
+import java.time.ZoneId;
 import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.List;
@@ -40,7 +41,7 @@ record RunFolder(Path path) {
                 "runs",
                 command
                     + "-"
-                    + LocalDateTime.now().format(DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss")));
+                    + LocalDateTime.now(ZoneId.systemDefault()).format(DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss")));
     try {
       if (Files.exists(path) && !Files.isDirectory(path)) {
         throw new UsageException("--out " + path + " is a file: give a folder");
@@ -132,9 +133,7 @@ record RunFolder(Path path) {
       score.put("power", environment.actionMap().power(i, policy.action()[i]));
       score.put(
           "bias",
-          environment
-              .actionMap()
-              .bias(i, policy.action()[i + environment.scoreNames().size()]));
+          environment.actionMap().bias(i, policy.action()[i + environment.scoreNames().size()]));
     }
     Json.write(baseline(), node);
   }
@@ -170,8 +169,7 @@ record RunFolder(Path path) {
     node.put("step", step);
     values.forEach((name, value) -> Json.put(node, name, value));
     try (BufferedWriter writer =
-        Files.newBufferedWriter(
-            metrics(), StandardOpenOption.CREATE, StandardOpenOption.APPEND)) {
+        Files.newBufferedWriter(metrics(), StandardOpenOption.CREATE, StandardOpenOption.APPEND)) {
       writer.write(Json.line(node));
       writer.write("\n");
     } catch (IOException e) {

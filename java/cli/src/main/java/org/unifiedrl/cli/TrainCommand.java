@@ -50,14 +50,10 @@ final class TrainCommand implements Callable<Integer> {
     }
     boolean continues = resume && Files.exists(common.out);
     RunFolder folder =
-        continues
-            ? RunFolder.open(common.out, "--out")
-            : RunFolder.create(common.out, "train");
-    ExperimentConfig config =
-        options.resolve(continues ? folder.config() : log.config(), common);
+        continues ? RunFolder.open(common.out, "--out") : RunFolder.create(common.out, "train");
+    ExperimentConfig config = options.resolve(continues ? folder.config() : log.config(), common);
     Environment environment = ConfigOptions.open(config);
-    Session session =
-        new Session(config, environment, folder, common, spec.commandLine().getOut());
+    Session session = new Session(config, environment, folder, common, spec.commandLine().getOut());
     ConstantPolicy baseline = log.readBaseline(environment);
     folder.writeBaseline(baseline, environment);
     session.train(baseline, log.train(), resume);

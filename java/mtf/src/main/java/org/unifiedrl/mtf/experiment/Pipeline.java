@@ -122,7 +122,7 @@ public final class Pipeline {
     Explorer explorer =
         uniform
             ? UniformBox.symmetric(environment.actionSize(), (float) settings.halfWidth())
-            : new Gaussian(environment.actionSize(), (float) settings.standardDeviation());
+            : Gaussian.isotropic(environment.actionSize(), (float) settings.standardDeviation());
     UserRange all = environment.trainUsers();
     // Where users are few, a fifth of them stays for evaluation.
     int held = Math.min(settings.heldOutUsers(), Math.max(1, all.count() / 5));
@@ -132,17 +132,19 @@ public final class Pipeline {
         RequestLog.schema(
             environment,
             Map.of(
-                "environment", environment.name(),
-                "seed", Long.toString(config.seed()),
-                "exploration", settings.kind().name(),
-                ReplaySchema.BOX_CHECK_KEY, uniform ? "on" : "off"));
+                "environment",
+                environment.name(),
+                "seed",
+                Long.toString(config.seed()),
+                "exploration",
+                settings.kind().name(),
+                ReplaySchema.BOX_CHECK_KEY,
+                uniform ? "on" : "off"));
     try (RunListener.Stage stage =
         listener.begin("explore", "users", (long) learn.count() + judge.count())) {
-      Exploration.Totals logged =
-          log(baseline, explorer, LOG_KEY, learn, train, schema, stage);
+      Exploration.Totals logged = log(baseline, explorer, LOG_KEY, learn, train, schema, stage);
       RunListener.Stage rest = shifted(stage, learn.count());
-      Exploration.Totals kept =
-          log(baseline, explorer, HELD_OUT_KEY, judge, heldOut, schema, rest);
+      Exploration.Totals kept = log(baseline, explorer, HELD_OUT_KEY, judge, heldOut, schema, rest);
       return new Logged(
           logged.requests(),
           logged.sessions(),
@@ -219,8 +221,7 @@ public final class Pipeline {
         RunListener.Stage stage = listener.begin("evaluate", "requests", 2 * replay.rows())) {
       return new Offline(
           OfflineEvaluation.of(environment, replay, baseline, config, stage, 0),
-          OfflineEvaluation.of(
-              environment, replay, policy.get(), config, stage, replay.rows()));
+          OfflineEvaluation.of(environment, replay, policy.get(), config, stage, replay.rows()));
     }
   }
 
