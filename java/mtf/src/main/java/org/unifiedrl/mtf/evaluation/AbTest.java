@@ -165,6 +165,7 @@ public final class AbTest {
     SliceQueue queue = new SliceQueue(slices, settings.users(), totals, progress);
     if (threads == 1) {
       serveSlices(environment, perThread.get(0), settings, queue);
+      queue.requireComplete();
       return totals;
     }
     ExecutorService executor = Executors.newFixedThreadPool(threads);
@@ -187,6 +188,7 @@ public final class AbTest {
     } finally {
       executor.shutdownNow();
     }
+    queue.requireComplete();
     return totals;
   }
 
@@ -269,6 +271,14 @@ public final class AbTest {
     synchronized UserRange next() {
       boolean stop = next == slices.size() || Thread.currentThread().isInterrupted();
       return stop ? null : slices.get(next++);
+    }
+
+    /** An interrupted thread stops early; what it leaves must not pass for a result. */
+    synchronized void requireComplete() {
+      if (served < users.count()) {
+        throw new IllegalStateException(
+            "interrupted after serving " + served + " of " + users.count() + " users");
+      }
     }
 
     synchronized void done(UserRange slice, UserTotals part) {

@@ -3,6 +3,7 @@ package org.unifiedrl.mtf.kuairand;
 import de.siegmar.fastcsv.reader.CsvParseException;
 import de.siegmar.fastcsv.reader.CsvReader;
 import de.siegmar.fastcsv.reader.CsvRecord;
+import de.siegmar.fastcsv.reader.FieldMismatchStrategy;
 import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -10,6 +11,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import java.util.zip.GZIPInputStream;
 
@@ -32,7 +34,7 @@ final class CsvTable implements AutoCloseable {
 
   private final Path file;
   private final CsvReader<CsvRecord> reader;
-  private final java.util.Iterator<CsvRecord> records;
+  private final Iterator<CsvRecord> records;
   private final List<String> header;
   private CsvRecord row;
 
@@ -44,7 +46,10 @@ final class CsvTable implements AutoCloseable {
         bytes = new GZIPInputStream(bytes, 1 << 16);
       }
       this.reader =
-          CsvReader.builder().allowMissingFields(true).allowExtraFields(true).ofCsvRecord(bytes);
+          CsvReader.builder()
+              .missingFieldStrategy(FieldMismatchStrategy.IGNORE) // next() says which line
+              .extraFieldStrategy(FieldMismatchStrategy.IGNORE)
+              .ofCsvRecord(bytes);
     } catch (IOException e) {
       throw new KuaiRandException(file + ": cannot be read: " + e, e);
     }

@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
-import org.unifiedrl.mtf.fusion.ActionMap;
+import org.unifiedrl.mtf.fusion.Fusion;
 import org.unifiedrl.mtf.session.Environment.UserRange;
 import org.unifiedrl.mtf.session.Rollout;
 import org.unifiedrl.mtf.session.UserTotals;
@@ -37,7 +37,7 @@ final class EpisodeRollout implements Rollout {
   private static final float MS_PER_HUNDRED_HOURS = 3.6e8f;
 
   private final EpisodePools pools;
-  private final ActionMap map;
+  private final Fusion fusion;
   private final UserRange range;
   private final int pageSize;
 
@@ -60,12 +60,13 @@ final class EpisodeRollout implements Rollout {
   private final long[] times;
   private final UserTotals totals;
 
+  private final float[] scores; // [K, candidates left] of one lane
   private final float[] fused;
   private final int[] picked;
 
-  EpisodeRollout(EpisodePools pools, ActionMap map, UserRange range, int lanes) {
+  EpisodeRollout(EpisodePools pools, Fusion fusion, UserRange range, int lanes) {
     this.pools = pools;
-    this.map = map;
+    this.fusion = fusion;
     this.range = range;
     this.pageSize = pools.pageSize;
     users = new int[lanes];
@@ -82,6 +83,7 @@ final class EpisodeRollout implements Rollout {
     sessions = new long[lanes];
     times = new long[lanes];
     totals = UserTotals.zero(range.count());
+    scores = new float[K * pools.largest];
     fused = new float[pools.largest];
     picked = new int[pageSize];
     while (active < lanes) {
@@ -153,12 +155,26 @@ final class EpisodeRollout implements Rollout {
   @Override
   public void serve(float[] actions) {
     for (int lane = 0; lane < active; lane++) {
-      fuse(lane, actions, lane * map.actionSize());
-      int items = top(fused, remaining[lane], pageSize, picked);
+      int candidates = gather(lane);
+      fusion.fuse(
+          scores, 0, candidates, candidates, actions, lane * fusion.map().actionSize(), fused);
+      int items = Fusion.top(fused, candidates, pageSize, picked);
       pageItems[lane] = items;
       show(lane, items);
       remove(lane, items);
     }
+  }
+
+  /** Lays out the scores of what is left in the lane's pool, task by task. */
+  private int gather(int lane) {
+    int n = remaining[lane];
+    for (int c = 0; c < n; c++) {
+      int from = left[lane][c] * K;
+      for (int i = 0; i < K; i++) {
+        scores[i * n + c] = pools.scores[from + i];
+      }
+    }
+    return n;
   }
 
   private void show(int lane, int items) {
@@ -248,37 +264,6 @@ final class EpisodeRollout implements Rollout {
     sums[to] = sums[from];
     sums[from] = spareSums;
     System.arraycopy(states, from * STATE_SIZE, states, to * STATE_SIZE, STATE_SIZE);
-  }
-
-  /** Log-space fused scores (specification 1.3, Eq. 1) of what is left in the lane's pool. */
-  private void fuse(int lane, float[] actions, int actionAt) {
-    int n = remaining[lane];
-    Arrays.fill(fused, 0, n, 0);
-    for (int i = 0; i < K; i++) {
-      double power = map.power(i, actions[actionAt + i]);
-      double bias = map.bias(i, actions[actionAt + K + i]);
-      for (int c = 0; c < n; c++) {
-        double score = pools.scores[left[lane][c] * K + i];
-        fused[c] += (float) (power * Math.log(Math.max(score + bias, 1e-6)));
-      }
-    }
-  }
-
-  private static int top(float[] fused, int candidates, int size, int[] page) {
-    int chosen = 0;
-    for (int c = 0; c < candidates; c++) {
-      int at = chosen < size ? chosen++ : size;
-      while (at > 0 && fused[c] > fused[page[at - 1]]) {
-        if (at < size) {
-          page[at] = page[at - 1];
-        }
-        at--;
-      }
-      if (at < size) {
-        page[at] = c;
-      }
-    }
-    return chosen;
   }
 
   @Override

@@ -9,7 +9,7 @@ import java.util.List;
  * duplicates, which the published files contain, are dropped. Users are numbered from 0 in
  * ascending order of their identifiers.
  *
- * <p>Immutable after {@link #read} but for nothing; arrays are shared, not copied.
+ * <p>Not changed after {@link #read}; its arrays are shared, not copied.
  */
 final class ExposureLog {
 

@@ -11,6 +11,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.unifiedrl.engine.Philox;
 import org.unifiedrl.mtf.fusion.ActionMap;
+import org.unifiedrl.mtf.fusion.Fusion;
 import org.unifiedrl.mtf.session.Environment;
 import org.unifiedrl.mtf.session.Rollout;
 
@@ -45,7 +46,7 @@ public final class KuaiRand implements Environment {
   /**
    * Typical value of each score (medians of the predicted scores of KuaiRand-Pure, 1-8 May 2022,
    * the watch time's and the interactions' rounded). A bias matters relative to it: biases run from
-   * 1 % of it to all of it.
+   * a thousandth of it, next to nothing, to ten times it, which levels the score.
    */
   private static final double[] TYPICAL_SCORE = {0.38, 8, 0.08, 0.004, 0.016};
 
@@ -54,7 +55,7 @@ public final class KuaiRand implements Environment {
 
   private final EpisodePools pools;
   private final List<String> limits;
-  private final ActionMap actionMap;
+  private final Fusion fusion;
   private final int trainUsers;
   private final Map<String, Double> scoreAuc;
 
@@ -69,12 +70,13 @@ public final class KuaiRand implements Environment {
     double[] powerHigh = new double[k];
     Arrays.fill(powerLow, POWER_LOW);
     Arrays.fill(powerHigh, POWER_HIGH);
-    this.actionMap =
-        new ActionMap(
-            powerLow,
-            powerHigh,
-            Arrays.stream(TYPICAL_SCORE).map(score -> 0.01 * score).toArray(),
-            TYPICAL_SCORE);
+    this.fusion =
+        new Fusion(
+            new ActionMap(
+                powerLow,
+                powerHigh,
+                Arrays.stream(TYPICAL_SCORE).map(score -> 1e-3 * score).toArray(),
+                Arrays.stream(TYPICAL_SCORE).map(score -> 10 * score).toArray()));
   }
 
   /**
@@ -199,7 +201,7 @@ public final class KuaiRand implements Environment {
 
   @Override
   public ActionMap actionMap() {
-    return actionMap;
+    return fusion.map();
   }
 
   /**
@@ -260,6 +262,6 @@ public final class KuaiRand implements Environment {
     if (lanes < 1) {
       throw new IllegalArgumentException("lanes=" + lanes + ": must be at least 1");
     }
-    return new EpisodeRollout(pools, actionMap, users, Math.min(lanes, users.count()));
+    return new EpisodeRollout(pools, fusion, users, Math.min(lanes, users.count()));
   }
 }

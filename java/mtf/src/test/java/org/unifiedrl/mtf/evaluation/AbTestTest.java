@@ -93,6 +93,18 @@ class AbTestTest {
   }
 
   @Test
+  void anInterruptedTestHasNoResult() {
+    for (int threads = 1; threads <= 2; threads++) {
+      Settings settings = new Settings(5, SETTINGS.users(), 1, threads, 4, 40);
+      Thread.currentThread().interrupt();
+      assertThatThrownBy(() -> AbTest.serve(WORLD, () -> constant(0), settings, Progress.NONE))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageContaining("interrupted");
+      assertThat(Thread.interrupted()).isTrue();
+    }
+  }
+
+  @Test
   void refusesWrongUse() {
     Policy shared = constant(0);
     Settings threads = new Settings(5, SETTINGS.users(), 1, 2, 4, 40);

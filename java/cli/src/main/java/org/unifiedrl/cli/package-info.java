@@ -1,0 +1,2 @@
+/** The command line: commands, configuration, progress and reports. */
+package org.unifiedrl.cli;

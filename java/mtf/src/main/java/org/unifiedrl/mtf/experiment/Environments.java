@@ -1,0 +1,42 @@
+package org.unifiedrl.mtf.experiment;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.unifiedrl.mtf.kuairand.KuaiRand;
+import org.unifiedrl.mtf.session.Environment;
+import org.unifiedrl.mtf.session.Simulator;
+
+/** Environments by the names that a configuration gives them. */
+public final class Environments {
+
+  private static final String KUAIRAND = "kuairand:";
+
+  private Environments() {}
+
+  /**
+   * Opens an environment.
+   *
+   * @param name {@code simulator} or {@code kuairand:DIR}
+   * @throws IllegalArgumentException if there is none of that name, or no such folder
+   */
+  public static Environment open(String name) {
+    if (name.equals("simulator")) {
+      return new Simulator();
+    }
+    if (!name.startsWith(KUAIRAND)) {
+      throw new IllegalArgumentException(
+          "unknown environment '" + name + "': expected 'simulator' or 'kuairand:DIR'");
+    }
+    Path folder = Path.of(name.substring(KUAIRAND.length()));
+    if (!Files.isDirectory(folder)) {
+      throw new IllegalArgumentException(
+          "environment '"
+              + name
+              + "': there is no folder "
+              + folder.toAbsolutePath().normalize()
+              + "; give the folder that holds KuaiRand's published files (log_standard_*.csv,"
+              + " user_features_*.csv, ...)");
+    }
+    return KuaiRand.open(folder);
+  }
+}

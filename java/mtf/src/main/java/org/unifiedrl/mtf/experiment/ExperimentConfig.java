@@ -1,0 +1,254 @@
+package org.unifiedrl.mtf.experiment;
+
+import java.util.List;
+import org.unifiedrl.mtf.baseline.ConstantVectorSearch.Objective;
+
+/**
+ * Everything that decides a run. The same configuration on the same back end gives the same result,
+ * whatever the number of threads that serve users.
+ *
+ * @param environment {@code simulator}, or {@code kuairand:DIR} with KuaiRand's published files
+ * @param seed key of every random draw
+ * @param backend {@code auto}, {@code cpu}, {@code reference}, or {@code check:A,B}
+ * @param threads threads that serve users and train; 0 for as many as there are processors
+ */
+public record ExperimentConfig(
+    String environment,
+    long seed,
+    String backend,
+    int threads,
+    Baseline baseline,
+    Exploration exploration,
+    Training training,
+    Evaluation evaluation) {
+
+  /** How the baseline, one constant vector, is found. */
+  public enum BaselineKind {
+    /** Best of a cross-entropy search. */
+    SEARCH,
+    /** All powers equal. */
+    EQUAL
+  }
+
+  /** How the baseline is explored. */
+  public enum ExplorationKind {
+    /** Uniform in a box, specification 2.1. */
+    UNIFORM,
+    /** Normal, not bounded: the comparison of the paper. */
+    GAUSSIAN
+  }
+
+  /** Form of the actor's box penalty d, specification section 0. */
+  public enum PenaltyForm {
+    /** Zero at the edge. */
+    CONTINUOUS,
+    /** As printed: jumps to 1 at the edge. */
+    EXACT
+  }
+
+  /**
+   * The baseline policy.
+   *
+   * @param population vectors per generation of the search, at least 4
+   * @param elite vectors that shape the next generation
+   * @param generations generations of the search
+   * @param users users that each vector serves in a generation
+   * @param days days that each user is followed
+   * @param deviation initial standard deviation of every action dimension
+   * @param objective what is maximised
+   */
+  public record Baseline(
+      BaselineKind kind,
+      int population,
+      int elite,
+      int generations,
+      int users,
+      int days,
+      double deviation,
+      Objective objective) {}
+
+  /**
+   * The log.
+   *
+   * @param halfWidth half the width of the uniform box, in normalised action; the paper's is 0.15
+   * @param standardDeviation of Gaussian exploration; the paper's is 0.2
+   * @param users users whose requests are learned from; fewer if the environment has fewer
+   * @param heldOutUsers users whose requests are kept for offline evaluation
+   * @param days days that each user is followed
+   * @param lanes users in flight at once per thread
+   */
+  public record Exploration(
+      ExplorationKind kind,
+      double halfWidth,
+      double standardDeviation,
+      int users,
+      int heldOutUsers,
+      int days,
+      int lanes) {
+
+    public Exploration {
+      require("exploration.half_width", halfWidth, halfWidth > 0 && halfWidth <= 2, "in (0, 2]");
+      require(
+          "exploration.standard_deviation",
+          standardDeviation,
+          standardDeviation > 0 && standardDeviation <= 2,
+          "in (0, 2]");
+      positive("exploration.users", users);
+      positive("exploration.held_out_users", heldOutUsers);
+      positive("exploration.days", days);
+      positive("exploration.lanes", lanes);
+    }
+  }
+
+  /**
+   * Offline training. Letters in parentheses are the symbols of specification section 0.
+   *
+   * @param steps gradient steps in all
+   * @param batch requests per step (B)
+   * @param hidden hidden units per layer of actor and critics
+   * @param criticsPerGroup critics per reward group (m)
+   * @param eta weight of the actor's box penalty
+   * @param omega its growth per box width
+   * @param penaltyForm its form (d)
+   * @param lambda weight of the ensemble's standard deviation
+   * @param beta attenuation of the target just outside the box
+   * @param theta its decay per box width
+   * @param discount gamma
+   * @param groupWeights weight of each reward group in the actor's objective (w_i)
+   * @param targetRate rate of the soft target update (w)
+   * @param targetPeriod steps between two of them (L)
+   * @param actorRate Adam's learning rate of the actor
+   * @param criticRate Adam's learning rate of the critics
+   * @param gradientClip largest gradient norm of a network; 0 for no limit
+   * @param report steps between two lines of metrics
+   * @param checkpoint steps between two checkpoints
+   * @param keep checkpoints to keep
+   */
+  public record Training(
+      long steps,
+      int batch,
+      List<Integer> hidden,
+      int criticsPerGroup,
+      double eta,
+      double omega,
+      PenaltyForm penaltyForm,
+      double lambda,
+      double beta,
+      double theta,
+      double discount,
+      List<Double> groupWeights,
+      double targetRate,
+      int targetPeriod,
+      double actorRate,
+      double criticRate,
+      double gradientClip,
+      int report,
+      int checkpoint,
+      int keep) {
+
+    public Training {
+      hidden = List.copyOf(hidden);
+      groupWeights = List.copyOf(groupWeights);
+      positive("training.steps", steps);
+      positive("training.batch", batch);
+      positive("training.critics_per_group", criticsPerGroup);
+      positive("training.target_period", targetPeriod);
+      positive("training.report", report);
+      positive("training.checkpoint", checkpoint);
+      positive("training.keep", keep);
+      for (int units : hidden) {
+        positive("training.hidden", units);
+      }
+      require("training.eta", eta, eta >= 0, "at least 0");
+      require("training.omega", omega, omega > 0, "positive");
+      require("training.lambda", lambda, lambda >= 0, "at least 0");
+      require("training.beta", beta, beta >= 0 && beta <= 1, "in [0, 1]");
+      require("training.theta", theta, theta >= 0, "at least 0");
+      require("training.discount", discount, discount >= 0 && discount < 1, "in [0, 1)");
+      require(
+          "training.target_rate", targetRate, targetRate > 0 && targetRate <= 1, "in (0, 1]");
+      require("training.actor_rate", actorRate, actorRate > 0, "positive");
+      require("training.critic_rate", criticRate, criticRate > 0, "positive");
+      require("training.gradient_clip", gradientClip, gradientClip >= 0, "at least 0");
+    }
+  }
+
+  /**
+   * Evaluation, offline and by A/B test.
+   *
+   * @param bandwidth kernel width h of NCIS, in normalised action
+   * @param cap cap of its weights
+   * @param users users of the A/B test; fewer if the environment has fewer
+   * @param days days that each user is followed
+   * @param lanes users in flight at once per thread
+   * @param resamples bootstrap resamples
+   */
+  public record Evaluation(
+      double bandwidth, double cap, int users, int days, int lanes, int resamples) {
+
+    public Evaluation {
+      require("evaluation.bandwidth", bandwidth, bandwidth > 0, "positive");
+      require("evaluation.cap", cap, cap > 0, "positive");
+      positive("evaluation.users", users);
+      positive("evaluation.days", days);
+      positive("evaluation.lanes", lanes);
+      require("evaluation.resamples", resamples, resamples >= 40, "at least 40");
+    }
+  }
+
+  public ExperimentConfig {
+    if (threads < 0) {
+      throw new IllegalArgumentException(
+          "threads is " + threads + ": expected 1 or more, or 0 for one per processor");
+    }
+  }
+
+  /** The demo's configuration: a few minutes on two processors. */
+  public static ExperimentConfig defaults() {
+    return new ExperimentConfig(
+        "simulator",
+        1,
+        "auto",
+        0,
+        new Baseline(BaselineKind.SEARCH, 32, 8, 10, 1000, 1, 0.5, Objective.VALID_CONSUMPTIONS),
+        new Exploration(ExplorationKind.UNIFORM, 0.15, 0.2, 20_000, 5_000, 1, 64),
+        new Training(
+            4_000,
+            256,
+            List.of(64, 64),
+            24,
+            1.2,
+            1 / 0.3,
+            PenaltyForm.CONTINUOUS,
+            0.2,
+            1,
+            1 / 0.3,
+            0.9,
+            List.of(1.0, 1.0),
+            0.08,
+            15,
+            1e-4,
+            3e-4,
+            10,
+            100,
+            1_000,
+            3),
+        new Evaluation(0.10, 10, 20_000, 1, 64, 1_000));
+  }
+
+  /** Threads to use: {@link #threads}, or the number of processors. */
+  public int effectiveThreads() {
+    return threads > 0 ? threads : Runtime.getRuntime().availableProcessors();
+  }
+
+  private static void positive(String key, long value) {
+    require(key, value, value >= 1, "at least 1");
+  }
+
+  private static void require(String key, double value, boolean valid, String expected) {
+    if (!valid) {
+      String shown = value == Math.rint(value) ? Long.toString((long) value) : "" + value;
+      throw new IllegalArgumentException(key + " is " + shown + ": expected " + expected);
+    }
+  }
+}

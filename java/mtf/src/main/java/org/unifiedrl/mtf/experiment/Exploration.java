@@ -1,0 +1,209 @@
+package org.unifiedrl.mtf.experiment;
+
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Deque;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.function.Supplier;
+import org.unifiedrl.engine.replay.ReplayWriter;
+import org.unifiedrl.mtf.exploration.Explorer;
+import org.unifiedrl.mtf.policy.Policy;
+import org.unifiedrl.mtf.session.Environment;
+import org.unifiedrl.mtf.session.Environment.UserRange;
+import org.unifiedrl.mtf.session.Rollout;
+
+/**
+ * Serves users by a baseline policy with exploration and logs every request in session order.
+ *
+ * <p>Users are served in slices by several threads; slices are written in order, so that the log
+ * does not depend on the number of threads.
+ */
+final class Exploration {
+
+  private final Environment environment;
+  private final Explorer explorer;
+  private final long seed;
+  private final int days;
+  private final int lanes;
+  private final int rowWidth;
+
+  Exploration(Environment environment, Explorer explorer, long seed, int days, int lanes) {
+    this.environment = environment;
+    this.explorer = explorer;
+    this.seed = seed;
+    this.days = days;
+    this.lanes = lanes;
+    this.rowWidth = RequestLog.schema(environment, Map.of()).rowWidth();
+  }
+
+  /** What a log holds: requests, sessions, and the sum of all rewards. */
+  record Totals(long requests, long sessions, double reward) {
+    Totals plus(Totals other) {
+      return new Totals(
+          requests + other.requests, sessions + other.sessions, reward + other.reward);
+    }
+  }
+
+  /**
+   * Serves and logs users.
+   *
+   * @param policies gives each thread an instance of the baseline
+   */
+  Totals run(
+      UserRange users,
+      Supplier<? extends Policy> policies,
+      int threads,
+      ReplayWriter writer,
+      RunListener.Stage stage) {
+    int size = Math.max(1, Math.min(lanes, (users.count() + 31) / 32));
+    Deque<Future<Slice>> running = new ArrayDeque<>();
+    ThreadLocal<Policy> perThread = ThreadLocal.withInitial(policies);
+    ExecutorService executor = Executors.newFixedThreadPool(threads);
+    Totals totals = new Totals(0, 0, 0);
+    try {
+      int next = 0;
+      int served = 0;
+      while (next < users.count() || !running.isEmpty()) {
+        // A few slices ahead keep the threads busy and bound the memory.
+        while (next < users.count() && running.size() < threads + 2) {
+          UserRange slice = users.slice(next, size);
+          running.add(executor.submit(() -> serve(slice, perThread.get())));
+          next += size;
+        }
+        Slice slice = running.remove().get();
+        slice.append(writer);
+        totals = totals.plus(slice.totals);
+        served += slice.users;
+        stage.at(served, totals.requests() + " requests");
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("interrupted while exploring", e);
+    } catch (ExecutionException e) {
+      if (e.getCause() instanceof RuntimeException cause) {
+        throw cause;
+      }
+      throw new IllegalStateException("exploration failed", e.getCause());
+    } finally {
+      executor.shutdownNow();
+    }
+    return totals;
+  }
+
+  private Slice serve(UserRange users, Policy policy) {
+    Slice slice = new Slice(users.count());
+    int stateSize = environment.stateSize();
+    int actionSize = environment.actionSize();
+    int groups = environment.rewardGroups().size();
+    int scores = environment.pageSize() * environment.scoreNames().size();
+    int responses = environment.pageSize() * environment.responseNames().size();
+    int width = Math.min(lanes, Math.max(1, users.count()));
+    float[] baseline = new float[width * actionSize];
+    float[] actions = new float[width * actionSize];
+    float[] low = new float[width * actionSize];
+    float[] high = new float[width * actionSize];
+    float[] logDensity = new float[width];
+    float[] states = new float[width * stateSize];
+    Rollout rollout = environment.rollout(seed, users, days, width);
+    while (rollout.active() > 0) {
+      int rows = rollout.active();
+      policy.act(rollout.states(), rows, baseline);
+      explorer.explore(
+          seed,
+          rollout.users(),
+          rollout.times(),
+          rows,
+          baseline,
+          actions,
+          low,
+          high,
+          logDensity);
+      // Serving may move the states on.
+      System.arraycopy(rollout.states(), 0, states, 0, rows * stateSize);
+      rollout.serve(actions);
+      for (int lane = 0; lane < rows; lane++) {
+        float[] row = new float[rowWidth];
+        int at = copy(states, lane, stateSize, row, 0);
+        at = copy(actions, lane, actionSize, row, at);
+        at = copy(baseline, lane, actionSize, row, at);
+        at = copy(low, lane, actionSize, row, at);
+        at = copy(high, lane, actionSize, row, at);
+        at = copy(rollout.rewards(), lane, groups, row, at);
+        at = copy(logDensity, lane, 1, row, at);
+        at = copy(rollout.pageScores(), lane, scores, row, at);
+        at = copy(rollout.pageResponses(), lane, responses, row, at);
+        row[at] = rollout.pageItems()[lane];
+        slice.add(
+            rollout.sessions()[lane],
+            rollout.users()[lane],
+            rollout.times()[lane],
+            rollout.last()[lane],
+            row,
+            reward(rollout.rewards(), lane, groups));
+      }
+      rollout.advance();
+    }
+    return slice;
+  }
+
+  private static int copy(float[] from, int lane, int width, float[] row, int at) {
+    System.arraycopy(from, lane * width, row, at, width);
+    return at + width;
+  }
+
+  private static double reward(float[] rewards, int lane, int groups) {
+    double sum = 0;
+    for (int g = 0; g < groups; g++) {
+      sum += rewards[lane * groups + g];
+    }
+    return sum;
+  }
+
+  /** The requests of some users, grouped by session in order of the sessions' ends. */
+  private static final class Slice {
+
+    private record Request(long session, int user, long time, boolean last, float[] row) {}
+
+    private final int users;
+    private final Map<Long, List<Request>> open = new HashMap<>();
+    private final List<Request> complete = new ArrayList<>();
+    private Totals totals = new Totals(0, 0, 0);
+
+    Slice(int users) {
+      this.users = users;
+    }
+
+    void add(long session, int user, long time, boolean last, float[] row, double reward) {
+      List<Request> requests = open.computeIfAbsent(session, id -> new ArrayList<>());
+      requests.add(new Request(session, user, time, last, row));
+      totals = totals.plus(new Totals(1, last ? 1 : 0, reward));
+      if (last) {
+        complete.addAll(requests);
+        open.remove(session);
+      }
+    }
+
+    void append(ReplayWriter writer) {
+      if (!open.isEmpty()) {
+        throw new IllegalStateException(
+            "the environment ended with sessions that have no last request: "
+                + Arrays.toString(open.keySet().stream().sorted().limit(3).toArray()));
+      }
+      for (Request r : complete) {
+        // Session numbers are unique within a rollout only; a user has one rollout per log.
+        writer.append(sessionId(r), r.user(), r.time(), r.last(), r.row());
+      }
+    }
+
+    private static long sessionId(Request request) {
+      return ((long) request.user() << 32) ^ (request.session() & 0xFFFFFFFFL);
+    }
+  }
+}

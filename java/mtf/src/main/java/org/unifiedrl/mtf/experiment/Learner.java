@@ -1,0 +1,62 @@
+package org.unifiedrl.mtf.experiment;
+
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.function.Supplier;
+import org.unifiedrl.engine.replay.Replay;
+import org.unifiedrl.mtf.policy.Policy;
+
+/**
+ * An algorithm that learns a policy from a replay, at some step of its training. One thread at a
+ * time.
+ */
+public interface Learner extends AutoCloseable {
+
+  /** Name of the back end that runs the steps. */
+  String backend();
+
+  /** Steps done since the start of training, those before a resume included. */
+  long step();
+
+  /**
+   * Trains.
+   *
+   * @param steps steps to run, at least 1
+   * @return metrics by name, averaged over these steps
+   */
+  Map<String, Double> run(long steps);
+
+  /** Writes a checkpoint of the present state and drops old ones. */
+  void save();
+
+  /** SHA-256 of all parameters, in hexadecimal. */
+  String parameterHash();
+
+  /** Gives instances of the present policy, one for each thread, independent of the learner. */
+  Supplier<Policy> policy();
+
+  @Override
+  void close();
+
+  /** Makes learners and reads what they left. */
+  interface Factory {
+
+    /**
+     * Starts training, or continues it from the newest checkpoint.
+     *
+     * @param replay the log, which outlives the learner
+     * @param start normalised action at which the policy starts, in every state
+     * @param checkpoints folder of checkpoints
+     * @param resume whether to continue from the newest one
+     */
+    Learner open(
+        ExperimentConfig config, Replay replay, float[] start, Path checkpoints, boolean resume);
+
+    /**
+     * The policy of the newest checkpoint.
+     *
+     * @param checkpoints folder of checkpoints, or one of them
+     */
+    Supplier<Policy> policy(Path checkpoints);
+  }
+}

@@ -1,0 +1,260 @@
+package org.unifiedrl.mtf.experiment;
+
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.BiConsumer;
+import java.util.function.Supplier;
+import org.unifiedrl.engine.replay.Replay;
+import org.unifiedrl.engine.replay.ReplaySchema;
+import org.unifiedrl.engine.replay.ReplayWriter;
+import org.unifiedrl.mtf.baseline.ConstantPolicy;
+import org.unifiedrl.mtf.baseline.ConstantVectorSearch;
+import org.unifiedrl.mtf.baseline.EqualWeights;
+import org.unifiedrl.mtf.evaluation.AbTest;
+import org.unifiedrl.mtf.exploration.Explorer;
+import org.unifiedrl.mtf.exploration.Gaussian;
+import org.unifiedrl.mtf.exploration.UniformBox;
+import org.unifiedrl.mtf.policy.Policy;
+import org.unifiedrl.mtf.session.Environment;
+import org.unifiedrl.mtf.session.Environment.UserRange;
+
+/**
+ * The stages of an experiment, each on its own: find a baseline, log exploration around it, train
+ * offline on that log, judge offline on other users' log, and test on users that nobody has seen.
+ *
+ * <p>One thread at a time; stages use the threads that the configuration names.
+ */
+public final class Pipeline {
+
+  // Stages draw from different keys, so that none meets the luck of another.
+  private static final long SEARCH_KEY = 0x5345_4152L;
+  private static final long LOG_KEY = 0x4c4f_4745L;
+  private static final long HELD_OUT_KEY = 0x4845_4c44L;
+  private static final long TEST_KEY = 0x5445_5354L;
+
+  private final ExperimentConfig config;
+  private final Environment environment;
+  private final Learner.Factory learners;
+  private final RunListener listener;
+
+  /** Prepares the stages; nothing runs yet. */
+  public Pipeline(
+      ExperimentConfig config,
+      Environment environment,
+      Learner.Factory learners,
+      RunListener listener) {
+    this.config = config;
+    this.environment = environment;
+    this.learners = learners;
+    this.listener = listener;
+    int groups = environment.rewardGroups().size();
+    if (config.training().groupWeights().size() != groups) {
+      throw new IllegalArgumentException(
+          "training.group_weights has "
+              + config.training().groupWeights().size()
+              + " values; environment "
+              + environment.name()
+              + " has the "
+              + groups
+              + " reward groups "
+              + environment.rewardGroups());
+    }
+  }
+
+  /**
+   * What was logged.
+   *
+   * @param requests requests to learn from
+   * @param sessions their sessions
+   * @param heldOutRequests requests kept for offline evaluation
+   * @param rewardPerRequest mean reward while exploring, all groups
+   */
+  public record Logged(
+      long requests, long sessions, long heldOutRequests, double rewardPerRequest) {}
+
+  /**
+   * What training left.
+   *
+   * @param steps steps done in all
+   * @param backend back end that ran them
+   * @param parameterHash SHA-256 of all parameters
+   * @param policy gives instances of the learned policy
+   */
+  public record Trained(
+      long steps, String backend, String parameterHash, Supplier<Policy> policy) {}
+
+  /** Finds the baseline: one vector for all requests. */
+  public ConstantPolicy baseline() {
+    ExperimentConfig.Baseline settings = config.baseline();
+    ConstantPolicy start = EqualWeights.of(environment);
+    if (settings.kind() == ExperimentConfig.BaselineKind.EQUAL) {
+      return start;
+    }
+    try (RunListener.Stage stage =
+        listener.begin("baseline", "generations", settings.generations())) {
+      ConstantVectorSearch.Result found =
+          ConstantVectorSearch.search(
+              environment,
+              start.action(),
+              new ConstantVectorSearch.Settings(
+                  settings.population(),
+                  settings.elite(),
+                  settings.generations(),
+                  settings.users(),
+                  settings.days(),
+                  settings.deviation(),
+                  config.seed() ^ SEARCH_KEY,
+                  settings.objective()),
+              (generation, best, requests) -> stage.at(generation, requests + " requests"));
+      return new ConstantPolicy(environment.stateSize(), found.action());
+    }
+  }
+
+  /**
+   * Serves users by the baseline with exploration and logs every request.
+   *
+   * @param train receives the shards to learn from
+   * @param heldOut receives the shards for offline evaluation, of other users
+   */
+  public Logged explore(ConstantPolicy baseline, Path train, Path heldOut) {
+    ExperimentConfig.Exploration settings = config.exploration();
+    boolean uniform = settings.kind() == ExperimentConfig.ExplorationKind.UNIFORM;
+    Explorer explorer =
+        uniform
+            ? UniformBox.symmetric(environment.actionSize(), (float) settings.halfWidth())
+            : new Gaussian(environment.actionSize(), (float) settings.standardDeviation());
+    UserRange all = environment.trainUsers();
+    // Where users are few, a fifth of them stays for evaluation.
+    int held = Math.min(settings.heldOutUsers(), Math.max(1, all.count() / 5));
+    UserRange learn = all.slice(0, Math.min(settings.users(), all.count() - held));
+    UserRange judge = all.slice(all.count() - held, held);
+    ReplaySchema schema =
+        RequestLog.schema(
+            environment,
+            Map.of(
+                "environment", environment.name(),
+                "seed", Long.toString(config.seed()),
+                "exploration", settings.kind().name(),
+                ReplaySchema.BOX_CHECK_KEY, uniform ? "on" : "off"));
+    try (RunListener.Stage stage =
+        listener.begin("explore", "users", (long) learn.count() + judge.count())) {
+      Exploration.Totals logged =
+          log(baseline, explorer, LOG_KEY, learn, train, schema, stage);
+      RunListener.Stage rest = shifted(stage, learn.count());
+      Exploration.Totals kept =
+          log(baseline, explorer, HELD_OUT_KEY, judge, heldOut, schema, rest);
+      return new Logged(
+          logged.requests(),
+          logged.sessions(),
+          kept.requests(),
+          logged.reward() / Math.max(1, logged.requests()));
+    }
+  }
+
+  private Exploration.Totals log(
+      ConstantPolicy baseline,
+      Explorer explorer,
+      long key,
+      UserRange users,
+      Path folder,
+      ReplaySchema schema,
+      RunListener.Stage stage) {
+    ExperimentConfig.Exploration settings = config.exploration();
+    Exploration exploration =
+        new Exploration(
+            environment, explorer, config.seed() ^ key, settings.days(), settings.lanes());
+    try (ReplayWriter writer = new ReplayWriter(folder, schema)) {
+      return exploration.run(users, () -> baseline, config.effectiveThreads(), writer, stage);
+    }
+  }
+
+  /**
+   * Trains on a log.
+   *
+   * @param start the baseline's action, at which the policy starts
+   * @param data shards to learn from
+   * @param checkpoints folder of checkpoints
+   * @param resume whether to continue from the newest checkpoint
+   * @param metrics receives (step, metrics by name) now and then
+   */
+  public Trained train(
+      float[] start,
+      Path data,
+      Path checkpoints,
+      boolean resume,
+      BiConsumer<Long, Map<String, Double>> metrics) {
+    ExperimentConfig.Training settings = config.training();
+    try (Replay replay = Replay.open(data);
+        Learner learner = learners.open(config, replay, start, checkpoints, resume);
+        RunListener.Stage stage = listener.begin("train", "steps", settings.steps())) {
+      while (learner.step() < settings.steps()) {
+        // Reports and checkpoints fall on the same steps whether or not training was resumed.
+        long next =
+            Math.min(
+                settings.steps(),
+                Math.min(
+                    nextMultiple(learner.step(), settings.report()),
+                    nextMultiple(learner.step(), settings.checkpoint())));
+        Map<String, Double> means = learner.run(next - learner.step());
+        if (next % settings.report() == 0 || next == settings.steps()) {
+          metrics.accept(next, means);
+        }
+        if (next % settings.checkpoint() == 0 || next == settings.steps()) {
+          learner.save();
+        }
+        stage.at(next, "");
+      }
+      return new Trained(
+          learner.step(), learner.backend(), learner.parameterHash(), learner.policy());
+    }
+  }
+
+  private static long nextMultiple(long step, int period) {
+    return (step / period + 1) * period;
+  }
+
+  /** Judges a policy by a log, and the baseline by the same log. */
+  public Offline evaluate(ConstantPolicy baseline, Supplier<Policy> policy, Path data) {
+    try (Replay replay = Replay.open(data);
+        RunListener.Stage stage = listener.begin("evaluate", "requests", 2 * replay.rows())) {
+      return new Offline(
+          OfflineEvaluation.of(environment, replay, baseline, config, stage, 0),
+          OfflineEvaluation.of(
+              environment, replay, policy.get(), config, stage, replay.rows()));
+    }
+  }
+
+  /** Two policies judged by the same log. */
+  public record Offline(OfflineEvaluation baseline, OfflineEvaluation policy) {}
+
+  /** Serves the judge users by both policies under common random numbers. */
+  public AbTest.Result compare(Supplier<? extends Policy> baseline, Supplier<Policy> policy) {
+    ExperimentConfig.Evaluation settings = config.evaluation();
+    UserRange users = environment.judgeUsers().slice(0, settings.users());
+    try (RunListener.Stage stage = listener.begin("compare", "users", 2L * users.count())) {
+      return AbTest.run(
+          environment,
+          baseline,
+          policy,
+          new AbTest.Settings(
+              config.seed() ^ TEST_KEY,
+              users,
+              settings.days(),
+              config.effectiveThreads(),
+              settings.lanes(),
+              settings.resamples()),
+          (served, total) -> stage.at(served, ""));
+    }
+  }
+
+  private static RunListener.Stage shifted(RunListener.Stage stage, long by) {
+    AtomicReference<RunListener.Stage> target = new AtomicReference<>(stage);
+    return new RunListener.Stage() {
+      @Override
+      public void at(long done, String note) {
+        target.get().at(done + by, note);
+      }
+    };
+  }
+}

@@ -1,0 +1,139 @@
+package org.unifiedrl.mtf.session;
+
+/**
+ * Everything about the simulated world that is a choice. Rates and spreads that come from data are
+ * not here but in the calibration constants.
+ *
+ * @param worldSeed key of the item pool and of the users' tastes
+ * @param trainUsers users {@code 0 .. trainUsers - 1} may be learned from
+ * @param judgeUsers the following users are for judging
+ * @param candidates candidates per request, at least the page size, at most 64
+ * @param pageSize items shown per request
+ * @param value dial: how much users differ in what satisfies them; 0 = they all want the reward
+ * @param reliability dial: how much predicted scores are distorted per segment and task; 0 =
+ *     calibrated
+ * @param hidden dial: how much session intent, fatigue and satiation move the true probabilities,
+ *     unseen by the predictors; 0 = not at all
+ * @param validReward reward of an item watched longer than 10 s
+ * @param watchReward reward of a second watched
+ * @param finishReward reward of an item watched to its end
+ * @param likeReward reward of a like
+ * @param positiveReward reward of a follow, comment or forward
+ * @param leaveIntercept a0 of the leaving hazard {@code sigmoid(a0 + a1 fatigue - a2 satisfaction +
+ *     a3 skips in a row)}
+ * @param leaveFatigue a1
+ * @param leaveSatisfaction a2
+ * @param leaveSkips a3
+ * @param satisfactionRate weight of the newest page in the smoothed satisfaction, in (0, 1]
+ * @param fatigueSeconds watch time after which fatigue is {@code 1 - 1/e}
+ * @param returnIntercept r0 of the next-day return probability {@code sigmoid(r0 + r1 (satisfaction
+ *     - 1))}
+ * @param returnSatisfaction r1
+ */
+public record SimulatorConfig(
+    long worldSeed,
+    int trainUsers,
+    int judgeUsers,
+    int candidates,
+    int pageSize,
+    double value,
+    double reliability,
+    double hidden,
+    double validReward,
+    double watchReward,
+    double finishReward,
+    double likeReward,
+    double positiveReward,
+    double leaveIntercept,
+    double leaveFatigue,
+    double leaveSatisfaction,
+    double leaveSkips,
+    double satisfactionRate,
+    double fatigueSeconds,
+    double returnIntercept,
+    double returnSatisfaction) {
+
+  /** Checks every value. */
+  public SimulatorConfig {
+    atLeast("trainUsers", trainUsers, 1);
+    atLeast("judgeUsers", judgeUsers, 1);
+    if ((long) trainUsers + judgeUsers > Integer.MAX_VALUE) {
+      throw new IllegalArgumentException("trainUsers + judgeUsers must be below 2^31");
+    }
+    atLeast("pageSize", pageSize, 1);
+    if (candidates < pageSize || candidates > 64) {
+      throw new IllegalArgumentException(
+          "candidates is " + candidates + "; expected pageSize .. 64 = " + pageSize + " .. 64");
+    }
+    atLeast("value", value, 0);
+    atLeast("reliability", reliability, 0);
+    atLeast("hidden", hidden, 0);
+    atLeast("validReward", validReward, 0);
+    atLeast("watchReward", watchReward, 0);
+    atLeast("finishReward", finishReward, 0);
+    atLeast("likeReward", likeReward, 0);
+    atLeast("positiveReward", positiveReward, 0);
+    if (!(validReward + watchReward + finishReward + likeReward + positiveReward > 0)) {
+      throw new IllegalArgumentException("every reward is 0; expected at least one above 0");
+    }
+    finite("leaveIntercept", leaveIntercept);
+    atLeast("leaveFatigue", leaveFatigue, 0);
+    atLeast("leaveSatisfaction", leaveSatisfaction, 0);
+    atLeast("leaveSkips", leaveSkips, 0);
+    if (!(satisfactionRate > 0 && satisfactionRate <= 1)) {
+      throw new IllegalArgumentException(
+          "satisfactionRate is " + satisfactionRate + "; expected a number in (0, 1]");
+    }
+    atLeast("fatigueSeconds", fatigueSeconds, 1);
+    finite("returnIntercept", returnIntercept);
+    atLeast("returnSatisfaction", returnSatisfaction, 0);
+  }
+
+  private static void atLeast(String name, double value, double least) {
+    if (!(value >= least && value < Double.POSITIVE_INFINITY)) {
+      throw new IllegalArgumentException(
+          name + " is " + value + "; expected a finite number of at least " + least);
+    }
+  }
+
+  private static void finite(String name, double value) {
+    if (!Double.isFinite(value)) {
+      throw new IllegalArgumentException(name + " is " + value + "; expected a finite number");
+    }
+  }
+
+  /**
+   * All three dials at 1, 40 candidates, pages of 8, a million users to learn from and to judge.
+   */
+  public static SimulatorConfig defaults() {
+    return new SimulatorConfig(
+        20220425, 1_000_000, 1_000_000, 40, 8, 1, 1, 1, 1, 0.01, 0.2, 1, 2, 0.8, 1.0, 2.5, 0.1, 0.3,
+        1200, 0.4, 1.0);
+  }
+
+  /** This world with other dials. */
+  public SimulatorConfig withDials(double newValue, double newReliability, double newHidden) {
+    return new SimulatorConfig(
+        worldSeed,
+        trainUsers,
+        judgeUsers,
+        candidates,
+        pageSize,
+        newValue,
+        newReliability,
+        newHidden,
+        validReward,
+        watchReward,
+        finishReward,
+        likeReward,
+        positiveReward,
+        leaveIntercept,
+        leaveFatigue,
+        leaveSatisfaction,
+        leaveSkips,
+        satisfactionRate,
+        fatigueSeconds,
+        returnIntercept,
+        returnSatisfaction);
+  }
+}
