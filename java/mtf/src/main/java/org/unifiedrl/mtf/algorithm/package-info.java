@@ -1,0 +1,2 @@
+/** Learning algorithms as programs of engine operations, and their training. */
+package org.unifiedrl.mtf.algorithm;
