@@ -251,7 +251,7 @@ public final class UnifiedRlLearner implements Learner {
   }
 
   private List<Section> sections(NetworkRef network) {
-    boolean trained = network == algorithm.actor || network == algorithm.critic;
+    boolean trained = network.equals(algorithm.actor) || network.equals(algorithm.critic);
     return trained ? STATE : List.of(Section.PARAMETERS);
   }
 
