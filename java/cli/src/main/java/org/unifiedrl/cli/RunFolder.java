@@ -41,7 +41,8 @@ record RunFolder(Path path) {
                 "runs",
                 command
                     + "-"
-                    + LocalDateTime.now(ZoneId.systemDefault()).format(DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss")));
+                    + LocalDateTime.now(ZoneId.systemDefault())
+                        .format(DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss")));
     try {
       if (Files.exists(path) && !Files.isDirectory(path)) {
         throw new UsageException("--out " + path + " is a file: give a folder");

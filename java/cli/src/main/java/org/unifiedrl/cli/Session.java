@@ -90,6 +90,7 @@ final class Session {
   void evaluate(ConstantPolicy baseline, Supplier<Policy> policy, Path data) {
     Pipeline.Offline offline = pipeline.evaluate(baseline, policy, data);
     out.print(Results.table(offline));
+    out.flush();
     Results.putOffline(result, offline);
   }
 
@@ -97,6 +98,7 @@ final class Session {
   AbTest.Result compare(Supplier<? extends Policy> baseline, Supplier<Policy> policy) {
     AbTest.Result test = pipeline.compare(baseline, policy);
     out.print(Results.table(test));
+    out.flush();
     Results.putTest(result, test);
     return test;
   }
