@@ -67,9 +67,9 @@ final class RandomReplay implements AutoCloseable {
     return view;
   }
 
-  /** Number of a column. */
-  int column(String name) {
-    return replay.schema().columnIndex(name);
+  /** Columns of the log. */
+  ReplaySchema schema() {
+    return replay.schema();
   }
 
   /** Closes the replay and removes its files. */

@@ -56,7 +56,8 @@ public class ReplayBenchmark {
     replay = new RandomReplay(width, 1, 1, rows);
     Program program = new Program();
     TensorRef drawn = program.sample("rows", BATCH, 0);
-    program.gather("state", drawn, replay.column(ReplaySchema.STATE), width, false, null, null);
+    int state = replay.schema().columnIndex(ReplaySchema.STATE);
+    program.gather("state", drawn, state, width, false, null, null);
     engine = Engine.create(program, replay.view(), EngineOptions.DEFAULT.withThreads(1));
     store = ByteBuffer.allocateDirect(rows * rowBytes);
     for (int i = 0; i < store.capacity(); i++) {

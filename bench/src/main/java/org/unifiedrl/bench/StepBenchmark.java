@@ -2,6 +2,8 @@ package org.unifiedrl.bench;
 
 import com.sun.management.ThreadMXBean;
 import java.lang.management.ManagementFactory;
+import java.util.Arrays;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.AuxCounters;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -19,6 +21,8 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 import org.unifiedrl.engine.Engine;
 import org.unifiedrl.engine.EngineOptions;
+import org.unifiedrl.mtf.algorithm.UnifiedRl;
+import org.unifiedrl.mtf.algorithm.UnifiedRlConfig;
 
 /**
  * One UnifiedRL training step: draw, 2 x m critics, actor, both Adam updates, targets. One operation
@@ -34,6 +38,7 @@ import org.unifiedrl.engine.EngineOptions;
 public class StepBenchmark {
 
   private static final int STEPS = 10;
+  private static final int LOG_ROWS = 100_000;
 
   /** A step's size. */
   public enum Shape {
@@ -45,13 +50,13 @@ public class StepBenchmark {
     final int states;
     final int actions;
     final int hidden;
-    final int critics;
+    final int criticsPerGroup;
 
-    Shape(int states, int actions, int hidden, int critics) {
+    Shape(int states, int actions, int hidden, int criticsPerGroup) {
       this.states = states;
       this.actions = actions;
       this.hidden = hidden;
-      this.critics = critics;
+      this.criticsPerGroup = criticsPerGroup;
     }
   }
 
@@ -82,11 +87,39 @@ public class StepBenchmark {
   /** Writes a log and creates the engine. */
   @Setup
   public void create() {
-    replay = new RandomReplay(shape.states, shape.actions, TrainingStep.GROUPS, 100_000);
-    TrainingStep step = new TrainingStep(replay, shape, batch);
+    UnifiedRlConfig defaults = UnifiedRlConfig.defaults();
+    UnifiedRlConfig config =
+        new UnifiedRlConfig(
+            batch,
+            List.of(shape.hidden, shape.hidden),
+            shape.criticsPerGroup,
+            defaults.eta(),
+            defaults.omega(),
+            defaults.exactPenalty(),
+            defaults.lambda(),
+            defaults.beta(),
+            defaults.theta(),
+            defaults.discount(),
+            defaults.groupWeights(),
+            defaults.targetRate(),
+            defaults.targetPeriod(),
+            defaults.actorRate(),
+            defaults.criticRate(),
+            defaults.gradientClip(),
+            defaults.normaliseReturns());
+    replay = new RandomReplay(shape.states, shape.actions, config.groups(), LOG_ROWS);
+    UnifiedRl step = new UnifiedRl(config, replay.schema());
     engine =
-        Engine.create(step.program(), replay.view(), EngineOptions.DEFAULT.withThreads(threads));
-    step.initialise(engine);
+        Engine.create(step.program, replay.view(), EngineOptions.DEFAULT.withThreads(threads));
+    step.initialise(engine, 1, new float[shape.actions]);
+    engine.writeTensor(step.stateScale, ones(shape.states));
+    engine.writeTensor(step.rewardScale, ones(config.groups()));
+  }
+
+  private static float[] ones(int count) {
+    float[] ones = new float[count];
+    Arrays.fill(ones, 1);
+    return ones;
   }
 
   /** Ten steps in one call. */
