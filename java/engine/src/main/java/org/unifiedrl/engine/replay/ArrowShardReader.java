@@ -99,7 +99,13 @@ final class ArrowShardReader {
     if (footer.dictionariesLength() > 0) {
       throw unsupported("dictionary-encoded columns", "write plain columns");
     }
-    ReplaySchema replaySchema = readSchema(schema);
+    ReplaySchema replaySchema;
+    try {
+      replaySchema = readSchema(schema);
+      replaySchema.checkMetadata();
+    } catch (ReplayException e) {
+      throw new ReplayException(file + " is no replay shard: " + e.getMessage(), e);
+    }
 
     int blocks = footer.recordBatchesLength();
     requireWithin("record batches", blocks, bytes.length / 24);

@@ -209,6 +209,19 @@ public record ReplaySchema(List<Column> columns, Map<String, String> metadata) {
     return value.equals("on");
   }
 
+  /** Refuses metadata that has a meaning here and does not make sense. */
+  void checkMetadata() {
+    if (!(actionLow() < actionHigh())) {
+      throw new ReplayException(
+          "metadata gives the action range ["
+              + actionLow()
+              + ", "
+              + actionHigh()
+              + "]: expected low < high");
+    }
+    boxCheck();
+  }
+
   private float number(String key, float fallback) {
     String text = metadata.get(key);
     if (text == null) {

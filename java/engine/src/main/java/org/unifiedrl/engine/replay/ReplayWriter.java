@@ -89,6 +89,7 @@ public final class ReplayWriter implements AutoCloseable {
    * @throws ReplayException if the folder holds shards or cannot be written
    */
   public ReplayWriter(Path folder, ReplaySchema schema, Options options) {
+    schema.checkMetadata();
     this.folder = folder;
     this.schema = schema;
     this.options = options;

@@ -32,10 +32,6 @@ final class RowValidator {
     this.schema = schema;
     this.low = schema.actionLow();
     this.high = schema.actionHigh();
-    if (!(low < high)) {
-      throw new ReplayException(
-          "metadata gives the action range [" + low + ", " + high + "]: expected low < high");
-    }
     this.slack = RELATIVE_SLACK * Math.max(Math.abs(low), Math.abs(high));
     this.action = schema.find(ReplaySchema.ACTION);
     this.boxLow = schema.find(ReplaySchema.BOX_LOW);

@@ -165,8 +165,7 @@ public record ExperimentConfig(
       require("training.beta", beta, beta >= 0 && beta <= 1, "in [0, 1]");
       require("training.theta", theta, theta >= 0, "at least 0");
       require("training.discount", discount, discount >= 0 && discount < 1, "in [0, 1)");
-      require(
-          "training.target_rate", targetRate, targetRate > 0 && targetRate <= 1, "in (0, 1]");
+      require("training.target_rate", targetRate, targetRate > 0 && targetRate <= 1, "in (0, 1]");
       require("training.actor_rate", actorRate, actorRate > 0, "positive");
       require("training.critic_rate", criticRate, criticRate > 0, "positive");
       require("training.gradient_clip", gradientClip, gradientClip >= 0, "at least 0");

@@ -116,15 +116,7 @@ final class Exploration {
       int rows = rollout.active();
       policy.act(rollout.states(), rows, baseline);
       explorer.explore(
-          seed,
-          rollout.users(),
-          rollout.times(),
-          rows,
-          baseline,
-          actions,
-          low,
-          high,
-          logDensity);
+          seed, rollout.users(), rollout.times(), rows, baseline, actions, low, high, logDensity);
       // Serving may move the states on.
       System.arraycopy(rollout.states(), 0, states, 0, rows * stateSize);
       rollout.serve(actions);

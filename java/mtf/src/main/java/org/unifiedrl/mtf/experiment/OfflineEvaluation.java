@@ -90,8 +90,7 @@ public record OfflineEvaluation(OffPolicyEstimate ncis, MtfGauc.Result mtfGauc) 
           sum += value;
         }
         replay.get(row, densityColumn, one, 0);
-        ncis.add(
-            logged, target, r * actionSize, actionSize, one[0], sum, replay.sessionId(row));
+        ncis.add(logged, target, r * actionSize, actionSize, one[0], sum, replay.sessionId(row));
 
         replay.get(row, scoresColumn, pageScores, 0);
         replay.get(row, responsesColumn, responses, 0);
@@ -114,8 +113,7 @@ public record OfflineEvaluation(OffPolicyEstimate ncis, MtfGauc.Result mtfGauc) 
       }
       stage.at(doneBefore + from + rows, "");
     }
-    return new OfflineEvaluation(
-        ncis.estimate(), gauc.result(MtfGauc.UserWeight.SUMMED_WEIGHT));
+    return new OfflineEvaluation(ncis.estimate(), gauc.result(MtfGauc.UserWeight.SUMMED_WEIGHT));
   }
 
   private static int response(Environment environment, String prefix) {

@@ -133,17 +133,19 @@ public final class Pipeline {
         RequestLog.schema(
             environment,
             Map.of(
-                "environment", environment.name(),
-                "seed", Long.toString(config.seed()),
-                "exploration", settings.kind().name(),
-                ReplaySchema.BOX_CHECK_KEY, uniform ? "on" : "off"));
+                "environment",
+                environment.name(),
+                "seed",
+                Long.toString(config.seed()),
+                "exploration",
+                settings.kind().name(),
+                ReplaySchema.BOX_CHECK_KEY,
+                uniform ? "on" : "off"));
     try (RunListener.Stage stage =
         listener.begin("explore", "users", (long) learn.count() + judge.count())) {
-      Exploration.Totals logged =
-          log(baseline, explorer, LOG_KEY, learn, train, schema, stage);
+      Exploration.Totals logged = log(baseline, explorer, LOG_KEY, learn, train, schema, stage);
       RunListener.Stage rest = shifted(stage, learn.count());
-      Exploration.Totals kept =
-          log(baseline, explorer, HELD_OUT_KEY, judge, heldOut, schema, rest);
+      Exploration.Totals kept = log(baseline, explorer, HELD_OUT_KEY, judge, heldOut, schema, rest);
       return new Logged(
           logged.requests(),
           logged.sessions(),
@@ -220,8 +222,7 @@ public final class Pipeline {
         RunListener.Stage stage = listener.begin("evaluate", "requests", 2 * replay.rows())) {
       return new Offline(
           OfflineEvaluation.of(environment, replay, baseline, config, stage, 0),
-          OfflineEvaluation.of(
-              environment, replay, policy.get(), config, stage, replay.rows()));
+          OfflineEvaluation.of(environment, replay, policy.get(), config, stage, replay.rows()));
     }
   }
 

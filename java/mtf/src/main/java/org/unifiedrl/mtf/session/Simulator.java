@@ -3,6 +3,7 @@ package org.unifiedrl.mtf.session;
 import java.util.List;
 import org.unifiedrl.engine.Philox;
 import org.unifiedrl.mtf.fusion.ActionMap;
+import org.unifiedrl.mtf.fusion.FastMath;
 
 /**
  * A short-video world calibrated on KuaiRand-Pure's marginals, in which the best fusion vector
@@ -166,7 +167,7 @@ public final class Simulator implements Environment {
   public Simulator(SimulatorConfig config) {
     this.config = config;
     double[] powerLow = new double[SCORES];
-    double[] powerHigh = {4, 4, 4, 4, 4};
+    double[] powerHigh = {5, 5, 5, 5, 5};
     double[] biasLow = {1e-3, 1e-3, 1e-3, 1e-3, 1e-3};
     double[] biasHigh = {2, 2, 2, 2, 2};
     actionMap = new ActionMap(powerLow, powerHigh, biasLow, biasHigh);
@@ -250,13 +251,13 @@ public final class Simulator implements Environment {
   float play(int item, int part, float u) {
     float first = Math.min(duration[item], 10);
     float second = Math.max(duration[item], 10);
-    double play =
+    float play =
         part == 0
-            ? 0.6 * Math.pow(first / 0.6, u)
+            ? 0.6f * FastMath.exp(u * FastMath.log(first / 0.6f))
             : part == 1
-                ? first * Math.pow(second / first, u)
-                : second * Math.min(Math.pow(1 - u, -replay[item]), 5) * 1.0001;
-    return (float) Math.min(play, LONGEST_PLAY);
+                ? first * FastMath.exp(u * FastMath.log(second / first))
+                : second * Math.min(FastMath.exp(-replay[item] * FastMath.log(1 - u)), 5) * 1.0001f;
+    return Math.min(play, LONGEST_PLAY);
   }
 
   /** Expected play time in seconds from the probabilities of valid consumption and finishing. */

@@ -134,6 +134,8 @@ public final class SimulatorRollout implements Rollout {
     final float[] slope = new float[Simulator.SCORES];
     final float[] satisfies = new float[Simulator.SCORES]; // value weight over the user's norm
     double hour;
+    float hourSine;
+    float hourCosine;
 
     // Hidden session state.
     float intent;
@@ -194,6 +196,8 @@ public final class SimulatorRollout implements Rollout {
       topic = (topic + 1 + ((words[0] >>> (9 * t)) & 0xFF) % 15) % Simulator.TOPICS;
     }
     lane.hour = 24 * Philox.uniformFloat(words[1]);
+    lane.hourSine = (float) Math.sin(lane.hour * Math.PI / 12);
+    lane.hourCosine = (float) Math.cos(lane.hour * Math.PI / 12);
 
     float value = (float) config.value();
     float reliability = (float) config.reliability();
@@ -637,8 +641,8 @@ public final class SimulatorRollout implements Rollout {
       states[at++] = 0.5f * (FastMath.log(lane.historyItems) - 5);
       states[at++] = lane.lastVisit < 0 ? 0 : 0.2f * (lane.day - lane.lastVisit);
       states[at++] = lane.lastVisit < 0 ? 1 : 0;
-      states[at++] = (float) Math.sin(lane.hour * Math.PI / 12);
-      states[at++] = (float) Math.cos(lane.hour * Math.PI / 12);
+      states[at++] = lane.hourSine;
+      states[at++] = lane.hourCosine;
       states[at++] = 0.5f * FastMath.log(1 + lane.request);
       states[at++] = 0.1f * Math.min(lane.request, 40);
       states[at++] = 0.5f * FastMath.log(1 + lane.seconds / 60);

@@ -1,0 +1,346 @@
+package org.unifiedrl.engine.checkpoint;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.Comparator;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.unifiedrl.engine.DurableFiles;
+
+/**
+ * A folder of checkpoints {@code step-000000123}, each with {@code model.safetensors}, {@code
+ * state.json} and {@code manifest.json} (sizes and SHA-256 of the other two).
+ *
+ * <p>A checkpoint is written under a hidden name, every file is forced, the folder is renamed in
+ * one step and its parent forced: after a crash at any moment each visible checkpoint is whole.
+ * Deleting goes the other way round, rename first. Leftovers of a crash are removed by the next
+ * {@link #save}.
+ *
+ * <p>Saving is for one thread and process at a time, which a lock on the folder enforces; any
+ * number may read meanwhile.
+ */
+public final class CheckpointStore {
+
+  private static final Logger LOG = LoggerFactory.getLogger(CheckpointStore.class);
+
+  private static final String MODEL = "model.safetensors";
+  private static final String STATE = "state.json";
+  private static final String MANIFEST = "manifest.json";
+  private static final String LOCK = ".lock";
+  private static final String TEMPORARY = ".tmp-";
+  private static final String TRASH = ".trash-";
+  private static final String FORMAT = "unifiedrl-checkpoint-1";
+  private static final Pattern NAME = Pattern.compile("step-(\\d{9,18})");
+  private static final long MAX_JSON = 64 << 20;
+
+  private final Path folder;
+  private final int keepLast;
+
+  /**
+   * A store in a folder, which the first {@link #save} creates.
+   *
+   * @param keepLast checkpoints to keep, at least 1
+   */
+  public CheckpointStore(Path folder, int keepLast) {
+    if (keepLast < 1) {
+      throw new CheckpointException("keepLast is " + keepLast + ": expected at least 1");
+    }
+    this.folder = folder;
+    this.keepLast = keepLast;
+  }
+
+  /**
+   * Saves a state and removes checkpoints beyond the last N. A checkpoint of the same step is
+   * replaced.
+   *
+   * @param step training steps done, at least 0
+   * @param tensors by name; their bytes must not change meanwhile
+   * @param stateJson anything else, as JSON
+   * @return the checkpoint's folder, on the device when this returns
+   * @throws CheckpointException if the state is no JSON, another process is saving here, a sound
+   *     checkpoint of a later step is here, or the disk refuses; earlier checkpoints are kept
+   */
+  public Path save(long step, Map<String, Tensor> tensors, String stateJson) {
+    if (step < 0) {
+      throw new CheckpointException("step is " + step + ": expected at least 0");
+    }
+    try {
+      Safetensors.JSON.readTree(stateJson);
+    } catch (IOException e) {
+      throw new CheckpointException("the state is not JSON: " + Safetensors.firstLine(e), e);
+    }
+    try {
+      Files.createDirectories(folder);
+      try (FileChannel channel =
+              FileChannel.open(
+                  folder.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+          FileLock lock = channel.tryLock()) {
+        if (lock == null) {
+          throw busy(null);
+        }
+        return saveLocked(step, tensors, stateJson);
+      } catch (OverlappingFileLockException e) {
+        throw busy(e);
+      }
+    } catch (IOException e) {
+      throw new CheckpointException(
+          "cannot save a checkpoint in "
+              + folder
+              + ": "
+              + e
+              + "; free space there or choose another folder (earlier checkpoints are kept)",
+          e);
+    }
+  }
+
+  private CheckpointException busy(Exception cause) {
+    return new CheckpointException(
+        "another run is saving into " + folder + ": give each run a folder of its own", cause);
+  }
+
+  private Path saveLocked(long step, Map<String, Tensor> tensors, String stateJson)
+      throws IOException {
+    removeLeftovers();
+    refuseLaterSteps(step);
+    String name = String.format("step-%09d", step);
+    Path temporary = Files.createDirectory(folder.resolve(TEMPORARY + name));
+    Path target = folder.resolve(name);
+    try {
+      Safetensors.write(temporary.resolve(MODEL), tensors, Map.of("format", FORMAT));
+      writeForced(temporary.resolve(STATE), stateJson);
+      writeForced(temporary.resolve(MANIFEST), createManifest(temporary, step));
+      DurableFiles.forceFolder(temporary);
+      if (Files.exists(target, LinkOption.NOFOLLOW_LINKS)) {
+        remove(target);
+      }
+      DurableFiles.rename(temporary, target);
+    } catch (IOException | RuntimeException e) {
+      deleteTree(temporary);
+      throw e;
+    }
+    List<Path> older = folders().filter(f -> stepOf(f) < step).toList();
+    for (Path old : older.subList(Math.min(keepLast - 1, older.size()), older.size())) {
+      remove(old);
+    }
+    return target;
+  }
+
+  private void refuseLaterSteps(long step) throws IOException {
+    for (Path later : folders().filter(f -> stepOf(f) > step).toList()) {
+      try {
+        verify(later);
+      } catch (CheckpointException e) {
+        LOG.warn("{} is not usable and is passed over: {}", later, e.getMessage());
+        continue;
+      }
+      throw new CheckpointException(
+          "step "
+              + step
+              + " is not newer than "
+              + later
+              + ": resume from that checkpoint, or choose another folder for a new run");
+    }
+  }
+
+  /**
+   * The newest checkpoint that is sound; damaged ones are passed over with a warning. Empty if
+   * there is no checkpoint at all.
+   *
+   * @throws CheckpointException if there are checkpoints and all are damaged
+   */
+  public Optional<Checkpoint> latest() {
+    CheckpointException newest = null;
+    try {
+      for (Path candidate : folders().toList()) {
+        try {
+          return Optional.of(load(candidate));
+        } catch (CheckpointException e) {
+          LOG.warn("{} is passed over: {}", candidate, e.getMessage());
+          newest = newest == null ? e : newest;
+        }
+      }
+    } catch (IOException e) {
+      throw new CheckpointException("cannot list checkpoints in " + folder + ": " + e, e);
+    }
+    if (newest != null) {
+      throw new CheckpointException(
+          "no checkpoint in " + folder + " is sound; the newest: " + newest.getMessage(), newest);
+    }
+    return Optional.empty();
+  }
+
+  /**
+   * Loads one checkpoint.
+   *
+   * @param checkpoint its folder
+   * @throws CheckpointException if it is missing, incomplete, or differs from its manifest
+   */
+  public static Checkpoint load(Path checkpoint) {
+    try {
+      long step = verify(checkpoint);
+      Safetensors.Contents model = Safetensors.read(checkpoint.resolve(MODEL));
+      String state = Files.readString(checkpoint.resolve(STATE));
+      return new Checkpoint(step, checkpoint, model.tensors(), state);
+    } catch (IOException e) {
+      throw new CheckpointException("cannot read checkpoint " + checkpoint + ": " + e, e);
+    }
+  }
+
+  /** Compares a checkpoint with its manifest; returns its step. */
+  private static long verify(Path checkpoint) throws IOException {
+    Path manifest = checkpoint.resolve(MANIFEST);
+    if (!Files.isRegularFile(manifest) || Files.size(manifest) > MAX_JSON) {
+      throw Safetensors.damaged(
+          checkpoint, "it has no " + MANIFEST + ", so it is no checkpoint", null);
+    }
+    JsonNode root;
+    try {
+      root = Safetensors.JSON.readTree(Files.readAllBytes(manifest));
+    } catch (IOException e) {
+      throw Safetensors.damaged(manifest, "not JSON (" + Safetensors.firstLine(e) + ")", e);
+    }
+    if (!root.path("format").asText().equals(FORMAT)) {
+      throw Safetensors.damaged(
+          manifest,
+          "expected the format " + FORMAT + ", found '" + root.path("format").asText() + "'",
+          null);
+    }
+    JsonNode step = root.path("step");
+    if (!step.isIntegralNumber() || step.longValue() != stepOf(checkpoint)) {
+      throw Safetensors.damaged(
+          manifest, "its step " + step + " differs from the folder's name", null);
+    }
+    JsonNode files = root.path("files");
+    if (root.size() != 3 || files.size() != 2 || Files.size(checkpoint.resolve(STATE)) > MAX_JSON) {
+      throw Safetensors.damaged(
+          manifest, "it does not list the files " + MODEL + ", " + STATE, null);
+    }
+    Map<String, JsonNode> byName = new TreeMap<>();
+    files.forEach(file -> byName.put(file.path("name").asText(), file));
+    for (String name : List.of(MODEL, STATE)) {
+      Path file = checkpoint.resolve(name);
+      JsonNode expected = byName.get(name);
+      if (expected == null || !Files.isRegularFile(file)) {
+        throw Safetensors.damaged(file, "it or its entry in " + MANIFEST + " is missing", null);
+      }
+      if (Files.size(file) != expected.path("bytes").asLong(-1)) {
+        throw Safetensors.damaged(
+            file,
+            "it has " + Files.size(file) + " bytes: expected " + expected.path("bytes"),
+            null);
+      }
+      String sha256 = sha256(file);
+      if (!sha256.equals(expected.path("sha256").asText())) {
+        throw Safetensors.damaged(
+            file, "its SHA-256 is " + sha256 + ": expected " + expected.path("sha256"), null);
+      }
+    }
+    return step.longValue();
+  }
+
+  private static String createManifest(Path checkpoint, long step) throws IOException {
+    ObjectNode root = Safetensors.JSON.createObjectNode();
+    root.put("format", FORMAT);
+    root.put("step", step);
+    ArrayNode files = root.putArray("files");
+    for (String name : List.of(MODEL, STATE)) {
+      Path file = checkpoint.resolve(name);
+      files
+          .addObject()
+          .put("name", name)
+          .put("bytes", Files.size(file))
+          .put("sha256", sha256(file));
+    }
+    return root.toPrettyString();
+  }
+
+  private static String sha256(Path file) throws IOException {
+    MessageDigest digest;
+    try {
+      digest = MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every Java platform has SHA-256", e);
+    }
+    byte[] chunk = new byte[1 << 16];
+    try (InputStream in = Files.newInputStream(file)) {
+      for (int n = in.read(chunk); n >= 0; n = in.read(chunk)) {
+        digest.update(chunk, 0, n);
+      }
+    }
+    return HexFormat.of().formatHex(digest.digest());
+  }
+
+  private static void writeForced(Path file, String text) throws IOException {
+    Files.writeString(file, text);
+    DurableFiles.force(file);
+  }
+
+  /** Checkpoint folders, newest first. */
+  private Stream<Path> folders() throws IOException {
+    if (!Files.isDirectory(folder)) {
+      return Stream.empty();
+    }
+    try (Stream<Path> entries = Files.list(folder)) {
+      return entries
+          .filter(entry -> NAME.matcher(entry.getFileName().toString()).matches())
+          .sorted(Comparator.comparingLong(CheckpointStore::stepOf).reversed())
+          .toList()
+          .stream();
+    }
+  }
+
+  private static long stepOf(Path checkpoint) {
+    Path name = checkpoint.toAbsolutePath().normalize().getFileName();
+    Matcher matcher = NAME.matcher(String.valueOf(name));
+    return matcher.matches() ? Long.parseLong(matcher.group(1)) : -1;
+  }
+
+  private void removeLeftovers() throws IOException {
+    try (DirectoryStream<Path> entries =
+        Files.newDirectoryStream(folder, "{" + TEMPORARY + "," + TRASH + "}step-*")) {
+      for (Path entry : entries) {
+        deleteTree(entry);
+      }
+    }
+  }
+
+  /** Removes a checkpoint: invisible in one step, deleted then. */
+  private void remove(Path checkpoint) throws IOException {
+    Path trash = folder.resolve(TRASH + checkpoint.getFileName());
+    deleteTree(trash);
+    DurableFiles.rename(checkpoint, trash);
+    deleteTree(trash);
+  }
+
+  private static void deleteTree(Path root) throws IOException {
+    if (!Files.exists(root, LinkOption.NOFOLLOW_LINKS)) {
+      return;
+    }
+    try (Stream<Path> tree = Files.walk(root)) {
+      for (Path path : tree.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(path);
+      }
+    }
+  }
+}
