@@ -1,0 +1,72 @@
+package org.unifiedrl.mtf.algorithm;
+
+import java.lang.ref.Cleaner;
+import java.nio.FloatBuffer;
+import org.unifiedrl.engine.Activation;
+import org.unifiedrl.engine.Engine;
+import org.unifiedrl.engine.InferencePolicy;
+import org.unifiedrl.mtf.policy.Policy;
+
+/** A trained actor. Serves without allocation once it has seen its largest number of rows. */
+public final class MlpPolicy implements Policy, AutoCloseable {
+
+  private static final Cleaner CLEANER = Cleaner.create();
+
+  /**
+   * What a policy is made of.
+   *
+   * @param sizes units of each layer, inputs first
+   * @param parameters weights and biases in the engine's flat layout
+   * @param shift subtracted from each state feature
+   * @param scale then multiplies it
+   */
+  public record Weights(int[] sizes, float[] parameters, float[] shift, float[] scale) {}
+
+  private final InferencePolicy network;
+  private final Cleaner.Cleanable cleanable;
+  private FloatBuffer states = Engine.directFloats(1);
+  private FloatBuffer actions = Engine.directFloats(1);
+
+  /** A policy of its own; the weights are copied. */
+  public MlpPolicy(Weights weights) {
+    InferencePolicy created =
+        InferencePolicy.create(
+            weights.sizes(),
+            Activation.TANH,
+            weights.parameters(),
+            weights.shift(),
+            weights.scale());
+    network = created;
+    // Policies are handed to code that only knows Policy, so their end is the collector's to see.
+    cleanable = CLEANER.register(this, created::close);
+  }
+
+  @Override
+  public int stateSize() {
+    return network.inputs();
+  }
+
+  @Override
+  public int actionSize() {
+    return network.outputs();
+  }
+
+  @Override
+  public void act(float[] stateRows, int rows, float[] actionRows) {
+    int in = rows * network.inputs();
+    int out = rows * network.outputs();
+    if (states.capacity() < in || actions.capacity() < out) {
+      states = Engine.directFloats(in);
+      actions = Engine.directFloats(out);
+    }
+    states.put(0, stateRows, 0, in);
+    network.run(states, rows, actions);
+    actions.get(0, actionRows, 0, out);
+  }
+
+  /** Frees the native copy; later calls of {@link #act} fail. */
+  @Override
+  public void close() {
+    cleanable.clean();
+  }
+}
