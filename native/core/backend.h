@@ -31,7 +31,7 @@ class Executor {
   virtual void write_network(int32_t network, int32_t section, const double* source) = 0;
   virtual void read_network(int32_t network, int32_t section, float* destination) const = 0;
   virtual void write_network(int32_t network, int32_t section, const float* source) = 0;
-  // Fails when the tensor is not kept whole.
+  // Fails when the tensor is not kept whole. Tapes are [E, B, H] with the hidden layers side by side; signs read as 0 or 1.
   virtual void read_tensor(int32_t tensor, double* destination) const = 0;
   virtual void write_tensor(int32_t tensor, const double* source) = 0;
 };

@@ -9,7 +9,7 @@ namespace unifiedrl {
 namespace {
 
 // Largest difference between two back ends that start an op from the same float32 values, relative to the largest magnitude of what is
-// compared (one tensor, or one member's weights or biases of a layer): cancellation makes single elements meaningless. u = 2^-24 = 6e-8.
+// compared (one tensor, or one member of a network): cancellation makes single elements meaningless. u = 2^-24 = 6e-8.
 double tolerance(int32_t code) {
   switch (code) {
     case UNIFIEDRL_OP_SAMPLE:
@@ -80,7 +80,7 @@ class CheckExecutor final : public Executor {
       } else if (op.code == UNIFIEDRL_OP_METRIC) {
         values_a_[0] = static_cast<double>(context.metrics[op.i[0]]);
         values_b_[0] = static_cast<double>(metrics_[static_cast<size_t>(op.i[0])]);
-        compare(op, format("metric slot %lld", static_cast<long long>(op.i[0])), 0, 1);
+        compare(op, format("metric slot %lld", static_cast<long long>(op.i[0])), 0, 1, input_scale(op));
       }
     }
   }
@@ -111,7 +111,7 @@ class CheckExecutor final : public Executor {
   std::vector<double> values_a_, values_b_;
   std::vector<float> metrics_;
 
-  // What op reads, where that sets the scale; the scale grows with how ill-conditioned a standard deviation near its floor is.
+  // Largest magnitude of what an op reads, where that sets the scale.
   double input_scale(const Op& op) {
     double scale = 0;
     if (cancels(op.code)) {
@@ -143,7 +143,7 @@ class CheckExecutor final : public Executor {
     a_->read_tensor(id, values_a_.data());
     if (t.kind != UNIFIEDRL_TENSOR_TAPE && t.kind != UNIFIEDRL_TENSOR_SIGNS) {
       b_->read_tensor(id, values_b_.data());
-      compare(op, "tensor '" + t.name + "'", 0, t.elements());
+      compare(op, "tensor '" + t.name + "'", 0, t.elements(), std::max(largest(values_a_.data(), t.elements()), input_scale(op)));
     }
     if (t.kind == UNIFIEDRL_TENSOR_ROWS) {
       return;
@@ -160,12 +160,17 @@ class CheckExecutor final : public Executor {
     const Network& n = program_.networks[static_cast<size_t>(id)];
     a_->read_network(id, s, values_a_.data());
     b_->read_network(id, s, values_b_.data());
-    for (size_t l = 0; l < n.layers.size(); ++l) {
-      const Layer& layer = n.layers[l];
-      for (int64_t e = 0; e < n.members; ++e) {
+    for (int64_t e = 0; e < n.members; ++e) {
+      double scale = 0;  // of the whole member: the sum over a batch that gives a single bias may cancel
+      for (const Layer& layer : n.layers) {
+        scale = std::max({scale, largest(&values_a_[static_cast<size_t>(layer.weight + e * layer.in * layer.out)], layer.in * layer.out),
+                          largest(&values_a_[static_cast<size_t>(layer.bias + e * layer.out)], layer.out)});
+      }
+      for (size_t l = 0; l < n.layers.size(); ++l) {
+        const Layer& layer = n.layers[l];
         std::string where = format("%s of network '%s', layer %zu, member %lld, ", names[s], n.name.c_str(), l + 1, static_cast<long long>(e));
-        compare(op, where + "weight", layer.weight + e * layer.in * layer.out, layer.in * layer.out);
-        compare(op, where + "bias", layer.bias + e * layer.out, layer.out);
+        compare(op, where + "weight", layer.weight + e * layer.in * layer.out, layer.in * layer.out, scale);
+        compare(op, where + "bias", layer.bias + e * layer.out, layer.out, scale);
       }
     }
     b_->write_network(id, s, values_a_.data());
@@ -173,9 +178,9 @@ class CheckExecutor final : public Executor {
     a_->write_network(id, s, values_b_.data());
   }
 
-  void compare(const Op& op, const std::string& what, int64_t offset, int64_t n) {
+  void compare(const Op& op, const std::string& what, int64_t offset, int64_t n, double scale) {
     const double *a = values_a_.data() + offset, *b = values_b_.data() + offset;
-    double allowed = tolerance(op.code) * std::max(largest(a, n), input_scale(op)) * condition(op) + (tolerance(op.code) > 0 ? 1e-30 : 0);
+    double allowed = tolerance(op.code) * scale * condition(op) + (tolerance(op.code) > 0 ? 1e-30 : 0);
     for (int64_t i = 0; i < n; ++i) {
       bool same = a[i] == b[i] || (std::isnan(a[i]) && std::isnan(b[i]));
       if (!same && !(std::abs(a[i] - b[i]) <= allowed)) {

@@ -18,9 +18,6 @@ constexpr int64_t kRingRows = 1024;
 
 Engine::Engine(const Program& program, const Replay* replay, const std::string& backend, const unifiedrl_options& options)
     : program_(program), seed_(options.seed) {
-  if (program_.ops.empty()) {
-    fail_argument("the program has no ops: add at least one");
-  }
   if (options.threads < 0 || options.threads > 1024) {
     fail_argument("threads is %d; it must be 0 (default) to 1024", options.threads);
   }
@@ -40,6 +37,9 @@ Engine::Engine(const Program& program, const Replay* replay, const std::string& 
   row_.resize(static_cast<size_t>(program_.metric_slots));
   ring_.resize(row_.size() * kRingRows);
   executor_ = create_executor(program_, replay, backend, options, &backend_);
+  if (program_.ops.empty()) {
+    fail_argument("the program has no ops: add at least one");
+  }
 }
 
 void Engine::run(int64_t steps) {

@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include "core/engine.h"
 #include "ops/box.h"
 #include "ops/losses.h"
 #include "ops/random.h"
@@ -68,6 +69,7 @@ int64_t sign_floats(const Network& network, int64_t rows) {
 
 Buffer::Buffer(int64_t floats, const char* what) : size_(floats) {
   size_t bytes = static_cast<size_t>(round_up(std::max<int64_t>(floats, 1) * 4, 64));
+  check_memory(static_cast<int64_t>(bytes), what);
   data_.reset(static_cast<float*>(std::aligned_alloc(64, bytes)));
   if (data_ == nullptr) {
     throw Error(UNIFIEDRL_OUT_OF_MEMORY, format("no memory for %s: %zu MiB wanted", what, bytes >> 20));
@@ -719,8 +721,14 @@ void CpuExecutor::read_tensor(int32_t tensor, double* destination) const {
     std::transform(rows.begin(), rows.end(), destination, [](int64_t row) { return static_cast<double>(row); });
     return;
   }
-  if (!storage.whole || info.kind == UNIFIEDRL_TENSOR_TAPE || info.kind == UNIFIEDRL_TENSOR_SIGNS) {
-    fail_argument("tensor '%s' is not kept whole by the cpu back end: create the engine with `materialise`; tapes are never read", info.name.c_str());
+  if (!storage.whole) {
+    fail_argument("tensor '%s' is not kept whole by the cpu back end: create the engine with `materialise`", info.name.c_str());
+  }
+  if (info.kind == UNIFIEDRL_TENSOR_TAPE || info.kind == UNIFIEDRL_TENSOR_SIGNS) {
+    walk_tape(tensor, [&](int64_t at, const float* value, const uint16_t* word, int64_t bit) {
+      destination[at] = word == nullptr ? static_cast<double>(*value) : static_cast<double>(*word >> bit & 1);
+    });
+    return;
   }
   const float* data = storage.data.data();
   std::copy(data, data + info.elements(), destination);
@@ -728,9 +736,39 @@ void CpuExecutor::read_tensor(int32_t tensor, double* destination) const {
 
 void CpuExecutor::write_tensor(int32_t tensor, const double* source) {
   const Tensor& info = program_.tensors[static_cast<size_t>(tensor)];
+  if (info.kind == UNIFIEDRL_TENSOR_TAPE || info.kind == UNIFIEDRL_TENSOR_SIGNS) {
+    walk_tape(tensor, [&](int64_t at, float* value, uint16_t* word, int64_t bit) {
+      if (word == nullptr) {
+        *value = static_cast<float>(source[at]);
+      } else {
+        *word = static_cast<uint16_t>((*word & ~(1u << bit)) | (source[at] > 0 ? 1u << bit : 0u));
+      }
+    });
+    return;
+  }
   float* data = whole(tensor);
   for (int64_t i = 0; i < info.elements(); ++i) {
     data[i] = static_cast<float>(source[i]);
+  }
+}
+
+template <typename Visit>
+void CpuExecutor::walk_tape(int32_t tensor, Visit visit) const {
+  const Tensor& info = program_.tensors[static_cast<size_t>(tensor)];
+  const Network& network = program_.networks[static_cast<size_t>(program_.ops[static_cast<size_t>(info.producer)].n[0])];
+  for (int64_t e = 0; e < info.members; ++e) {
+    for (int64_t b = 0; b < info.rows; ++b) {
+      int64_t at = (e * info.rows + b) * info.columns;
+      Place place{e, b, 1, 0, false};
+      for (size_t l = 0; l + 1 < network.layers.size(); ++l) {
+        bool signs = info.kind == UNIFIEDRL_TENSOR_SIGNS;
+        float* values = signs ? nullptr : tape_layer(tensor, network, l, place);
+        uint16_t* words = signs ? sign_layer(tensor, network, l, place) : nullptr;
+        for (int64_t f = 0; f < network.layers[l].out; ++f, ++at) {
+          visit(at, signs ? nullptr : values + f, signs ? words + f / 16 : nullptr, f % 16);
+        }
+      }
+    }
   }
 }
 

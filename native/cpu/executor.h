@@ -92,6 +92,9 @@ class CpuExecutor final : public Executor {
   // Activations of one hidden layer on a tape, [tile rows, width].
   float* tape_layer(int32_t tensor, const Network& network, size_t layer, const Place& place) const;
   uint16_t* sign_layer(int32_t tensor, const Network& network, size_t layer, const Place& place) const;
+  // visit(position in [E, B, H], value of a tape, word and bit of signs) for each element of a tape that is kept whole.
+  template <typename Visit>
+  void walk_tape(int32_t tensor, Visit visit) const;
   const float* weight(const Network& network, const NetworkStorage& storage, size_t layer, int64_t member) const;
   const float* bias(const Network& network, const NetworkStorage& storage, size_t layer, int64_t member) const;
   // Gradient slots of one member's layer: in the worker's own memory, or in place when whole gradients are kept.

@@ -106,8 +106,9 @@ TEST(every_tensor_equals_the_reference) {
   }
 }
 
-// Parameters after 1, 10 and 100 steps as back ends run by default (fused). Adam's first steps are near the sign of the gradient, so elements
-// whose gradient is rounding noise may move by a whole step the other way: what is compared is the distance moved, in the mean over elements.
+// Parameters after 1, 10 and 100 steps as back ends run by default (fused): distance moved, relative. After one step of 1e-3 the rounding of
+// parameters of order 0.5 (3e-8) is 3e-5 of it at worst; later, a hidden unit that is 0 but for rounding may switch the other way and Adam
+// then moves that unit's weights at full speed: one unit of some hundred is up to 1e-2. Without such a switch 1e-5 is seen throughout.
 TEST(parameters_follow_the_reference) {
   for (const std::string& backend : backends_under_test()) {
     for (const Case& c : kCases) {
@@ -127,7 +128,7 @@ TEST(parameters_follow_the_reference) {
         reference.run(until - done);
         tested.run(until - done);
         done = until;
-        double tolerance = until < 100 ? 2e-3 : 2e-2;
+        double tolerance = until == 1 ? 2e-5 : 2e-2;
         CHECK(distance(minus(tested.network(step.critic), critic), minus(reference.network(step.critic), critic)) <= tolerance);
         CHECK(distance(minus(tested.network(step.actor), actor), minus(reference.network(step.actor), actor)) <= tolerance);
         if (until >= 3) {

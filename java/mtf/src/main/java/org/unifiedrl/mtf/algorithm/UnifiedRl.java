@@ -1,206 +1,219 @@
 package org.unifiedrl.mtf.algorithm;
 
 import java.util.List;
+import java.util.stream.IntStream;
 import org.unifiedrl.engine.Activation;
-import org.unifiedrl.engine.HyperRef;
+import org.unifiedrl.engine.Engine;
 import org.unifiedrl.engine.NetworkRef;
 import org.unifiedrl.engine.Program;
-import org.unifiedrl.engine.Program.AdamHypers;
-import org.unifiedrl.engine.Program.Forward;
+import org.unifiedrl.engine.Section;
 import org.unifiedrl.engine.Tape;
 import org.unifiedrl.engine.TensorRef;
 import org.unifiedrl.engine.replay.ReplaySchema;
 
-/**
- * One training step of UnifiedRL as a program (specification section 0, pseudo-code 2.7): draw a
- * batch; update every critic towards its own attenuated target; update the actor through the
- * updated critics; move the target networks when due.
- */
+/** One step of UnifiedRL as a program (specification section 0). */
 public final class UnifiedRl {
 
+  /** The step. */
+  public final Program program = new Program();
+
+  /** mu, mu', Q_ij and Q'_ij; critic i * m + j is critic j of group i. */
+  public final NetworkRef actor;
+
+  public final NetworkRef targetActor;
+  public final NetworkRef critic;
+  public final NetworkRef targetCritic;
+
+  /** What the caller writes before the first step: normalisation, and the group weights w_i. */
+  public final TensorRef stateShift;
+
+  public final TensorRef stateScale;
+  public final TensorRef rewardScale;
+  public final TensorRef groupWeights;
+
   private final UnifiedRlConfig config;
-  private final Program program = new Program();
-  private final NetworkRef actor;
-  private final NetworkRef targetActor;
-  private final NetworkRef critics;
-  private final NetworkRef targetCritics;
-  private final TensorRef stateShift;
-  private final TensorRef stateScale;
-  private final TensorRef rewardScale;
-  private final TensorRef groupWeights;
 
   /**
-   * Writes the step down for data of this schema.
+   * Writes the step down.
    *
-   * @throws IllegalArgumentException when the schema's reward column does not have q values
+   * @param schema a log with the standard columns; its reward has one column a group
    */
   public UnifiedRl(UnifiedRlConfig config, ReplaySchema schema) {
     this.config = config;
-    int states = width(schema, ReplaySchema.STATE);
-    int actions = width(schema, ReplaySchema.ACTION);
-    int groups = config.rewardGroups();
-    int groupSize = config.criticsPerGroup();
-    if (width(schema, ReplaySchema.REWARD) != groups) {
+    int s = width(schema, ReplaySchema.STATE);
+    int a = width(schema, ReplaySchema.ACTION);
+    int q = width(schema, ReplaySchema.REWARD);
+    if (q != config.groups()) {
       throw new IllegalArgumentException(
-          "the replay has %d reward columns, but reward_groups (q) is %d: make them equal"
-              .formatted(width(schema, ReplaySchema.REWARD), groups));
+          "the log has " + q + " reward groups and groupWeights " + config.groups()
+              + ": they must be as many");
     }
+    int m = config.criticsPerGroup();
     Program p = program;
-    int[] actorSizes = sizes(states, config.actorHidden(), actions);
-    int[] criticSizes = sizes(states + actions, config.criticHidden(), 1);
-    actor = p.network("actor", 1, Activation.TANH, actorSizes);
-    targetActor = p.network("target_actor", 1, Activation.TANH, actorSizes);
-    critics = p.network("critic", config.critics(), Activation.LINEAR, criticSizes);
-    targetCritics = p.network("target_critic", config.critics(), Activation.LINEAR, criticSizes);
-    stateShift = p.constant("state_shift", 1, 1, states);
-    stateScale = p.constant("state_scale", 1, 1, states);
-    rewardScale = p.constant("reward_scale", 1, 1, groups);
-    groupWeights = p.constant("group_weights", 1, 1, groups);
-    HyperRef targetRate = p.hyper("target_rate", config.targetRate());
+    actor = p.network("actor", 1, Activation.TANH, sizes(s, a));
+    targetActor = p.network("target_actor", 1, Activation.TANH, sizes(s, a));
+    critic = p.network("critic", q * m, Activation.LINEAR, sizes(s + a, 1));
+    targetCritic = p.network("target_critic", q * m, Activation.LINEAR, sizes(s + a, 1));
+    stateShift = p.constant("state_shift", 1, 1, s);
+    stateScale = p.constant("state_scale", 1, 1, s);
+    rewardScale = p.constant("reward_scale", 1, 1, q);
+    groupWeights = p.constant("group_weights", 1, 1, q);
+    var w = p.hyper("target_rate", config.targetRate());
+    var clip = p.hyper("gradient_clip", config.gradientClip());
+    var beta1 = p.hyper("adam_beta1", 0.9);
+    var beta2 = p.hyper("adam_beta2", 0.999);
+    var epsilon = p.hyper("adam_epsilon", 1e-8);
+    var decay = p.hyper("adam_decay", 0);
+    var criticAdam =
+        new Program.AdamHypers(
+            p.hyper("critic_rate", config.criticRate()), beta1, beta2, epsilon, decay, clip);
+    var actorAdam =
+        new Program.AdamHypers(
+            p.hyper("actor_rate", config.actorRate()), beta1, beta2, epsilon, decay, clip);
 
-    // sample (s, a, r[1..q], s', done, box at s, box at s')
+    // Draw the batch.
     TensorRef rows = p.sample("rows", config.batch(), 0);
-    TensorRef state = gather("state", rows, schema, ReplaySchema.STATE, false);
-    TensorRef nextState = gather("next_state", rows, schema, ReplaySchema.STATE, true);
-    TensorRef action = gather("action", rows, schema, ReplaySchema.ACTION, false);
-    TensorRef low = gather("box_low", rows, schema, ReplaySchema.BOX_LOW, false);
-    TensorRef high = gather("box_high", rows, schema, ReplaySchema.BOX_HIGH, false);
-    TensorRef nextLow = gather("next_box_low", rows, schema, ReplaySchema.BOX_LOW, true);
-    TensorRef nextHigh = gather("next_box_high", rows, schema, ReplaySchema.BOX_HIGH, true);
-    TensorRef reward = gather("reward", rows, schema, ReplaySchema.REWARD, false);
+    TensorRef state = states(rows, schema, false);
+    TensorRef nextState = states(rows, schema, true);
+    TensorRef action = column(rows, schema, ReplaySchema.ACTION, false);
+    TensorRef low = column(rows, schema, ReplaySchema.BOX_LOW, false);
+    TensorRef high = column(rows, schema, ReplaySchema.BOX_HIGH, false);
+    TensorRef nextLow = column(rows, schema, ReplaySchema.BOX_LOW, true);
+    TensorRef nextHigh = column(rows, schema, ReplaySchema.BOX_HIGH, true);
+    int rewards = schema.columnIndex(ReplaySchema.REWARD);
+    TensorRef reward = p.gather("reward", rows, rewards, q, false, null, rewardScale);
     TensorRef done = p.gather("done", rows, Program.LAST_COLUMN, 1, false, null, null);
 
-    // a' = mu'(s');  phi = phi(a')
+    // Critics: y_ij = r_i + gamma (1 - done) g(phi(mu'(s')), Q'_ij(s', mu'(s'))). What follows the
+    // attenuation is one critic's own business, op after op, so that a back end can fuse it.
+    TensorRef stateAction = p.concat("state_action", state, action);
     TensorRef nextAction = p.mlpForward("next_action", targetActor, nextState, Tape.NONE).y();
-    HyperRef beta = p.hyper("beta", config.beta());
-    HyperRef theta = p.hyper("theta", config.theta());
-    TensorRef phi = p.attenuation("phi", nextAction, nextLow, nextHigh, beta, theta);
-    TensorRef nextInput = p.concat("next_input", nextState, nextAction);
-    TensorRef input = p.concat("input", state, action);
+    TensorRef nextStateAction = p.concat("next_state_action", nextState, nextAction);
+    TensorRef phi =
+        p.attenuation(
+            "phi", nextAction, nextLow, nextHigh,
+            p.hyper("beta", config.beta()), p.hyper("theta", config.theta()));
+    TensorRef nextQ = p.mlpForward("next_q", targetCritic, nextStateAction, Tape.NONE).y();
+    TensorRef y =
+        p.tdTarget("y", reward, done, phi, nextQ, m, p.hyper("gamma", config.discount()));
+    var value = p.mlpForward("q", critic, stateAction, Tape.FULL);
+    var error = p.squaredError("critic_loss", value.y(), y);
+    p.mlpBackward("critic_backward", value, error.gradient());
+    TensorRef criticNorm = p.adam("critic_adam", critic, criticAdam);
+    p.softUpdate("critic_target", targetCritic, critic, config.targetPeriod(), w);
 
-    // y_ij = r_i + gamma (1 - done) g(phi, Q'_ij(s', a'));  each critic on its own, then its target
-    TensorRef nextQ = p.mlpForward("next_q", targetCritics, nextInput, Tape.NONE).y();
-    HyperRef gamma = p.hyper("gamma", config.gamma());
-    TensorRef y = p.tdTarget("target", reward, done, phi, nextQ, groupSize, gamma);
-    Forward q = p.mlpForward("q", critics, input, Tape.FULL);
-    Program.SquaredError error = p.squaredError("critic_loss", q.y(), y);
-    p.mlpBackward("critic_backward", q, error.gradient());
-    TensorRef criticNorm =
-        p.adam("critic_adam", critics, adam("critic", config.criticRate(), config.criticClip()));
-    p.softUpdate("target_critic_update", targetCritics, critics, config.targetPeriod(), targetRate);
-
-    // -SUM w_i Qbar_i + eta d(mu(s)) + lambda SUM w_i sd_i, through the updated critics
-    Forward mu = p.mlpForward("mu", actor, state, Tape.FULL);
-    TensorRef muInput = p.concat("mu_input", state, mu.y());
-    Forward muQ = p.mlpForward("mu_q", critics, muInput, Tape.SIGNS);
-    HyperRef lambda = p.hyper("lambda", config.lambda());
-    Program.EnsembleObjective objective =
-        p.ensembleObjective("objective", muQ.y(), groupWeights, groupSize, lambda);
-    TensorRef memberGradient =
-        p.mlpBackwardInput("member_gradient", muQ, objective.gradient(), states, actions);
-    TensorRef valueGradient = p.memberSum("value_gradient", memberGradient);
-    boolean exact = config.penalty() == UnifiedRlConfig.Penalty.EXACT;
-    HyperRef eta = p.hyper("eta", config.eta());
-    HyperRef omega = p.hyper("omega", config.omega());
-    Program.BoxPenalty penalty = p.boxPenalty("penalty", mu.y(), low, high, exact, eta, omega);
-    TensorRef actionGradient = p.add("action_gradient", valueGradient, penalty.gradient());
-    p.mlpBackward("actor_backward", mu, actionGradient);
-    TensorRef actorNorm =
-        p.adam("actor_adam", actor, adam("actor", config.actorRate(), config.actorClip()));
-    p.softUpdate("target_actor_update", targetActor, actor, config.targetPeriod(), targetRate);
+    // Actor, through the updated critics: -SUM_i w_i Qbar_i + eta d(mu(s)) + lambda SUM_i w_i sd_i.
+    var policy = p.mlpForward("mu", actor, state, Tape.FULL);
+    TensorRef stateMu = p.concat("state_mu", state, policy.y());
+    var valueOfMu = p.mlpForward("q_mu", critic, stateMu, Tape.SIGNS);
+    var objective =
+        p.ensembleObjective(
+            "objective", valueOfMu.y(), groupWeights, m, p.hyper("lambda", config.lambda()));
+    TensorRef byCritic = p.mlpBackwardInput("to_action", valueOfMu, objective.gradient(), s, a);
+    TensorRef ofValue = p.memberSum("value_gradient", byCritic);
+    var penalty =
+        p.boxPenalty(
+            "penalty", policy.y(), low, high, config.exactPenalty(),
+            p.hyper("eta", config.eta()), p.hyper("omega", config.omega()));
+    p.mlpBackward(
+        "actor_backward", policy, p.add("actor_gradient", ofValue, penalty.gradient()));
+    TensorRef actorNorm = p.adam("actor_adam", actor, actorAdam);
+    p.softUpdate("actor_target", targetActor, actor, config.targetPeriod(), w);
 
     p.metric("critic_loss", error.loss());
     p.metric("q_mean", objective.mean());
-    p.metric("q_sd", objective.deviation());
-    p.metric("penalty", penalty.distance());
+    p.metric("q_deviation", objective.deviation());
+    p.metric("box_distance", penalty.distance());
     p.metric("inside_share", penalty.inside());
-    p.metric("critic_grad_norm", criticNorm);
-    p.metric("actor_grad_norm", actorNorm);
-    p.metric("reward_mean", reward);
+    p.metric("attenuation", phi);
+    p.metric("reward", reward);
+    p.metric("critic_gradient_norm", criticNorm);
+    p.metric("actor_gradient_norm", actorNorm);
   }
 
-  private TensorRef gather(
-      String name, TensorRef rows, ReplaySchema schema, String column, boolean next) {
-    TensorRef shift = column.equals(ReplaySchema.STATE) ? stateShift : null;
-    TensorRef scale =
-        column.equals(ReplaySchema.STATE)
-            ? stateScale
-            : column.equals(ReplaySchema.REWARD) ? rewardScale : null;
-    int index = schema.columnIndex(column);
-    return program.gather(name, rows, index, width(schema, column), next, shift, scale);
+  /**
+   * Sets all parameters for the first step: critics at random, each its own; the actor at the
+   * served policy, since one that starts elsewhere starts outside the box (specification 5); every
+   * target equal to its network.
+   *
+   * @param start the served policy's action, the same in every state
+   */
+  public void initialise(Engine engine, long seed, float[] start) {
+    if (start.length != actor.outputs()) {
+      throw new IllegalArgumentException(
+          "the start action has " + start.length + " values; the actor has " + actor.outputs());
+    }
+    engine.initialise(critic, seed);
+    engine.copyParameters(critic, targetCritic);
+    engine.initialise(actor, seed + 1);
+    double[] parameters = engine.readNetwork64(actor, Section.PARAMETERS);
+    int biases = parameters.length - start.length;
+    int weights = biases - config.hidden().get(config.hidden().size() - 1) * start.length;
+    for (int i = weights; i < biases; i++) {
+      parameters[i] *= 0.01; // near 0, not 0: the layers below must get a gradient
+    }
+    for (int k = 0; k < start.length; k++) {
+      double a = Math.max(-0.999, Math.min(0.999, start[k]));
+      parameters[biases + k] = 0.5 * Math.log((1 + a) / (1 - a)); // tanh's inverse
+    }
+    engine.writeNetwork64(actor, Section.PARAMETERS, parameters);
+    engine.copyParameters(actor, targetActor);
+    float[] weightsOfGroups = new float[config.groups()];
+    for (int i = 0; i < weightsOfGroups.length; i++) {
+      weightsOfGroups[i] = config.groupWeights().get(i).floatValue();
+    }
+    engine.writeTensor(groupWeights, weightsOfGroups);
   }
 
-  private AdamHypers adam(String name, double rate, double clip) {
-    return new AdamHypers(
-        program.hyper(name + "_rate", rate),
-        program.hyper(name + "_beta1", config.adamBeta1()),
-        program.hyper(name + "_beta2", config.adamBeta2()),
-        program.hyper(name + "_epsilon", config.adamEpsilon()),
-        program.hyper(name + "_decay", 0),
-        program.hyper(name + "_clip", clip));
+  /** All networks, in the order of a checkpoint. */
+  public List<NetworkRef> networks() {
+    return program.networks();
+  }
+
+  /** Multiply-adds of a step for one request, matrix products only, none that nobody needs. */
+  public long multiplyAdds() {
+    long actorForward = products(actor);
+    long criticForward = products(critic) * critic.members();
+    long criticLayer1 = (long) critic.inputs() * critic.sizes().get(1) * critic.members();
+    long actorLayer1 = (long) actor.inputs() * actor.sizes().get(1);
+    long action = (long) actor.outputs() * critic.sizes().get(1) * critic.members();
+    return 2 * actorForward // mu'(s'), mu(s)
+        + 3 * criticForward // Q', Q, Q(s, mu(s))
+        + criticForward // weight gradients
+        + (criticForward - criticLayer1) // input gradients, not below layer 1
+        + (criticForward - criticLayer1 + action) // down to the action only
+        + actorForward // the actor's weight gradients
+        + (actorForward - actorLayer1);
+  }
+
+  private static long products(NetworkRef network) {
+    return IntStream.range(1, network.sizes().size())
+        .mapToLong(l -> (long) network.sizes().get(l - 1) * network.sizes().get(l))
+        .sum();
+  }
+
+  private int[] sizes(int inputs, int outputs) {
+    return IntStream.concat(
+            IntStream.concat(
+                IntStream.of(inputs), config.hidden().stream().mapToInt(Integer::intValue)),
+            IntStream.of(outputs))
+        .toArray();
+  }
+
+  private TensorRef states(TensorRef rows, ReplaySchema schema, boolean next) {
+    int column = schema.columnIndex(ReplaySchema.STATE);
+    int width = schema.columns().get(column).width();
+    return program.gather(
+        next ? "next_state" : "state", rows, column, width, next, stateShift, stateScale);
+  }
+
+  private TensorRef column(TensorRef rows, ReplaySchema schema, String name, boolean next) {
+    int column = schema.columnIndex(name);
+    int width = schema.columns().get(column).width();
+    return program.gather((next ? "next_" : "") + name, rows, column, width, next, null, null);
   }
 
   private static int width(ReplaySchema schema, String column) {
     return schema.columns().get(schema.columnIndex(column)).width();
-  }
-
-  private static int[] sizes(int inputs, List<Integer> hidden, int outputs) {
-    int[] sizes = new int[hidden.size() + 2];
-    sizes[0] = inputs;
-    for (int i = 0; i < hidden.size(); i++) {
-      sizes[i + 1] = hidden.get(i);
-    }
-    sizes[sizes.length - 1] = outputs;
-    return sizes;
-  }
-
-  /** The step. */
-  public Program program() {
-    return program;
-  }
-
-  /** Its coefficients. */
-  public UnifiedRlConfig config() {
-    return config;
-  }
-
-  /** mu, S to A, tanh. */
-  public NetworkRef actor() {
-    return actor;
-  }
-
-  /** mu'. */
-  public NetworkRef targetActor() {
-    return targetActor;
-  }
-
-  /** Q_ij: member i m + j is critic j of group i; S + A to 1. */
-  public NetworkRef critics() {
-    return critics;
-  }
-
-  /** Q'_ij. */
-  public NetworkRef targetCritics() {
-    return targetCritics;
-  }
-
-  /** Constant [1, 1, S] that is subtracted from states. */
-  public TensorRef stateShift() {
-    return stateShift;
-  }
-
-  /** Constant [1, 1, S] that multiplies states after the shift. */
-  public TensorRef stateScale() {
-    return stateScale;
-  }
-
-  /** Constant [1, 1, q] that multiplies rewards. */
-  public TensorRef rewardScale() {
-    return rewardScale;
-  }
-
-  /** Constant [1, 1, q], the weights w_i. */
-  public TensorRef groupWeights() {
-    return groupWeights;
   }
 }

@@ -1,2 +1,2 @@
-/** UnifiedRL as a program of the engine, its training loop, and the policies that it makes. */
+/** Learning algorithms as programs of engine operations, and their training. */
 package org.unifiedrl.mtf.algorithm;

@@ -1,0 +1,328 @@
+package org.unifiedrl.mtf.experiment;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.function.Supplier;
+import org.unifiedrl.engine.Engine;
+import org.unifiedrl.engine.EngineOptions;
+import org.unifiedrl.engine.NativeReplay;
+import org.unifiedrl.engine.NetworkRef;
+import org.unifiedrl.engine.Section;
+import org.unifiedrl.engine.checkpoint.Checkpoint;
+import org.unifiedrl.engine.checkpoint.CheckpointException;
+import org.unifiedrl.engine.checkpoint.CheckpointStore;
+import org.unifiedrl.engine.checkpoint.Tensor;
+import org.unifiedrl.engine.replay.Replay;
+import org.unifiedrl.mtf.algorithm.LogStatistics;
+import org.unifiedrl.mtf.algorithm.MlpPolicy;
+import org.unifiedrl.mtf.algorithm.UnifiedRl;
+import org.unifiedrl.mtf.algorithm.UnifiedRlConfig;
+import org.unifiedrl.mtf.policy.Policy;
+
+/** UnifiedRL's training: engine, normalisation, metrics and checkpoints around its program. */
+public final class UnifiedRlLearner implements Learner {
+
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final List<Section> STATE =
+      List.of(Section.PARAMETERS, Section.MOMENT1, Section.MOMENT2);
+
+  private final UnifiedRl algorithm;
+  private final NativeReplay log;
+  private final Engine engine;
+  private final CheckpointStore store;
+  private final ObjectNode settings;
+  private final float[] stateShift;
+  private final float[] stateScale;
+  private final FloatBuffer metrics;
+
+  private UnifiedRlLearner(
+      ExperimentConfig config, Replay replay, float[] start, Path checkpoints, boolean resume) {
+    UnifiedRlConfig coefficients = coefficients(config.training());
+    algorithm = new UnifiedRl(coefficients, replay.schema());
+    store = new CheckpointStore(checkpoints, config.training().keep());
+    settings = JSON.createObjectNode();
+    settings.put("algorithm", "unifiedrl");
+    settings.put("seed", config.seed());
+    settings.put("rows", replay.rows());
+    settings.set("coefficients", JSON.valueToTree(coefficients));
+    Checkpoint checkpoint = resume ? resumable(checkpoints) : null;
+    LogStatistics statistics = LogStatistics.of(replay, coefficients.discount());
+    stateShift = statistics.stateShift();
+    stateScale = statistics.stateScale();
+    double scale = 1;
+    if (coefficients.normaliseReturns() && statistics.returnDeviation() > 0) {
+      scale = 1 / statistics.returnDeviation();
+    }
+    log = NativeReplay.of(replay);
+    Engine created = null;
+    try {
+      created =
+          Engine.create(
+              algorithm.program,
+              log,
+              EngineOptions.DEFAULT
+                  .withBackend(config.backend())
+                  .withThreads(config.threads())
+                  .withSeed(config.seed()));
+      algorithm.initialise(created, config.seed(), start);
+      created.writeTensor(algorithm.stateShift, stateShift);
+      created.writeTensor(algorithm.stateScale, stateScale);
+      float[] rewardScale = new float[coefficients.groups()];
+      Arrays.fill(rewardScale, (float) scale);
+      created.writeTensor(algorithm.rewardScale, rewardScale);
+      if (checkpoint != null) {
+        restore(created, checkpoint);
+      }
+    } catch (RuntimeException | Error e) {
+      if (created != null) {
+        created.close();
+      }
+      log.close();
+      throw e;
+    }
+    engine = created;
+    metrics =
+        Engine.directFloats((long) Engine.METRIC_ROWS * algorithm.program.metrics().size());
+  }
+
+  /** Makes learners of UnifiedRL. */
+  public static Factory factory() {
+    return new Factory() {
+      @Override
+      public Learner open(
+          ExperimentConfig config, Replay replay, float[] start, Path checkpoints, boolean resume) {
+        return new UnifiedRlLearner(config, replay, start, checkpoints, resume);
+      }
+
+      @Override
+      public Supplier<Policy> policy(Path checkpoints) {
+        return savedPolicy(checkpoints);
+      }
+    };
+  }
+
+  /** The coefficients among an experiment's settings. */
+  public static UnifiedRlConfig coefficients(ExperimentConfig.Training t) {
+    return new UnifiedRlConfig(
+        t.batch(),
+        t.hidden(),
+        t.criticsPerGroup(),
+        t.eta(),
+        t.omega(),
+        t.penaltyForm() == ExperimentConfig.PenaltyForm.EXACT,
+        t.lambda(),
+        t.beta(),
+        t.theta(),
+        t.discount(),
+        t.groupWeights(),
+        t.targetRate(),
+        t.targetPeriod(),
+        t.actorRate(),
+        t.criticRate(),
+        t.gradientClip(),
+        true);
+  }
+
+  @Override
+  public String backend() {
+    return engine.backend();
+  }
+
+  @Override
+  public long step() {
+    return engine.step();
+  }
+
+  @Override
+  public Map<String, Double> run(long steps) {
+    List<String> names = algorithm.program.metrics();
+    double[] sums = new double[names.size()];
+    for (long left = steps; left > 0; ) {
+      long now = Math.min(left, Engine.METRIC_ROWS);
+      engine.run(now);
+      int rows = engine.drainMetrics(metrics);
+      for (int i = 0; i < rows * sums.length; i++) {
+        sums[i % sums.length] += metrics.get(i);
+      }
+      left -= now;
+    }
+    Map<String, Double> means = new LinkedHashMap<>();
+    for (int i = 0; i < sums.length; i++) {
+      means.put(names.get(i), sums[i] / steps);
+    }
+    return means;
+  }
+
+  @Override
+  public void save() {
+    Map<String, Tensor> tensors = new LinkedHashMap<>();
+    for (NetworkRef network : algorithm.networks()) {
+      for (Section section : sections(network)) {
+        ByteBuffer bytes = bytes(network.size());
+        engine.readNetwork(network, section, bytes.asFloatBuffer());
+        split(network, section, bytes).forEach(tensors::put);
+      }
+    }
+    tensors.put("state.shift", Tensor.of(stateShift, stateShift.length));
+    tensors.put("state.scale", Tensor.of(stateScale, stateScale.length));
+    ObjectNode state = settings.deepCopy();
+    state.put("step", engine.step());
+    state.put("parameter_hash", engine.parameterHash());
+    store.save(engine.step(), tensors, state.toString());
+  }
+
+  @Override
+  public String parameterHash() {
+    return engine.parameterHash();
+  }
+
+  @Override
+  public Supplier<Policy> policy() {
+    FloatBuffer flat = Engine.directFloats(algorithm.actor.size());
+    engine.readNetwork(algorithm.actor, Section.PARAMETERS, flat);
+    float[] parameters = new float[flat.capacity()];
+    flat.get(0, parameters);
+    int[] sizes = algorithm.actor.sizes().stream().mapToInt(Integer::intValue).toArray();
+    MlpPolicy.Weights weights = new MlpPolicy.Weights(sizes, parameters, stateShift, stateScale);
+    return () -> new MlpPolicy(weights);
+  }
+
+  @Override
+  public void close() {
+    try {
+      engine.close();
+    } finally {
+      log.close();
+    }
+  }
+
+  private Checkpoint resumable(Path checkpoints) {
+    Checkpoint checkpoint =
+        store
+            .latest()
+            .orElseThrow(
+                () -> new CheckpointException("no checkpoint in " + checkpoints + " to resume"));
+    JsonNode saved = state(checkpoint);
+    for (String key : List.of("algorithm", "seed", "rows", "coefficients")) {
+      // Compared as text: numbers that were read are not always of the type that was written.
+      if (!String.valueOf(saved.get(key)).equals(String.valueOf(settings.get(key)))) {
+        throw new CheckpointException(
+            checkpoint.folder() + " was trained with other settings: " + key + " was "
+                + saved.get(key) + " and is now " + settings.get(key)
+                + "; resume with the run's own configuration and data");
+      }
+    }
+    return checkpoint;
+  }
+
+  private void restore(Engine target, Checkpoint checkpoint) {
+    for (NetworkRef network : algorithm.networks()) {
+      for (Section section : sections(network)) {
+        ByteBuffer bytes = bytes(network.size());
+        split(network, section, bytes)
+            .forEach(
+                (name, tensor) -> {
+                  Tensor saved = checkpoint.tensor(name);
+                  if (!Arrays.equals(saved.shape(), tensor.shape())) {
+                    throw new CheckpointException(
+                        checkpoint.folder() + ": tensor '" + name + "' is "
+                            + Arrays.toString(saved.shape()) + ", expected "
+                            + Arrays.toString(tensor.shape()));
+                  }
+                  tensor.data().put(saved.data());
+                });
+        target.writeNetwork(network, section, bytes.asFloatBuffer());
+      }
+    }
+    target.setStep(checkpoint.step());
+  }
+
+  private List<Section> sections(NetworkRef network) {
+    boolean trained = network == algorithm.actor || network == algorithm.critic;
+    return trained ? STATE : List.of(Section.PARAMETERS);
+  }
+
+  /** A section's weights and biases as named views of its bytes. */
+  private static Map<String, Tensor> split(NetworkRef network, Section section, ByteBuffer bytes) {
+    String suffix = section == Section.PARAMETERS ? "" : "." + section.name().toLowerCase(Locale.ROOT);
+    Map<String, Tensor> tensors = new LinkedHashMap<>();
+    int at = 0;
+    for (int l = 0; l + 1 < network.sizes().size(); l++) {
+      long e = network.members();
+      long in = network.sizes().get(l);
+      long out = network.sizes().get(l + 1);
+      String layer = network.name() + ".layer" + l;
+      for (long[] shape : List.of(new long[] {e, in, out}, new long[] {e, out})) {
+        int length = (int) (Arrays.stream(shape).reduce(1, (x, y) -> x * y) * Float.BYTES);
+        String name = layer + (shape.length == 3 ? ".weight" : ".bias") + suffix;
+        tensors.put(name, new Tensor(Tensor.Type.F32, shape, bytes.slice(at, length)));
+        at += length;
+      }
+    }
+    return tensors;
+  }
+
+  private static Supplier<Policy> savedPolicy(Path folder) {
+    Checkpoint checkpoint =
+        Files.exists(folder.resolve("manifest.json"))
+            ? CheckpointStore.load(folder)
+            : new CheckpointStore(folder, 1)
+                .latest()
+                .orElseThrow(() -> new CheckpointException("no checkpoint in " + folder));
+    int layers = 0;
+    while (checkpoint.tensors().containsKey("actor.layer" + layers + ".weight")) {
+      layers++;
+    }
+    if (layers == 0) {
+      throw new CheckpointException(checkpoint.folder() + " holds no actor: it is not a policy");
+    }
+    int[] sizes = new int[layers + 1];
+    float[] parameters = new float[0];
+    for (int l = 0; l < layers; l++) {
+      Tensor weight = checkpoint.tensor("actor.layer" + l + ".weight");
+      sizes[l] = (int) weight.shape()[1];
+      sizes[l + 1] = (int) weight.shape()[2];
+      parameters = append(parameters, weight.toFloats());
+      parameters = append(parameters, checkpoint.tensor("actor.layer" + l + ".bias").toFloats());
+    }
+    MlpPolicy.Weights weights =
+        new MlpPolicy.Weights(
+            sizes,
+            parameters,
+            checkpoint.tensor("state.shift").toFloats(),
+            checkpoint.tensor("state.scale").toFloats());
+    return () -> new MlpPolicy(weights);
+  }
+
+  private static float[] append(float[] a, float[] b) {
+    float[] joined = Arrays.copyOf(a, a.length + b.length);
+    System.arraycopy(b, 0, joined, a.length, b.length);
+    return joined;
+  }
+
+  private static JsonNode state(Checkpoint checkpoint) {
+    try {
+      return JSON.readTree(checkpoint.stateJson());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static ByteBuffer bytes(long floats) {
+    return ByteBuffer.allocateDirect(Math.toIntExact(floats * Float.BYTES))
+        .order(ByteOrder.nativeOrder());
+  }
+}
