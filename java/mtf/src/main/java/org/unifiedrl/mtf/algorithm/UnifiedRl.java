@@ -45,7 +45,10 @@ public final class UnifiedRl {
     int q = width(schema, ReplaySchema.REWARD);
     if (q != config.groups()) {
       throw new IllegalArgumentException(
-          "the log has " + q + " reward groups and groupWeights " + config.groups()
+          "the log has "
+              + q
+              + " reward groups and groupWeights "
+              + config.groups()
               + ": they must be as many");
     }
     int m = config.criticsPerGroup();
@@ -91,11 +94,14 @@ public final class UnifiedRl {
     TensorRef nextStateAction = p.concat("next_state_action", nextState, nextAction);
     TensorRef phi =
         p.attenuation(
-            "phi", nextAction, nextLow, nextHigh,
-            p.hyper("beta", config.beta()), p.hyper("theta", config.theta()));
+            "phi",
+            nextAction,
+            nextLow,
+            nextHigh,
+            p.hyper("beta", config.beta()),
+            p.hyper("theta", config.theta()));
     TensorRef nextQ = p.mlpForward("next_q", targetCritic, nextStateAction, Tape.NONE).y();
-    TensorRef y =
-        p.tdTarget("y", reward, done, phi, nextQ, m, p.hyper("gamma", config.discount()));
+    TensorRef y = p.tdTarget("y", reward, done, phi, nextQ, m, p.hyper("gamma", config.discount()));
     var value = p.mlpForward("q", critic, stateAction, Tape.FULL);
     var error = p.squaredError("critic_loss", value.y(), y);
     p.mlpBackward("critic_backward", value, error.gradient());
@@ -113,10 +119,14 @@ public final class UnifiedRl {
     TensorRef ofValue = p.memberSum("value_gradient", byCritic);
     var penalty =
         p.boxPenalty(
-            "penalty", policy.y(), low, high, config.exactPenalty(),
-            p.hyper("eta", config.eta()), p.hyper("omega", config.omega()));
-    p.mlpBackward(
-        "actor_backward", policy, p.add("actor_gradient", ofValue, penalty.gradient()));
+            "penalty",
+            policy.y(),
+            low,
+            high,
+            config.exactPenalty(),
+            p.hyper("eta", config.eta()),
+            p.hyper("omega", config.omega()));
+    p.mlpBackward("actor_backward", policy, p.add("actor_gradient", ofValue, penalty.gradient()));
     TensorRef actorNorm = p.adam("actor_adam", actor, actorAdam);
     p.softUpdate("actor_target", targetActor, actor, config.targetPeriod(), w);
 

@@ -78,8 +78,23 @@ public record UnifiedRlConfig(
   /** The specification's defaults: two groups of 24 critics, 256-256, batch 256. */
   public static UnifiedRlConfig defaults() {
     return new UnifiedRlConfig(
-        256, List.of(256, 256), 24, 1.2, 1 / 0.3, false, 0.2, 1, 1 / 0.3, 0.9, List.of(1.0, 1.0),
-        0.08, 15, 1e-4, 3e-4, 0, true);
+        256,
+        List.of(256, 256),
+        24,
+        1.2,
+        1 / 0.3,
+        false,
+        0.2,
+        1,
+        1 / 0.3,
+        0.9,
+        List.of(1.0, 1.0),
+        0.08,
+        15,
+        1e-4,
+        3e-4,
+        0,
+        true);
   }
 
   /** Number of reward groups (q). */

@@ -241,7 +241,7 @@ public record ExperimentConfig(
   }
 
   private static void positive(String key, long value) {
-    require(key, value, value >= 1, "at least 1");
+    require(key, (double) value, value >= 1, "at least 1");
   }
 
   private static void require(String key, double value, boolean valid, String expected) {

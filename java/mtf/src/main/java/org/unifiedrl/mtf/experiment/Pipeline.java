@@ -2,7 +2,6 @@ package org.unifiedrl.mtf.experiment;
 
 import java.nio.file.Path;
 import java.util.Map;
-import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BiConsumer;
 import java.util.function.Supplier;
 import org.unifiedrl.engine.replay.Replay;
@@ -123,7 +122,7 @@ public final class Pipeline {
     Explorer explorer =
         uniform
             ? UniformBox.symmetric(environment.actionSize(), (float) settings.halfWidth())
-            : new Gaussian(environment.actionSize(), (float) settings.standardDeviation());
+            : Gaussian.isotropic(environment.actionSize(), (float) settings.standardDeviation());
     UserRange all = environment.trainUsers();
     // Where users are few, a fifth of them stays for evaluation.
     int held = Math.min(settings.heldOutUsers(), Math.max(1, all.count() / 5));
@@ -250,11 +249,10 @@ public final class Pipeline {
   }
 
   private static RunListener.Stage shifted(RunListener.Stage stage, long by) {
-    AtomicReference<RunListener.Stage> target = new AtomicReference<>(stage);
     return new RunListener.Stage() {
       @Override
       public void at(long done, String note) {
-        target.get().at(done + by, note);
+        stage.at(done + by, note);
       }
     };
   }

@@ -94,8 +94,7 @@ public final class UnifiedRlLearner implements Learner {
       throw e;
     }
     engine = created;
-    metrics =
-        Engine.directFloats((long) Engine.METRIC_ROWS * algorithm.program.metrics().size());
+    metrics = Engine.directFloats((long) Engine.METRIC_ROWS * algorithm.program.metrics().size());
   }
 
   /** Makes learners of UnifiedRL. */
@@ -220,8 +219,13 @@ public final class UnifiedRlLearner implements Learner {
       // Compared as text: numbers that were read are not always of the type that was written.
       if (!String.valueOf(saved.get(key)).equals(String.valueOf(settings.get(key)))) {
         throw new CheckpointException(
-            checkpoint.folder() + " was trained with other settings: " + key + " was "
-                + saved.get(key) + " and is now " + settings.get(key)
+            checkpoint.folder()
+                + " was trained with other settings: "
+                + key
+                + " was "
+                + saved.get(key)
+                + " and is now "
+                + settings.get(key)
                 + "; resume with the run's own configuration and data");
       }
     }
@@ -238,8 +242,12 @@ public final class UnifiedRlLearner implements Learner {
                   Tensor saved = checkpoint.tensor(name);
                   if (!Arrays.equals(saved.shape(), tensor.shape())) {
                     throw new CheckpointException(
-                        checkpoint.folder() + ": tensor '" + name + "' is "
-                            + Arrays.toString(saved.shape()) + ", expected "
+                        checkpoint.folder()
+                            + ": tensor '"
+                            + name
+                            + "' is "
+                            + Arrays.toString(saved.shape())
+                            + ", expected "
                             + Arrays.toString(tensor.shape()));
                   }
                   tensor.data().put(saved.data());
@@ -251,13 +259,14 @@ public final class UnifiedRlLearner implements Learner {
   }
 
   private List<Section> sections(NetworkRef network) {
-    boolean trained = network == algorithm.actor || network == algorithm.critic;
+    boolean trained = network.equals(algorithm.actor) || network.equals(algorithm.critic);
     return trained ? STATE : List.of(Section.PARAMETERS);
   }
 
   /** A section's weights and biases as named views of its bytes. */
   private static Map<String, Tensor> split(NetworkRef network, Section section, ByteBuffer bytes) {
-    String suffix = section == Section.PARAMETERS ? "" : "." + section.name().toLowerCase(Locale.ROOT);
+    String suffix =
+        section == Section.PARAMETERS ? "" : "." + section.name().toLowerCase(Locale.ROOT);
     Map<String, Tensor> tensors = new LinkedHashMap<>();
     int at = 0;
     for (int l = 0; l + 1 < network.sizes().size(); l++) {

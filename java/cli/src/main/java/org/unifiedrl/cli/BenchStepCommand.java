@@ -1,0 +1,6 @@
+package org.unifiedrl.cli;
+
+import picocli.CommandLine.Command;
+
+@Command(name = "step")
+final class BenchStepCommand {}

@@ -1,0 +1,149 @@
+package org.unifiedrl.cli;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.awt.BasicStroke;
+import java.awt.Color;
+import java.awt.Font;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.knowm.xchart.BitmapEncoder;
+import org.knowm.xchart.XYChart;
+import org.knowm.xchart.XYChartBuilder;
+import org.knowm.xchart.XYSeries;
+import org.knowm.xchart.style.Styler;
+import org.knowm.xchart.style.markers.SeriesMarkers;
+import org.unifiedrl.mtf.evaluation.AbTest;
+import org.unifiedrl.mtf.evaluation.Interval;
+
+/** One picture of a run: how it learned, and what the A/B test says. */
+final class Charts {
+
+  private static final Color[] COLOURS = {
+    new Color(0x1F6FB2), new Color(0xD9822B), new Color(0x3A8F5C), new Color(0x8E5BA6)
+  };
+  private static final Color INK = new Color(0x333333);
+  private static final Color GRID = new Color(0xE6E6E6);
+  private static final int WIDTH = 720;
+  private static final int HEIGHT = 460;
+
+  private Charts() {}
+
+  /** Draws learning curves on the left and lifts with their intervals on the right. */
+  static void write(Path file, List<JsonNode> metrics, AbTest.Result test, String title) {
+    try {
+      BitmapEncoder.saveBitmap(
+          List.of(curves(metrics, title), lifts(test)),
+          1,
+          2,
+          file.toString(),
+          BitmapEncoder.BitmapFormat.PNG);
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot write " + file + ": " + e.getMessage(), e);
+    }
+  }
+
+  private static XYChart curves(List<JsonNode> metrics, String title) {
+    XYChart chart = chart("Training: " + title, "gradient step", "mean critic value");
+    double[] steps = metrics.stream().mapToDouble(line -> line.path("step").asDouble()).toArray();
+    int colour = 0;
+    if (steps.length > 0) {
+      for (String name : (Iterable<String>) metrics.get(0)::fieldNames) {
+        if (name.startsWith("q_mean")) {
+          double[] values =
+              metrics.stream().mapToDouble(line -> line.path(name).asDouble()).toArray();
+          XYSeries series = chart.addSeries(label(name), steps, values);
+          series.setMarker(SeriesMarkers.NONE);
+          series.setLineColor(COLOURS[colour++ % COLOURS.length]);
+          series.setLineWidth(2.2f);
+        }
+      }
+    }
+    return chart;
+  }
+
+  private static String label(String name) {
+    return name.substring("q_mean".length()).replace('_', ' ').strip();
+  }
+
+  private static XYChart lifts(AbTest.Result test) {
+    Map<String, Interval> lifts = new LinkedHashMap<>();
+    lifts.put("requests per session", test.sessionLengthLift());
+    lifts.put("watch time (UDT)", test.udtLift());
+    lifts.put("valid consumptions (UVC)", test.uvcLift());
+    XYChart chart =
+        chart(
+            String.format("A/B test on %,d unseen users", test.users()),
+            "lift over the baseline, %, with 95 % interval",
+            "");
+    List<String> names = List.copyOf(lifts.keySet());
+    chart.getStyler().setLegendVisible(false);
+    chart.getStyler().setYAxisMin(0.4);
+    chart.getStyler().setYAxisMax(names.size() + 0.6);
+    double low = Math.min(0, lifts.values().stream().mapToDouble(Interval::low).min().orElse(0));
+    double high = Math.max(0, lifts.values().stream().mapToDouble(Interval::high).max().orElse(0));
+    double margin = 0.08 * Math.max(high - low, 0.1);
+    chart.getStyler().setXAxisMin(low - margin);
+    chart.getStyler().setXAxisMax(high + margin);
+    chart
+        .getStyler()
+        .setYAxisTickLabelsFormattingFunction(
+            y -> {
+              int index = (int) Math.rint(y) - 1;
+              boolean whole = Math.abs(y - Math.rint(y)) < 1e-6;
+              return whole && index >= 0 && index < names.size() ? names.get(index) : "";
+            });
+    line(chart, "zero", new double[] {0, 0}, new double[] {0.4, names.size() + 0.6}, INK, 1);
+    int at = 1;
+    for (Map.Entry<String, Interval> entry : lifts.entrySet()) {
+      Interval lift = entry.getValue();
+      Color colour = COLOURS[(names.size() - at) % COLOURS.length];
+      double[] y = {at, at};
+      line(chart, entry.getKey(), new double[] {lift.low(), lift.high()}, y, colour, 4);
+      XYSeries point =
+          chart.addSeries(
+              entry.getKey() + " estimate", new double[] {lift.mean()}, new double[] {at});
+      point.setMarker(SeriesMarkers.CIRCLE);
+      point.setMarkerColor(colour);
+      at++;
+    }
+    return chart;
+  }
+
+  private static void line(
+      XYChart chart, String name, double[] x, double[] y, Color colour, float width) {
+    XYSeries series = chart.addSeries(name, x, y);
+    series.setMarker(SeriesMarkers.NONE);
+    series.setLineColor(colour);
+    series.setLineStyle(new BasicStroke(width, BasicStroke.CAP_ROUND, BasicStroke.JOIN_ROUND));
+  }
+
+  private static XYChart chart(String title, String x, String y) {
+    XYChart chart =
+        new XYChartBuilder()
+            .width(WIDTH)
+            .height(HEIGHT)
+            .title(title)
+            .xAxisTitle(x)
+            .yAxisTitle(y)
+            .build();
+    var styler = chart.getStyler();
+    styler.setChartBackgroundColor(Color.WHITE);
+    styler.setPlotBackgroundColor(Color.WHITE);
+    styler.setPlotBorderVisible(false);
+    styler.setPlotGridLinesColor(GRID);
+    styler.setChartFontColor(INK);
+    styler.setChartTitleFont(new Font(Font.SANS_SERIF, Font.BOLD, 17));
+    styler.setAxisTitleFont(new Font(Font.SANS_SERIF, Font.PLAIN, 14));
+    styler.setAxisTickLabelsFont(new Font(Font.SANS_SERIF, Font.PLAIN, 13));
+    styler.setLegendFont(new Font(Font.SANS_SERIF, Font.PLAIN, 13));
+    styler.setLegendPosition(Styler.LegendPosition.InsideSE);
+    styler.setLegendBorderColor(Color.WHITE);
+    styler.setMarkerSize(12);
+    styler.setChartPadding(14);
+    return chart;
+  }
+}

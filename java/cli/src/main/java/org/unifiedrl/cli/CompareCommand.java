@@ -1,0 +1,64 @@
+package org.unifiedrl.cli;
+
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import java.util.function.Supplier;
+import org.unifiedrl.mtf.baseline.ConstantPolicy;
+import org.unifiedrl.mtf.experiment.ExperimentConfig;
+import org.unifiedrl.mtf.policy.Policy;
+import org.unifiedrl.mtf.session.Environment;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+@Command(
+    name = "compare",
+    description = {
+      "A/B test: the same unseen users are served by a policy and by its baseline (or by another"
+          + " policy) under common random numbers.%n"
+    },
+    footerHeading = "%nExamples:%n",
+    footer = {
+      "  unifiedrl compare --policy runs/policy",
+      "  unifiedrl compare --policy runs/new --against runs/old --set evaluation.users=100000"
+    })
+final class CompareCommand implements Callable<Integer> {
+
+  @Option(
+      names = "--policy",
+      paramLabel = "DIR",
+      required = true,
+      description = "Run folder of train (or demo).")
+  Path policy;
+
+  @Option(
+      names = "--against",
+      paramLabel = "DIR",
+      description = "Run folder of another policy (default: the baseline of --policy).")
+  Path against;
+
+  @Mixin CommonOptions common;
+  @Mixin ConfigOptions options;
+  @Spec CommandSpec spec;
+
+  @Override
+  public Integer call() {
+    RunFolder trained = RunFolder.open(policy, "--policy");
+    ExperimentConfig config = options.resolve(trained.config(), common);
+    Environment environment = ConfigOptions.open(config);
+    Supplier<? extends Policy> other;
+    if (against == null) {
+      ConstantPolicy baseline = trained.readBaseline(environment);
+      other = () -> new ConstantPolicy(baseline.stateSize(), baseline.action());
+    } else {
+      other = EngineAccess.learners().policy(RunFolder.open(against, "--against").checkpoints());
+    }
+    RunFolder folder = RunFolder.create(common.out, "compare");
+    Session session = new Session(config, environment, folder, common, spec.commandLine().getOut());
+    session.compare(other, EngineAccess.learners().policy(trained.checkpoints()));
+    session.finish(common);
+    return 0;
+  }
+}

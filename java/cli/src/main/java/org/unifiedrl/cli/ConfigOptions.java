@@ -1,0 +1,84 @@
+package org.unifiedrl.cli;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.unifiedrl.mtf.experiment.Environments;
+import org.unifiedrl.mtf.experiment.ExperimentConfig;
+import org.unifiedrl.mtf.session.Environment;
+import picocli.CommandLine.Option;
+
+/** Options that make up the configuration of an experiment. */
+final class ConfigOptions {
+
+  @Option(
+      names = "--config",
+      paramLabel = "FILE",
+      description = "YAML over the defaults; a run folder's config.yaml has every key.")
+  Path file;
+
+  @Option(
+      names = "--set",
+      paramLabel = "KEY=VALUE",
+      description = "One setting over the file, as training.steps=2000; repeatable.")
+  List<String> settings = new ArrayList<>();
+
+  @Option(
+      names = "--environment",
+      paramLabel = "NAME",
+      description = "simulator, or kuairand:DIR with KuaiRand's published files.")
+  String environment;
+
+  @Option(
+      names = "--backend",
+      paramLabel = "NAME",
+      description = "auto, cpu, reference, or check:A,B, which compares two step by step.")
+  String backend;
+
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      description = "Threads that serve and train (default: one per processor).")
+  Integer threads;
+
+  /**
+   * The configuration: defaults, then {@code base} if there is one, then the file, then single
+   * settings.
+   *
+   * @param base configuration of the run that this one builds on, or null
+   */
+  ExperimentConfig resolve(Path base, CommonOptions common) {
+    Configuration configuration = Configuration.of(ExperimentConfig.defaults());
+    if (base != null) {
+      configuration.readFile(base);
+    }
+    if (file != null) {
+      configuration.readFile(file);
+    }
+    settings.forEach(configuration::set);
+    if (environment != null) {
+      configuration.put("environment", environment);
+    }
+    if (backend != null) {
+      configuration.put("backend", backend);
+    }
+    if (threads != null) {
+      configuration.put("threads", threads);
+    }
+    if (common.seed != null) {
+      configuration.put("seed", common.seed);
+    }
+    ExperimentConfig config = configuration.get();
+    EngineAccess.requireBackend(config.backend());
+    return config;
+  }
+
+  /** Opens the environment of a configuration; a wrong name or folder is wrong use. */
+  static Environment open(ExperimentConfig config) {
+    try {
+      return Environments.open(config.environment());
+    } catch (IllegalArgumentException e) {
+      throw new UsageException(e.getMessage(), e);
+    }
+  }
+}

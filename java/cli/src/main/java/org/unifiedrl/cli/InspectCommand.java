@@ -1,0 +1,108 @@
+package org.unifiedrl.cli;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import org.unifiedrl.engine.replay.Replay;
+import org.unifiedrl.engine.replay.ReplaySchema;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+@Command(
+    name = "inspect",
+    description = "Checks a log or a checkpoint and says what is in it.%n",
+    footerHeading = "%nExamples:%n",
+    footer = {
+      "  unifiedrl inspect runs/log/shards/train",
+      "  unifiedrl inspect runs/log/shards/train/shard-00000.arrow --json -",
+      "  unifiedrl inspect runs/policy/checkpoints"
+    })
+final class InspectCommand implements Callable<Integer> {
+
+  @Parameters(
+      paramLabel = "PATH",
+      description = "Shard, folder of shards, checkpoint, or folder of checkpoints.")
+  Path path;
+
+  @Mixin CommonOptions common;
+  @Spec CommandSpec spec;
+
+  @Override
+  public Integer call() {
+    if (!Files.exists(path)) {
+      throw new UsageException(path + ": there is no such file or folder");
+    }
+    PrintWriter out = spec.commandLine().getOut();
+    ObjectNode result =
+        EngineAccess.isCheckpoint(path) ? EngineAccess.describe(path, out) : replay(out);
+    common.write(result, out);
+    out.flush();
+    return 0;
+  }
+
+  private ObjectNode replay(PrintWriter out) {
+    try (Replay replay = Replay.open(path)) {
+      ReplaySchema schema = replay.schema();
+      long sessions = 0;
+      for (long row = 0; row < replay.rows(); row++) {
+        sessions += replay.isLast(row) ? 1 : 0;
+      }
+      ObjectNode result = Json.object();
+      result.put("kind", "replay");
+      result.put("rows", replay.rows());
+      result.put("sessions", sessions);
+      result.put("out_of_box_rows", replay.outOfBoxRows());
+      result.putPOJO("metadata", schema.metadata());
+      out.printf(
+          "Replay: %,d requests in %,d sessions, %d segments; actions outside their box: %,d%n",
+          replay.rows(), sessions, replay.segmentCount(), replay.outOfBoxRows());
+      schema.metadata().forEach((key, value) -> out.printf("  %s = %s%n", key, value));
+      out.printf("  %-18s %6s %12s %12s %12s%n", "column", "width", "mean", "least", "largest");
+      ArrayNode columns = result.putArray("columns");
+      for (int c = 0; c < schema.columns().size(); c++) {
+        ReplaySchema.Column column = schema.columns().get(c);
+        double[] summary = summary(replay, c, column.width());
+        out.printf(
+            Locale.ROOT,
+            "  %-18s %6d %12.5g %12.5g %12.5g%n",
+            column.name(),
+            column.width(),
+            summary[0],
+            summary[1],
+            summary[2]);
+        ObjectNode node = columns.addObject();
+        node.put("name", column.name());
+        node.put("width", column.width());
+        Json.put(node, "mean", summary[0]);
+        Json.put(node, "least", summary[1]);
+        Json.put(node, "largest", summary[2]);
+      }
+      return result;
+    }
+  }
+
+  /** Mean, least and largest value of a column. */
+  private static double[] summary(Replay replay, int column, int width) {
+    float[] values = new float[width];
+    double sum = 0;
+    double[] result = {0, Double.POSITIVE_INFINITY, Double.NEGATIVE_INFINITY};
+    for (long row = 0; row < replay.rows(); row++) {
+      replay.get(row, column, values, 0);
+      for (float value : values) {
+        sum += value;
+        result[1] = Math.min(result[1], value);
+        result[2] = Math.max(result[2], value);
+      }
+    }
+    result[0] = sum / ((double) replay.rows() * width);
+    return Arrays.copyOf(result, 3);
+  }
+}

@@ -1,0 +1,141 @@
+package org.unifiedrl.cli;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.Locale;
+import org.unifiedrl.mtf.evaluation.AbTest;
+import org.unifiedrl.mtf.evaluation.Interval;
+import org.unifiedrl.mtf.evaluation.OffPolicyEstimate;
+import org.unifiedrl.mtf.experiment.Pipeline;
+import org.unifiedrl.mtf.session.Environment;
+
+/** Results as JSON, with the names that other programs rely on, and as text. */
+final class Results {
+
+  private Results() {}
+
+  static void putTest(ObjectNode result, AbTest.Result test) {
+    result.set("baseline", summary(test.baseline()));
+    result.set("policy", summary(test.policy()));
+    result.set("uvc_lift", interval(test.uvcLift()));
+    result.set("udt_lift", interval(test.udtLift()));
+    result.set("session_length_lift", interval(test.sessionLengthLift()));
+    result.set("return_lift", interval(test.returnsLift()));
+    result.put("test_users", test.users());
+  }
+
+  static void putOffline(ObjectNode result, Pipeline.Offline offline) {
+    ObjectNode gauc = result.putObject("mtf_gauc");
+    Json.put(gauc, "baseline", offline.baseline().mtfGauc().value());
+    Json.put(gauc, "policy", offline.policy().mtfGauc().value());
+    gauc.put("users", offline.policy().mtfGauc().users());
+    result.set("ncis", estimate(offline.policy().ncis()));
+    result.set("ncis_baseline", estimate(offline.baseline().ncis()));
+  }
+
+  static void putLimits(ObjectNode result, Environment environment) {
+    environment.limits().forEach(result.withArray("limits")::add);
+  }
+
+  private static ObjectNode summary(AbTest.Summary summary) {
+    ObjectNode node = Json.object();
+    Json.put(node, "uvc", summary.uvc());
+    Json.put(node, "udt", summary.udt());
+    Json.put(node, "session_length", summary.sessionLength());
+    Json.put(node, "return", summary.returns());
+    return node;
+  }
+
+  private static ObjectNode interval(Interval interval) {
+    ObjectNode node = Json.object();
+    Json.put(node, "mean", interval.mean());
+    Json.put(node, "low", interval.low());
+    Json.put(node, "high", interval.high());
+    return node;
+  }
+
+  /** A refused estimate keeps its diagnosis, not its value. */
+  private static ObjectNode estimate(OffPolicyEstimate estimate) {
+    ObjectNode node = Json.object();
+    boolean refused = estimate.refused();
+    Json.put(node, "value", refused ? Double.NaN : estimate.value());
+    Json.put(node, "low", refused ? Double.NaN : estimate.low());
+    Json.put(node, "high", refused ? Double.NaN : estimate.high());
+    Json.put(node, "ess", estimate.ess());
+    node.put("samples", estimate.samples());
+    Json.put(node, "max_weight", estimate.maxWeight());
+    Json.put(node, "clipped_share", estimate.clippedShare());
+    estimate.refusal().ifPresent(reason -> node.put("refusal", reason));
+    return node;
+  }
+
+  /** The A/B test as a small table. */
+  static String table(AbTest.Result test) {
+    StringBuilder text = new StringBuilder();
+    text.append(
+        String.format(
+            Locale.ROOT,
+            "A/B test, %,d users, common random numbers, 95 %% intervals%n",
+            test.users()));
+    text.append(
+        String.format(
+            "  %-28s %10s %10s   %s%n", "per user and day", "baseline", "policy", "lift"));
+    row(
+        text,
+        "valid consumptions (UVC)",
+        test.baseline().uvc(),
+        test.policy().uvc(),
+        test.uvcLift());
+    row(text, "watch time, s (UDT)", test.baseline().udt(), test.policy().udt(), test.udtLift());
+    row(
+        text,
+        "requests per session",
+        test.baseline().sessionLength(),
+        test.policy().sessionLength(),
+        test.sessionLengthLift());
+    return text.toString();
+  }
+
+  private static void row(
+      StringBuilder text, String name, double baseline, double policy, Interval lift) {
+    text.append(
+        String.format(
+            Locale.ROOT,
+            "  %-28s %10.3f %10.3f   %+.2f %% [%+.2f, %+.2f]%n",
+            name,
+            baseline,
+            policy,
+            lift.mean(),
+            lift.low(),
+            lift.high()));
+  }
+
+  /** The offline evaluation as two lines. */
+  static String table(Pipeline.Offline offline) {
+    return String.format(
+            Locale.ROOT,
+            "Offline, held-out users%n  MTF-GAUC  baseline %.4f  policy %.4f%n",
+            offline.baseline().mtfGauc().value(),
+            offline.policy().mtfGauc().value())
+        + "  NCIS      baseline "
+        + text(offline.baseline().ncis())
+        + "  policy "
+        + text(offline.policy().ncis())
+        + System.lineSeparator();
+  }
+
+  private static String text(OffPolicyEstimate estimate) {
+    return estimate
+        .refusal()
+        .map(reason -> "refused (" + reason + ")")
+        .orElseGet(
+            () ->
+                String.format(
+                    Locale.ROOT,
+                    "%.3f [%.3f, %.3f] (ESS %,.0f of %,d)",
+                    estimate.value(),
+                    estimate.low(),
+                    estimate.high(),
+                    estimate.ess(),
+                    estimate.samples()));
+  }
+}

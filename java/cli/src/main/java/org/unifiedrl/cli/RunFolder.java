@@ -1,0 +1,192 @@
+package org.unifiedrl.cli;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.BufferedWriter;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.time.LocalDateTime;
+import java.time.ZoneId;
+import java.time.format.DateTimeFormatter;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.unifiedrl.mtf.baseline.ConstantPolicy;
+import org.unifiedrl.mtf.experiment.ExperimentConfig;
+import org.unifiedrl.mtf.session.Environment;
+
+/**
+ * What a run leaves, and where: {@code config.yaml}, {@code baseline.json}, {@code shards/train},
+ * {@code shards/held-out}, {@code checkpoints}, {@code metrics.jsonl}, {@code result.json}, {@code
+ * chart.png}.
+ */
+record RunFolder(Path path) {
+
+  /**
+   * A folder for a new run.
+   *
+   * @param chosen what the user asked for, or null for a new folder in ./runs
+   * @throws UsageException if it holds something already
+   */
+  static RunFolder create(Path chosen, String command) {
+    Path path =
+        chosen != null
+            ? chosen
+            : Path.of(
+                "runs",
+                command
+                    + "-"
+                    + LocalDateTime.now(ZoneId.systemDefault()).format(DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss")));
+    try {
+      if (Files.exists(path) && !Files.isDirectory(path)) {
+        throw new UsageException("--out " + path + " is a file: give a folder");
+      }
+      Files.createDirectories(path);
+      try (Stream<Path> entries = Files.list(path)) {
+        if (entries.findAny().isPresent()) {
+          throw new UsageException(
+              "--out " + path + " holds something already: give a new or an empty folder");
+        }
+      }
+    } catch (IOException e) {
+      throw new UsageException("--out " + path + " cannot be used: " + e.getMessage(), e);
+    }
+    return new RunFolder(path);
+  }
+
+  /**
+   * The folder of an earlier run.
+   *
+   * @param option the option that names it, for messages
+   * @throws UsageException if it is not there or not a run's
+   */
+  static RunFolder open(Path path, String option) {
+    RunFolder folder = new RunFolder(path);
+    if (!Files.isDirectory(path)) {
+      throw new UsageException(option + " " + path + ": there is no such folder");
+    }
+    if (!Files.isRegularFile(folder.config())) {
+      throw new UsageException(
+          option
+              + " "
+              + path
+              + " is not a run folder: it has no config.yaml; give what --out of explore, train or"
+              + " demo was");
+    }
+    return folder;
+  }
+
+  Path config() {
+    return path.resolve("config.yaml");
+  }
+
+  Path train() {
+    return path.resolve("shards/train");
+  }
+
+  Path heldOut() {
+    return path.resolve("shards/held-out");
+  }
+
+  Path checkpoints() {
+    return path.resolve("checkpoints");
+  }
+
+  Path result() {
+    return path.resolve("result.json");
+  }
+
+  Path chart() {
+    return path.resolve("chart.png");
+  }
+
+  Path metrics() {
+    return path.resolve("metrics.jsonl");
+  }
+
+  private Path baseline() {
+    return path.resolve("baseline.json");
+  }
+
+  void writeConfig(ExperimentConfig config) {
+    try {
+      Files.writeString(config(), Configuration.yaml(config));
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot write " + config() + ": " + e.getMessage(), e);
+    }
+  }
+
+  void writeBaseline(ConstantPolicy policy, Environment environment) {
+    ObjectNode node = Json.object();
+    ArrayNode action = node.putArray("action");
+    for (float value : policy.action()) {
+      action.add(value);
+    }
+    ObjectNode scores = node.putObject("scores");
+    for (int i = 0; i < environment.scoreNames().size(); i++) {
+      ObjectNode score = scores.putObject(environment.scoreNames().get(i));
+      score.put("power", environment.actionMap().power(i, policy.action()[i]));
+      score.put(
+          "bias",
+          environment.actionMap().bias(i, policy.action()[i + environment.scoreNames().size()]));
+    }
+    Json.write(baseline(), node);
+  }
+
+  /** The baseline that the run's log was explored around. */
+  ConstantPolicy readBaseline(Environment environment) {
+    try {
+      JsonNode values = Json.MAPPER.readTree(baseline().toFile()).path("action");
+      float[] action = new float[values.size()];
+      for (int k = 0; k < action.length; k++) {
+        action[k] = (float) values.get(k).asDouble(Double.NaN);
+      }
+      if (action.length != environment.actionSize()) {
+        throw new IllegalStateException(
+            baseline()
+                + ": expected "
+                + environment.actionSize()
+                + " action values for environment "
+                + environment.name()
+                + ", found "
+                + action.length);
+      }
+      return new ConstantPolicy(environment.stateSize(), action);
+    } catch (IOException e) {
+      throw new UsageException(
+          path + " has no readable baseline.json: run explore or demo first (" + e + ")", e);
+    }
+  }
+
+  /** Appends one line of metrics. */
+  void appendMetrics(long step, Map<String, Double> values) {
+    ObjectNode node = Json.object();
+    node.put("step", step);
+    values.forEach((name, value) -> Json.put(node, name, value));
+    try (BufferedWriter writer =
+        Files.newBufferedWriter(metrics(), StandardOpenOption.CREATE, StandardOpenOption.APPEND)) {
+      writer.write(Json.line(node));
+      writer.write("\n");
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot write " + metrics() + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** All lines of metrics so far. */
+  List<JsonNode> readMetrics() {
+    List<JsonNode> lines = new ArrayList<>();
+    try {
+      for (String line : Files.readAllLines(metrics())) {
+        lines.add(Json.MAPPER.readTree(line));
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot read " + metrics() + ": " + e.getMessage(), e);
+    }
+    return lines;
+  }
+}

@@ -1,0 +1,115 @@
+package org.unifiedrl.cli;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.function.Supplier;
+import org.unifiedrl.mtf.baseline.ConstantPolicy;
+import org.unifiedrl.mtf.evaluation.AbTest;
+import org.unifiedrl.mtf.experiment.ExperimentConfig;
+import org.unifiedrl.mtf.experiment.Pipeline;
+import org.unifiedrl.mtf.policy.Policy;
+import org.unifiedrl.mtf.session.Environment;
+
+/**
+ * The stages of an experiment with what surrounds them on the command line: files in the run
+ * folder, text for the reader, entries of the result.
+ */
+final class Session {
+
+  private final ExperimentConfig config;
+  private final Environment environment;
+  private final RunFolder folder;
+  private final Pipeline pipeline;
+  private final PrintWriter out;
+  private final ObjectNode result = Json.object();
+
+  Session(
+      ExperimentConfig config,
+      Environment environment,
+      RunFolder folder,
+      CommonOptions common,
+      PrintWriter out) {
+    this.config = config;
+    this.environment = environment;
+    this.folder = folder;
+    this.out = out;
+    this.pipeline = pipeline(config, environment, common);
+    folder.writeConfig(config);
+    result.put("environment", environment.name());
+    result.put("seed", config.seed());
+  }
+
+  private static Pipeline pipeline(
+      ExperimentConfig config, Environment environment, CommonOptions common) {
+    try {
+      return new Pipeline(config, environment, EngineAccess.learners(), common.listener());
+    } catch (IllegalArgumentException e) {
+      throw new UsageException(e.getMessage(), e);
+    }
+  }
+
+  /** Finds the baseline and logs exploration around it. */
+  ConstantPolicy explore() {
+    ConstantPolicy baseline = pipeline.baseline();
+    folder.writeBaseline(baseline, environment);
+    Pipeline.Logged logged = pipeline.explore(baseline, folder.train(), folder.heldOut());
+    out.printf(
+        "Logged %,d requests in %,d sessions, and %,d requests of other users for evaluation%n",
+        logged.requests(), logged.sessions(), logged.heldOutRequests());
+    ObjectNode log = result.putObject("log");
+    log.put("requests", logged.requests());
+    log.put("sessions", logged.sessions());
+    log.put("held_out_requests", logged.heldOutRequests());
+    Json.put(log, "reward_per_request", logged.rewardPerRequest());
+    return baseline;
+  }
+
+  /** Trains on a log, possibly of another run. */
+  Supplier<Policy> train(ConstantPolicy baseline, Path data, boolean resume) {
+    long start = System.nanoTime();
+    Pipeline.Trained trained =
+        pipeline.train(
+            baseline.action(),
+            data,
+            folder.checkpoints(),
+            resume,
+            (Long step, Map<String, Double> means) -> folder.appendMetrics(step, means));
+    out.printf(
+        "Trained %,d steps on back end %s in %.0f s; parameter hash %s%n",
+        trained.steps(),
+        trained.backend(),
+        (System.nanoTime() - start) / 1e9,
+        trained.parameterHash());
+    result.put("backend", trained.backend());
+    result.put("steps", trained.steps());
+    result.put("parameter_hash", trained.parameterHash());
+    return trained.policy();
+  }
+
+  /** Judges a policy by logged requests of held-out users. */
+  void evaluate(ConstantPolicy baseline, Supplier<Policy> policy, Path data) {
+    Pipeline.Offline offline = pipeline.evaluate(baseline, policy, data);
+    out.print(Results.table(offline));
+    Results.putOffline(result, offline);
+  }
+
+  /** Tests a policy on users that nobody has seen. */
+  AbTest.Result compare(Supplier<? extends Policy> baseline, Supplier<Policy> policy) {
+    AbTest.Result test = pipeline.compare(baseline, policy);
+    out.print(Results.table(test));
+    Results.putTest(result, test);
+    return test;
+  }
+
+  /** Writes the result into the run folder and where the options say. */
+  void finish(CommonOptions common) {
+    Results.putLimits(result, environment);
+    environment.limits().forEach(limit -> out.println("Limit: " + limit));
+    Json.write(folder.result(), result);
+    common.write(result, out);
+    out.println("Left in " + folder.path());
+    out.flush();
+  }
+}

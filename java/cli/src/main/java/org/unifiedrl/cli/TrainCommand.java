@@ -1,0 +1,63 @@
+package org.unifiedrl.cli;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import org.unifiedrl.mtf.baseline.ConstantPolicy;
+import org.unifiedrl.mtf.experiment.ExperimentConfig;
+import org.unifiedrl.mtf.session.Environment;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+@Command(
+    name = "train",
+    description = {
+      "Trains offline on a log. Checkpoints appear whole or not at all; --resume continues from the"
+          + " newest one, bit for bit as if training had never stopped.%n"
+    },
+    footerHeading = "%nExamples:%n",
+    footer = {
+      "  unifiedrl train --data runs/log --out runs/policy",
+      "  unifiedrl train --data runs/log --out runs/policy --resume --set training.steps=20000",
+      "  unifiedrl train --data runs/log --backend check:reference,cpu --set training.steps=10"
+    })
+final class TrainCommand implements Callable<Integer> {
+
+  @Option(
+      names = "--data",
+      paramLabel = "DIR",
+      required = true,
+      description = "Run folder of explore (or demo) whose log is learned from.")
+  Path data;
+
+  @Option(
+      names = "--resume",
+      description = "Continue from the newest checkpoint in --out, with its configuration.")
+  boolean resume;
+
+  @Mixin CommonOptions common;
+  @Mixin ConfigOptions options;
+  @Spec CommandSpec spec;
+
+  @Override
+  public Integer call() {
+    RunFolder log = RunFolder.open(data, "--data");
+    if (resume && common.out == null) {
+      throw new UsageException("--resume needs --out DIR, the folder of the run to continue");
+    }
+    boolean continues = resume && Files.exists(common.out);
+    RunFolder folder =
+        continues ? RunFolder.open(common.out, "--out") : RunFolder.create(common.out, "train");
+    ExperimentConfig config = options.resolve(continues ? folder.config() : log.config(), common);
+    Environment environment = ConfigOptions.open(config);
+    Session session = new Session(config, environment, folder, common, spec.commandLine().getOut());
+    ConstantPolicy baseline = log.readBaseline(environment);
+    folder.writeBaseline(baseline, environment);
+    session.train(baseline, log.train(), resume);
+    session.finish(common);
+    return 0;
+  }
+}
