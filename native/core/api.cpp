@@ -130,7 +130,7 @@ void check_handle(const void* handle, Handle kind) {
     fail_argument("this %s is not open: it was closed, or never created", name);
   }
   if (found->second != kind) {
-    fail_argument("a %s was expected, but this is a %s", name, kHandleNames[static_cast<int>(found->second)]);
+    fail_argument("expected the handle of a living %s, found that of a living %s", name, kHandleNames[static_cast<int>(found->second)]);
   }
 }
 

@@ -155,7 +155,7 @@ UNIFIEDRL_API const char* unifiedrl_status_name(int32_t status);
 /* Number of back ends built in. */
 UNIFIEDRL_API int32_t unifiedrl_backend_count(void);
 UNIFIEDRL_API const char* unifiedrl_backend_name(int32_t index);
-/* Score by which "auto" chooses; 0 when it cannot work here, and then unifiedrl_backend_reason says why. */
+/* Score by which "auto" chooses; 0 when it cannot work here, and then unifiedrl_backend_description says why. */
 UNIFIEDRL_API int32_t unifiedrl_backend_score(int32_t index);
 /* One line: what it runs on (processor, instruction set, library versions), or why it cannot. Valid until the next call on this thread. */
 UNIFIEDRL_API const char* unifiedrl_backend_description(int32_t index);

@@ -136,7 +136,11 @@ public final class CheckpointStore {
       }
       DurableFiles.rename(temporary, target);
     } catch (IOException | RuntimeException e) {
-      deleteTree(temporary);
+      try {
+        deleteTree(temporary);
+      } catch (IOException suppressed) {
+        e.addSuppressed(suppressed);
+      }
       throw e;
     }
     List<Path> older = folders().filter(f -> stepOf(f) < step).toList();
@@ -232,7 +236,7 @@ public final class CheckpointStore {
           manifest, "its step " + step + " differs from the folder's name", null);
     }
     JsonNode files = root.path("files");
-    if (root.size() != 3 || files.size() != 2 || Files.size(checkpoint.resolve(STATE)) > MAX_JSON) {
+    if (root.size() != 3 || files.size() != 2) {
       throw Safetensors.damaged(
           manifest, "it does not list the files " + MODEL + ", " + STATE, null);
     }
@@ -243,6 +247,9 @@ public final class CheckpointStore {
       JsonNode expected = byName.get(name);
       if (expected == null || !Files.isRegularFile(file)) {
         throw Safetensors.damaged(file, "it or its entry in " + MANIFEST + " is missing", null);
+      }
+      if (name.equals(STATE) && Files.size(file) > MAX_JSON) {
+        throw Safetensors.damaged(file, "it is longer than " + MAX_JSON + " bytes", null);
       }
       if (Files.size(file) != expected.path("bytes").asLong(-1)) {
         throw Safetensors.damaged(

@@ -164,6 +164,9 @@ public final class Safetensors {
       return new Contents(tensors, metadata);
     } catch (IOException e) {
       throw new CheckpointException("cannot read tensors from " + file + ": " + e, e);
+    } catch (OutOfMemoryError e) {
+      throw new CheckpointException(
+          file + " does not fit into off-heap memory: raise -XX:MaxDirectMemorySize", e);
     }
   }
 

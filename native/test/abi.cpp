@@ -1,0 +1,311 @@
+// What the C ABI refuses, and how it says so.
+#include <thread>
+
+#include "engine.h"
+
+using namespace test;
+
+namespace {
+
+// A program with one of everything that ops may name.
+struct Fixture {
+  Program p;
+  int32_t x = p.constant("x", 1, 4, 3), x2 = p.constant("x2", 2, 4, 3), wide = p.constant("wide", 1, 4, 5), q = p.constant("q", 4, 4, 1);
+  int32_t y = p.tensor("y", 2, 4, 2), tape = p.tensor("tape", 2, 4, 6, UNIFIEDRL_TENSOR_TAPE), signs = p.tensor("signs", 2, 4, 6, UNIFIEDRL_TENSOR_SIGNS);
+  int32_t out = p.tensor("out", 1, 4, 3), other = p.tensor("other", 1, 4, 3), column = p.tensor("column", 1, 4, 1), flat = p.tensor("flat", 4, 4, 1);
+  int32_t rows = p.tensor("rows", 1, 4, 1, UNIFIEDRL_TENSOR_ROWS), dy = p.constant("dy", 2, 4, 2), loss = p.tensor("loss", 4, 1, 1);
+  int32_t norm = p.tensor("norm", 2, 1, 1), dx = p.tensor("dx", 2, 4, 2), y2 = p.tensor("y2", 2, 4, 2);
+  int32_t net = p.network("net", 2, {3, 6, 2}), twin = p.network("twin", 2, {3, 6, 2}), odd = p.network("odd", 2, {3, 7, 2});
+  int32_t one = p.hyper("one", 1), half = p.hyper("half", 0.5), minus = p.hyper("minus", -1);
+
+  void refuse(const char* part, int32_t code, std::vector<int32_t> t, std::vector<int32_t> n = {}, std::vector<int64_t> i = {},
+              std::vector<int32_t> h = {}) {
+    CHECK(p.try_op("the op", code, t, n, i, h) == UNIFIEDRL_INVALID_ARGUMENT);
+    CHECK_CONTAINS(unifiedrl_error(), "the op");
+    CHECK_CONTAINS(unifiedrl_error(), part);
+  }
+};
+
+}  // namespace
+
+TEST(counts_ids_and_kinds_are_checked) {
+  Fixture f;
+  f.refuse("unknown code 0", 0, {});
+  f.refuse("2 tensors given, 3 expected", UNIFIEDRL_OP_ADD, {f.x, f.out});
+  f.refuse("1 networks given, 0 expected", UNIFIEDRL_OP_ADD, {f.x, f.x, f.out}, {f.net});
+  f.refuse("0 integers given, 1 expected", UNIFIEDRL_OP_SAMPLE, {f.rows});
+  f.refuse("0 hyper-parameters given, 2 expected", UNIFIEDRL_OP_ATTENUATION, {f.x, f.x, f.x, f.column});
+  f.refuse("tensor 99", UNIFIEDRL_OP_ADD, {f.x, 99, f.out});
+  f.refuse("tensor -1", UNIFIEDRL_OP_ADD, {f.x, UNIFIEDRL_NONE, f.out});
+  f.refuse("network 9", UNIFIEDRL_OP_MLP_FORWARD, {f.x, f.y, f.tape}, {9});
+  f.refuse("hyper-parameter 9", UNIFIEDRL_OP_SOFT_UPDATE, {}, {f.net, f.twin}, {1}, {9});
+  f.refuse("kind rows, but kind work or constant", UNIFIEDRL_OP_ADD, {f.rows, f.x, f.out});
+  f.refuse("kind constant, but kind work", UNIFIEDRL_OP_ADD, {f.x, f.x, f.x});
+  f.refuse("'out', which no earlier op writes", UNIFIEDRL_OP_ADD, {f.x, f.out, f.other});
+  f.refuse("same tensor 'column'", UNIFIEDRL_OP_BOX_PENALTY, {f.x, f.x, f.x, f.out, f.column, f.column}, {}, {0}, {f.one, f.one});
+  f.p.op("first", UNIFIEDRL_OP_ADD, {f.x, f.x, f.out});
+  f.refuse("op 'first' writes already", UNIFIEDRL_OP_ADD, {f.x, f.x, f.out});
+}
+
+TEST(shapes_are_checked) {
+  Fixture f;
+  f.refuse("'wide' [1, 4, 5], but [1, 4, 3] is needed", UNIFIEDRL_OP_ADD, {f.x, f.wide, f.out});
+  f.refuse("'out' [1, 4, 3], but [1, 4, 8] is needed", UNIFIEDRL_OP_CONCAT, {f.x, f.wide, f.out});
+  f.refuse("'y' [2, 4, 2], but [1, 4, 3]", UNIFIEDRL_OP_MEMBER_SUM, {f.x2, f.y});
+  f.refuse("'wide' [1, 4, 5]", UNIFIEDRL_OP_MLP_FORWARD, {f.wide, f.y, UNIFIEDRL_NONE}, {f.net});
+  f.refuse("[2, 4, 7] is needed", UNIFIEDRL_OP_MLP_FORWARD, {f.x, f.y, f.tape}, {f.odd});
+  f.refuse("'wide' [1, 4, 5]", UNIFIEDRL_OP_ATTENUATION, {f.x, f.x, f.wide, f.column}, {}, {}, {f.one, f.one});
+  f.refuse("'x' [1, 4, 3], but [1, 4, 2]", UNIFIEDRL_OP_TD_TARGET, {f.x, f.x, UNIFIEDRL_NONE, f.q, f.flat}, {}, {2}, {f.half});
+  f.refuse("m is 3, which does not divide the 4 members", UNIFIEDRL_OP_TD_TARGET, {f.x, f.x, UNIFIEDRL_NONE, f.q, f.flat}, {}, {3}, {f.half});
+  f.refuse("m is 0", UNIFIEDRL_OP_TD_TARGET, {f.x, f.x, UNIFIEDRL_NONE, f.q, f.flat}, {}, {0}, {f.half});
+  f.refuse("'x' [1, 4, 3]", UNIFIEDRL_OP_SQUARED_ERROR, {f.q, f.x, f.flat, f.loss});
+  f.refuse("'x' [1, 4, 3], but [1, 1, 2]", UNIFIEDRL_OP_ENSEMBLE_OBJECTIVE, {f.q, f.x, f.flat, f.out, f.other}, {}, {2}, {f.one});
+  f.refuse("form is 2", UNIFIEDRL_OP_BOX_PENALTY, {f.x, f.x, f.x, f.out, f.column, f.flat}, {}, {2}, {f.one, f.one});
+  f.refuse("stream is -1", UNIFIEDRL_OP_SAMPLE, {f.rows}, {}, {-1});
+  f.refuse("slot is 1024", UNIFIEDRL_OP_METRIC, {f.x}, {}, {1024});
+  f.p.op("sample", UNIFIEDRL_OP_SAMPLE, {f.rows}, {}, {0});
+  f.refuse("column is -1", UNIFIEDRL_OP_GATHER, {f.rows, UNIFIEDRL_NONE, UNIFIEDRL_NONE, f.out}, {}, {-1, 0});
+  f.refuse("offset is 2", UNIFIEDRL_OP_GATHER, {f.rows, UNIFIEDRL_NONE, UNIFIEDRL_NONE, f.out}, {}, {0, 2});
+  f.refuse("'out' [1, 4, 3], but [1, 4, 1]", UNIFIEDRL_OP_GATHER, {f.rows, UNIFIEDRL_NONE, UNIFIEDRL_NONE, f.out}, {}, {UNIFIEDRL_LAST_COLUMN, 0});
+  f.refuse("'x' [1, 4, 3], but [1, 1, 3]", UNIFIEDRL_OP_GATHER, {f.rows, f.x, UNIFIEDRL_NONE, f.out}, {}, {0, 0});
+  f.p.op("metric", UNIFIEDRL_OP_METRIC, {f.x}, {}, {3});
+  f.refuse("slot 3 is written by op 'metric'", UNIFIEDRL_OP_METRIC, {f.x}, {}, {3});
+}
+
+TEST(backward_passes_must_fit_their_forward_pass) {
+  Fixture f;
+  f.refuse("no earlier op forms gradients", UNIFIEDRL_OP_ADAM, {f.norm}, {f.net}, {}, {f.one, f.half, f.half, f.one, f.one, f.one});
+  f.refuse("same shape", UNIFIEDRL_OP_SOFT_UPDATE, {}, {f.net, f.odd}, {1}, {f.half});
+  f.refuse("same shape", UNIFIEDRL_OP_SOFT_UPDATE, {}, {f.net, f.net}, {1}, {f.half});
+  f.refuse("period is 0", UNIFIEDRL_OP_SOFT_UPDATE, {}, {f.net, f.twin}, {0}, {f.half});
+  f.p.op("forward", UNIFIEDRL_OP_MLP_FORWARD, {f.x, f.y, f.tape}, {f.net});
+  f.p.op("forward 2", UNIFIEDRL_OP_MLP_FORWARD, {f.x, f.y2, f.signs}, {f.net});
+  f.refuse("forward pass of network 'twin'", UNIFIEDRL_OP_MLP_BACKWARD, {f.x, f.y, f.tape, f.dy}, {f.twin});
+  f.refuse("read 'x'", UNIFIEDRL_OP_MLP_BACKWARD, {f.x2, f.y, f.tape, f.dy}, {f.net});
+  f.refuse("same tape", UNIFIEDRL_OP_MLP_BACKWARD, {f.x, f.y2, f.tape, f.dy}, {f.net});
+  f.refuse("kind signs, but kind tape", UNIFIEDRL_OP_MLP_BACKWARD, {f.x, f.y2, f.signs, f.dy}, {f.net});
+  f.refuse("first is 3", UNIFIEDRL_OP_MLP_BACKWARD_INPUT, {f.y2, f.signs, f.dy, f.dx}, {f.net}, {3});
+  f.refuse("2 columns from input 2 on", UNIFIEDRL_OP_MLP_BACKWARD_INPUT, {f.y2, f.signs, f.dy, f.dx}, {f.net}, {2});
+  f.p.op("move", UNIFIEDRL_OP_SOFT_UPDATE, {}, {f.net, f.twin}, {1}, {f.half});
+  f.refuse("op 'move' changes network 'net'", UNIFIEDRL_OP_MLP_BACKWARD, {f.x, f.y, f.tape, f.dy}, {f.net});
+}
+
+TEST(hyper_parameters_have_ranges_at_first_and_later) {
+  Fixture f;
+  f.refuse("'minus' (w) is -1; it must be finite and in [0, 1]", UNIFIEDRL_OP_SOFT_UPDATE, {}, {f.net, f.twin}, {1}, {f.minus});
+  f.p.op("move", UNIFIEDRL_OP_SOFT_UPDATE, {}, {f.net, f.twin}, {1}, {f.half});
+  Engine engine(f.p, "reference");
+  CHECK_OK(unifiedrl_engine_set_hyper(engine.handle, f.half, 1));
+  CHECK(unifiedrl_engine_set_hyper(engine.handle, f.half, 1.5) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK_CONTAINS(unifiedrl_error(), "op 'move'");
+  CHECK(unifiedrl_engine_set_hyper(engine.handle, f.one, std::nan("")) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK(unifiedrl_engine_set_hyper(engine.handle, 17, 0) == UNIFIEDRL_INVALID_ARGUMENT);
+}
+
+TEST(definitions_are_checked) {
+  Program p;
+  int32_t id;
+  const int64_t two[] = {3, 4}, huge[] = {int64_t{1} << 40, int64_t{1} << 40};
+  const auto tensor = [&](const char* name, int32_t kind, int64_t e, int64_t b, int64_t c) {
+    return unifiedrl_program_tensor(p.handle, name, kind, e, b, c, &id);
+  };
+  for (int32_t status : {tensor("", 0, 1, 1, 1), tensor("t", 5, 1, 1, 1), tensor("t", -1, 1, 1, 1), tensor("t", 0, -1, 1, 1),
+                         tensor("t", 0, int64_t{1} << 40, int64_t{1} << 40, 1), tensor("t", 0, 1, INT64_MAX, INT64_MAX), tensor(nullptr, 0, 1, 1, 1),
+                         unifiedrl_program_tensor(p.handle, "t", 0, 1, 1, 1, nullptr),
+                         unifiedrl_program_network(p.handle, "n", 0, two, 2, 0, &id), unifiedrl_program_network(p.handle, "n", 1, two, 1, 0, &id),
+                         unifiedrl_program_network(p.handle, "n", 1, two, 9, 0, &id), unifiedrl_program_network(p.handle, "n", 1, two, 2, 2, &id),
+                         unifiedrl_program_network(p.handle, "n", 1, huge, 2, 0, &id), unifiedrl_program_network(p.handle, "n", 1, nullptr, 2, 0, &id),
+                         unifiedrl_program_hyper(p.handle, "h", std::nan(""), &id),
+                         unifiedrl_program_op(p.handle, "o", UNIFIEDRL_OP_ADD, nullptr, 3, nullptr, 0, nullptr, 0, nullptr, 0),
+                         unifiedrl_program_op(p.handle, "o", UNIFIEDRL_OP_ADD, nullptr, -3, nullptr, 0, nullptr, 0, nullptr, 0)}) {
+    CHECK(status == UNIFIEDRL_INVALID_ARGUMENT);
+  }
+}
+
+TEST(engines_check_options_replay_and_sections) {
+  Program p;
+  int32_t rows = p.tensor("rows", 1, 4, 1, UNIFIEDRL_TENSOR_ROWS), out = p.tensor("out", 1, 4, 3);
+  int32_t net = p.network("net", 1, {3, 2});
+  p.op("sample", UNIFIEDRL_OP_SAMPLE, {rows}, {}, {0});
+  p.op("gather", UNIFIEDRL_OP_GATHER, {rows, UNIFIEDRL_NONE, UNIFIEDRL_NONE, out}, {}, {0, 0});
+  unifiedrl_engine* engine = nullptr;
+  const auto create = [&](const unifiedrl_replay* replay, const char* backend, unifiedrl_options options) {
+    return unifiedrl_engine_create(p.handle, replay, backend, &options, &engine);
+  };
+  CHECK(create(nullptr, "reference", {}) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK_CONTAINS(unifiedrl_error(), "needs a replay");
+  Store narrow(2, 1, 1, {5}), fitting(3, 1, 1, {5});
+  CHECK(create(narrow.handle, "reference", {}) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK_CONTAINS(unifiedrl_error(), "2 wide, but tensor 'out' has 3 columns");
+  for (unifiedrl_options options : {unifiedrl_options{-1, 0, 0, 0, 0}, unifiedrl_options{0, 17, 0, 0, 0}, unifiedrl_options{0, 0, 2, 0, 0},
+                                    unifiedrl_options{0, 0, 0, 9, 0}}) {
+    CHECK(create(fitting.handle, "reference", options) == UNIFIEDRL_INVALID_ARGUMENT);
+  }
+  for (const char* name : {"cuda9000", "", "check:reference", "check:reference,", "check:check:reference,reference32,reference"}) {
+    CHECK(create(fitting.handle, name, {}) == UNIFIEDRL_INVALID_ARGUMENT);
+  }
+  CHECK(create(fitting.handle, nullptr, {}) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK(engine == nullptr);
+  int32_t status = create(fitting.handle, "auto", {});
+  CHECK(status == UNIFIEDRL_OK || status == UNIFIEDRL_UNAVAILABLE);  // built without a fast back end
+  if (status == UNIFIEDRL_OK) {
+    CHECK(std::string(unifiedrl_engine_backend(engine)).find("reference") == std::string::npos);
+    unifiedrl_engine_close(engine);
+  }
+  Engine good(p, "reference", {}, fitting.handle);
+  float values[16] = {};
+  CHECK(unifiedrl_network_read(good.handle, net, UNIFIEDRL_MOMENT1, values, 8) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK_CONTAINS(unifiedrl_error(), "not trained");
+  CHECK(unifiedrl_network_read(good.handle, net, UNIFIEDRL_PARAMETERS, values, 7) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK(unifiedrl_network_read(good.handle, net, 4, values, 8) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK(unifiedrl_network_read(good.handle, 3, 0, values, 8) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK(unifiedrl_network_read(good.handle, net, 0, nullptr, 8) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK(unifiedrl_network_size(good.handle, 3) == -1);
+  CHECK(unifiedrl_tensor_write(good.handle, out, values, 12) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK_CONTAINS(unifiedrl_error(), "not constant");
+  CHECK(unifiedrl_tensor_read(good.handle, out, values, 11) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK(unifiedrl_engine_run(good.handle, -1) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK(unifiedrl_engine_set_step(good.handle, -1) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK_OK(unifiedrl_engine_run(good.handle, 0));
+}
+
+TEST(replays_are_checked) {
+  unifiedrl_replay* replay = nullptr;
+  const int64_t widths[] = {2, 0};
+  CHECK(unifiedrl_replay_create(widths, 2, &replay) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK(unifiedrl_replay_create(widths, 0, &replay) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK_OK(unifiedrl_replay_create(widths, 1, &replay));
+  float data[6] = {};
+  const float* column = data;
+  const float* none = nullptr;
+  uint8_t last[3] = {0, 0, 0};
+  CHECK(unifiedrl_replay_add(replay, &column, last, 3) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK_CONTAINS(unifiedrl_error(), "session");
+  last[2] = 1;
+  CHECK(unifiedrl_replay_add(replay, &column, last, 0) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK(unifiedrl_replay_add(replay, &column, nullptr, 3) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK(unifiedrl_replay_add(replay, &none, last, 3) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK(unifiedrl_replay_add(replay, nullptr, last, 3) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK_OK(unifiedrl_replay_add(replay, &column, last, 3));
+  int64_t address = static_cast<int64_t>(reinterpret_cast<intptr_t>(data));
+  CHECK_OK(unifiedrl_replay_add_addresses(replay, &address, static_cast<int64_t>(reinterpret_cast<intptr_t>(last)), 3));
+  CHECK(unifiedrl_replay_rows(replay) == 6);
+  unifiedrl_replay_close(replay);
+}
+
+TEST(closed_and_foreign_handles_are_refused) {
+  unifiedrl_program* program = nullptr;
+  CHECK_OK(unifiedrl_program_create(&program));
+  CHECK(unifiedrl_engine_run(reinterpret_cast<unifiedrl_engine*>(program), 1) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK_CONTAINS(unifiedrl_error(), "living engine, found that of a living program");
+  CHECK(unifiedrl_replay_rows(reinterpret_cast<unifiedrl_replay*>(program)) == -1);
+  unifiedrl_program_close(program);
+  unifiedrl_program_close(program);
+  unifiedrl_program_close(nullptr);
+  int32_t id;
+  CHECK(unifiedrl_program_hyper(program, "h", 1, &id) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK_CONTAINS(unifiedrl_error(), "closed");
+  CHECK(unifiedrl_program_hyper(nullptr, "h", 1, &id) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK(unifiedrl_engine_step(nullptr) == -1 && unifiedrl_engine_bytes(nullptr) == -1 && unifiedrl_engine_metric_slots(nullptr) == -1);
+  CHECK(std::string(unifiedrl_engine_backend(nullptr)).empty());
+  CHECK(std::string(unifiedrl_backend_name(-1)).empty() && std::string(unifiedrl_backend_name(99)).empty());
+}
+
+TEST(errors_belong_to_their_thread) {
+  CHECK(unifiedrl_program_create(nullptr) == UNIFIEDRL_INVALID_ARGUMENT);
+  std::string elsewhere = "?";
+  std::thread([&] { elsewhere = unifiedrl_error(); }).join();
+  CHECK(elsewhere.empty());
+  CHECK_CONTAINS(unifiedrl_error(), "unifiedrl_program_create: program is NULL");
+  CHECK(std::string(unifiedrl_status_name(UNIFIEDRL_NOT_FINITE)) == "not finite");
+  CHECK(std::string(unifiedrl_status_name(99)) == "unknown");
+}
+
+// 3e38 + 3e38 is finite in double and infinite in float: the smallest honest difference between two back ends.
+TEST(check_names_the_op_that_differs) {
+  Program p;
+  int32_t x = p.constant("x", 1, 1, 3), small = p.tensor("small", 1, 1, 3), large = p.tensor("large", 1, 1, 3), zero = p.constant("zero", 1, 1, 3);
+  p.op("equal", UNIFIEDRL_OP_ADD, {x, zero, small});
+  p.op("overflow", UNIFIEDRL_OP_ADD, {x, x, large});
+  Engine engine(p, "check:reference,reference32");
+  CHECK(std::string(unifiedrl_engine_backend(engine.handle)) == "check:reference,reference32");
+  engine.set_tensor(x, {1, 2, 3});
+  engine.run(3);
+  engine.set_tensor(x, {1, 3e38f, 3});
+  CHECK(unifiedrl_engine_run(engine.handle, 1) == UNIFIEDRL_MISMATCH);
+  for (const char* part : {"step 4", "op 'overflow' (add)", "tensor 'large', element 1", "reference gives 6", "reference32 gives inf"}) {
+    CHECK_CONTAINS(unifiedrl_error(), part);
+  }
+}
+
+TEST(initial_parameters_are_uniform_and_differ_between_members) {
+  Program p;
+  int32_t net = p.network("net", 3, {100, 50, 1}), x = p.constant("x", 1, 1, 100), y = p.tensor("y", 3, 1, 1);
+  p.op("forward", UNIFIEDRL_OP_MLP_FORWARD, {x, y, UNIFIEDRL_NONE}, {net});
+  Engine engine(p, "reference");
+  CHECK_OK(unifiedrl_network_initialise(engine.handle, net, 9));
+  std::vector<double> first = engine.network(net);
+  double sum = 0, squares = 0;
+  for (size_t i = 0; i < 15000; ++i) {  // the first layer's weights
+    CHECK(std::fabs(first[i]) < 0.1);
+    CHECK(i >= 5000 || (first[i] != first[i + 5000] && first[i] != first[i + 10000]));
+    sum += first[i];
+    squares += first[i] * first[i];
+  }
+  CHECK(std::fabs(sum / 15000) < 4 * 0.0577 / 122);                     // four standard errors; sd of a uniform in +-0.1 is 0.0577
+  CHECK(std::fabs(squares / 15000 - 0.01 / 3) < 4 * 0.00298 / 122);
+  CHECK_OK(unifiedrl_network_initialise(engine.handle, net, 9));
+  CHECK(engine.network(net) == first);
+  CHECK_OK(unifiedrl_network_initialise(engine.handle, net, 10));
+  CHECK(engine.network(net) != first);
+}
+
+TEST(old_metric_rows_make_room) {
+  Program p;
+  int32_t x = p.constant("x", 1, 1, 1), y = p.tensor("y", 1, 1, 1);
+  p.op("add", UNIFIEDRL_OP_ADD, {x, x, y});
+  p.op("metric", UNIFIEDRL_OP_METRIC, {y}, {}, {1});
+  Engine engine(p, "reference");
+  for (int k = 0; k < 1100; ++k) {
+    engine.set_tensor(x, {static_cast<float>(k)});
+    engine.run(1);
+  }
+  std::vector<float> rows(2 * 2000);
+  int64_t count = 0;
+  CHECK_OK(unifiedrl_engine_metrics(engine.handle, rows.data(), 1, &count));
+  CHECK(count == 1 && rows[0] == 0 && rows[1] == 2.0f * 76);  // 1,100 - 1,024
+  CHECK_OK(unifiedrl_engine_metrics(engine.handle, rows.data(), 2000, &count));
+  CHECK(count == 1023 && rows[2 * 1022 + 1] == 2.0f * 1099);
+  CHECK(unifiedrl_engine_metrics(engine.handle, nullptr, 1, &count) == UNIFIEDRL_INVALID_ARGUMENT);
+}
+
+// Stopping and going on from the same state is the same run, on every back end.
+TEST(a_run_can_be_cut_anywhere) {
+  for (int32_t i = 0; i < unifiedrl_backend_count(); ++i) {
+    Store store(6, 3, 2, {64});
+    Step step(6, 3, 2, 2, 16, {8, 8});
+    unifiedrl_options options = {};
+    options.seed = 3;
+    Engine whole(step.p, unifiedrl_backend_name(i), options, store.handle), before(step.p, unifiedrl_backend_name(i), options, store.handle),
+        after(step.p, unifiedrl_backend_name(i), options, store.handle);
+    step.initialise(whole);
+    step.initialise(before);
+    step.initialise(after);
+    whole.run(20);
+    before.run(7);
+    for (int32_t network : {step.actor, step.critic}) {
+      for (int32_t section : {UNIFIEDRL_PARAMETERS, UNIFIEDRL_MOMENT1, UNIFIEDRL_MOMENT2}) {
+        after.set_network(network, before.network(network, section), section);
+      }
+    }
+    after.set_network(step.target_actor, before.network(step.target_actor));
+    after.set_network(step.target_critic, before.network(step.target_critic));
+    CHECK_OK(unifiedrl_engine_set_step(after.handle, 7));
+    after.run(13);
+    for (int32_t network : {step.actor, step.critic, step.target_actor, step.target_critic}) {
+      CHECK(after.network(network) == whole.network(network));
+    }
+  }
+}
+
+int main(int argc, char** argv) { return check::main(argc, argv); }
