@@ -66,6 +66,9 @@ final class Session {
 
   /** Trains on a log, possibly of another run. */
   Supplier<Policy> train(ConstantPolicy baseline, Path data, boolean resume) {
+    if (resume) {
+      folder.keepMetrics(EngineAccess.newestStep(folder.checkpoints()));
+    }
     long start = System.nanoTime();
     Pipeline.Trained trained =
         pipeline.train(
