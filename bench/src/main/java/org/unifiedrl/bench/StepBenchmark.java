@@ -30,7 +30,7 @@ import org.unifiedrl.mtf.algorithm.UnifiedRlConfig;
  * measured calls. Promise: 0.
  */
 @State(Scope.Thread)
-@BenchmarkMode(Mode.AverageTime)
+@BenchmarkMode(Mode.SampleTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
 @Fork(1)
 @Warmup(iterations = 3, time = 1)
