@@ -18,7 +18,6 @@ import org.unifiedrl.mtf.session.Environment;
  */
 final class Session {
 
-  private final ExperimentConfig config;
   private final Environment environment;
   private final RunFolder folder;
   private final Pipeline pipeline;
@@ -31,7 +30,6 @@ final class Session {
       RunFolder folder,
       CommonOptions common,
       PrintWriter out) {
-    this.config = config;
     this.environment = environment;
     this.folder = folder;
     this.out = out;

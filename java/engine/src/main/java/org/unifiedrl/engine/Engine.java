@@ -9,6 +9,7 @@ import java.nio.FloatBuffer;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
+import java.util.function.LongConsumer;
 
 /**
  * A {@link Program} planned for one back end, with its networks, step counter and metrics. {@link
@@ -21,22 +22,23 @@ public final class Engine extends NativeHandle {
   public static final int METRIC_ROWS = 1024;
 
   private final Program program;
-  private final NativeReplay replay;
   private final String backend;
   private final long[] drained = new long[1];
   private final int metricSlots;
-  private boolean attached;
 
   private Engine(long address, Program program, NativeReplay replay) {
-    super("engine", address, Native::engineClose);
+    super("engine", address, replay == null ? Native::engineClose : freeing(replay));
     this.program = program;
-    this.replay = replay;
     this.metricSlots = program.metrics().size();
     this.backend = Native.engineBackend(address);
-    if (replay != null) {
-      replay.addEngine();
-      attached = true;
-    }
+  }
+
+  private static LongConsumer freeing(NativeReplay replay) {
+    replay.addEngine();
+    return address -> {
+      Native.engineClose(address);
+      replay.removeEngine();
+    };
   }
 
   /**
@@ -281,20 +283,6 @@ public final class Engine extends NativeHandle {
   /** The program that it runs. */
   public Program program() {
     return program;
-  }
-
-  @Override
-  public void close() {
-    acquireForClose();
-    try {
-      super.close();
-      if (attached) {
-        attached = false;
-        replay.removeEngine();
-      }
-    } finally {
-      release();
-    }
   }
 
   /** A direct buffer of floats in native order, as all methods here take. */

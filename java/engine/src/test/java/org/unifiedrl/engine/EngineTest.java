@@ -1,0 +1,286 @@
+package org.unifiedrl.engine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import com.sun.management.ThreadMXBean;
+import java.lang.management.ManagementFactory;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.CompletableFuture;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.unifiedrl.engine.Program.AdamHypers;
+import org.unifiedrl.engine.Program.Forward;
+import org.unifiedrl.engine.Program.SquaredError;
+
+class EngineTest {
+
+  /** Regression of y on x by an ensemble of two networks. */
+  private static final class Regression {
+    final Program program = new Program();
+    final NetworkRef network;
+    final HyperRef rate;
+
+    Regression(int batch) {
+      TensorRef rows = program.sample("rows", batch, 0);
+      TensorRef x = program.gather("x", rows, 0, 3, false, null, null);
+      TensorRef y = program.gather("y", rows, 1, 1, false, null, null);
+      TensorRef zero = program.constant("done", 1, batch, 1);
+      network = program.network("net", 2, Activation.LINEAR, 3, 16, 1);
+      Forward forward = program.mlpForward("prediction", network, x, Tape.FULL);
+      HyperRef gamma = program.hyper("gamma", 0);
+      TensorRef target = program.tdTarget("target", y, zero, null, forward.y(), 2, gamma);
+      SquaredError error = program.squaredError("loss", forward.y(), target);
+      program.mlpBackward("backward", forward, error.gradient());
+      rate = program.hyper("rate", 1e-2);
+      program.adam(
+          "adam",
+          network,
+          new AdamHypers(
+              rate,
+              program.hyper("beta1", 0.9),
+              program.hyper("beta2", 0.999),
+              program.hyper("epsilon", 1e-8),
+              program.hyper("decay", 0),
+              program.hyper("clip", 0)));
+      program.metric("loss", error.loss());
+    }
+  }
+
+  private static NativeReplay data(int rows, float poison) {
+    ByteBuffer x = ByteBuffer.allocateDirect(rows * 12).order(ByteOrder.nativeOrder());
+    ByteBuffer y = ByteBuffer.allocateDirect(rows * 4).order(ByteOrder.nativeOrder());
+    ByteBuffer last = ByteBuffer.allocateDirect(rows);
+    Random random = new Random(5);
+    for (int r = 0; r < rows; r++) {
+      float sum = 0;
+      for (int i = 0; i < 3; i++) {
+        float value = (float) random.nextGaussian();
+        x.putFloat((r * 3 + i) * 4, value);
+        sum += value;
+      }
+      y.putFloat(r * 4, poison == 0 ? sum : poison);
+      last.put(r, (byte) 1);
+    }
+    return NativeReplay.ofMemory(new int[] {3, 1}, List.of(x, y), last);
+  }
+
+  private static EngineOptions options(String backend) {
+    return EngineOptions.DEFAULT.withBackend(backend).withThreads(1);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"reference", "cpu"})
+  void learnsAndReportsItsMetrics(String backend) {
+    Regression r = new Regression(32);
+    try (NativeReplay replay = data(500, 0);
+        Engine engine = Engine.create(r.program, replay, options(backend))) {
+      engine.initialise(r.network, 7);
+      engine.run(400);
+      assertThat(engine.step()).isEqualTo(400);
+      assertThat(engine.backend()).isEqualTo(backend);
+      FloatBuffer metrics = Engine.directFloats(Engine.METRIC_ROWS);
+      assertThat(engine.drainMetrics(metrics)).isEqualTo(400);
+      assertThat(engine.drainMetrics(metrics)).isZero();
+      assertThat(metrics.get(399)).isLessThan(metrics.get(0) / 10);
+    }
+  }
+
+  @Test
+  void sameSeedSameHashAndOtherSeedAnother() {
+    assertThat(hash(1)).isEqualTo(hash(1)).isNotEqualTo(hash(2)).hasSize(64);
+  }
+
+  private static String hash(long seed) {
+    Regression r = new Regression(32);
+    try (NativeReplay replay = data(500, 0);
+        Engine engine = Engine.create(r.program, replay, options("cpu").withSeed(seed))) {
+      engine.initialise(r.network, seed);
+      engine.run(20);
+      return engine.parameterHash();
+    }
+  }
+
+  @Test
+  void runsWithoutAllocating() {
+    Regression r = new Regression(32);
+    FloatBuffer metrics = Engine.directFloats(Engine.METRIC_ROWS);
+    try (NativeReplay replay = data(500, 0);
+        Engine engine = Engine.create(r.program, replay, options("cpu"))) {
+      engine.initialise(r.network, 1);
+      ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+      for (int i = 0; i < 20_000; i++) { // past the compilers' thresholds
+        engine.run(0);
+        engine.drainMetrics(metrics);
+      }
+      long before = threads.getCurrentThreadAllocatedBytes();
+      for (int i = 0; i < 1_000; i++) {
+        engine.run(1);
+        engine.drainMetrics(metrics);
+      }
+      long allocated = threads.getCurrentThreadAllocatedBytes() - before;
+      // The counter itself may be charged a few objects; one byte a call would be 1,000.
+      assertThat(allocated).isLessThan(1_000);
+    }
+  }
+
+  @Test
+  void refusesUseAfterClose() {
+    Regression r = new Regression(8);
+    try (NativeReplay replay = data(20, 0)) {
+      Engine engine = Engine.create(r.program, replay, options("reference"));
+      assertThatThrownBy(replay::close)
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageContaining("close them first");
+      engine.close();
+      engine.close();
+      assertThat(engine.isClosed()).isTrue();
+      assertThatThrownBy(() -> engine.run(1))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageContaining("engine is closed");
+    }
+  }
+
+  @Test
+  void closeFromAnotherThreadWaitsForTheRun() {
+    Regression r = new Regression(256);
+    try (NativeReplay replay = data(1000, 0)) {
+      Engine engine = Engine.create(r.program, replay, options("cpu"));
+      engine.initialise(r.network, 1);
+      CompletableFuture<Long> running =
+          CompletableFuture.supplyAsync(
+              () -> {
+                long steps = 0;
+                try {
+                  while (true) {
+                    engine.run(50);
+                    steps += 50;
+                  }
+                } catch (IllegalStateException e) {
+                  return steps;
+                }
+              });
+      while (engine.step() < 100) {
+        Thread.onSpinWait();
+      }
+      engine.close();
+      assertThat(running.join()).isGreaterThanOrEqualTo(50);
+    }
+  }
+
+  @Test
+  void collectionDuringACallDoesNoHarm() throws InterruptedException {
+    Regression r = new Regression(256);
+    NativeReplay replay = data(1000, 0);
+    // Nothing refers to the engine once its run has begun, and nobody closes it.
+    CompletableFuture<Void> running =
+        CompletableFuture.runAsync(() -> Engine.create(r.program, replay, options("cpu")).run(300));
+    while (!running.isDone()) {
+      System.gc();
+    }
+    running.join();
+    // The Cleaner closes it in the end, and then the replay view can go.
+    for (int i = 0; !replay.isClosed(); i++) {
+      System.gc();
+      Thread.sleep(10);
+      try {
+        replay.close();
+      } catch (IllegalStateException e) {
+        assertThat(i).as("engine was not freed within 10 s").isLessThan(1000);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"reference", "cpu"})
+  void stopsWhenAGradientIsNotFinite(String backend) {
+    Regression r = new Regression(8);
+    try (NativeReplay replay = data(20, Float.POSITIVE_INFINITY);
+        Engine engine = Engine.create(r.program, replay, options(backend))) {
+      engine.initialise(r.network, 1);
+      String before = engine.parameterHash();
+      assertThatThrownBy(() -> engine.run(3))
+          .isInstanceOf(NotFiniteException.class)
+          .hasMessageContaining("adam")
+          .hasMessageContaining("step 1");
+      assertThat(engine.parameterHash()).isEqualTo(before);
+      assertThat(engine.step()).isZero();
+    }
+  }
+
+  @Test
+  void namesWhatIsWrong() {
+    Regression r = new Regression(8);
+    try (NativeReplay replay = data(20, 0)) {
+      assertThatThrownBy(() -> Engine.create(r.program, replay, options("gpu9")))
+          .isInstanceOf(EngineException.class)
+          .hasMessageContaining("gpu9");
+      assertThatThrownBy(() -> Engine.create(r.program, null, options("reference")))
+          .isInstanceOf(EngineException.class);
+    }
+    Program p = new Program();
+    NetworkRef net = p.network("net", 1, Activation.TANH, 4, 2);
+    TensorRef x = p.constant("x", 1, 5, 3);
+    assertThatThrownBy(() -> p.mlpForward("f", net, x, Tape.NONE))
+        .hasMessageContaining("op 'f': x must be [1, 5, 4], found 'x' [1, 5, 3]");
+    assertThatThrownBy(() -> p.constant("bad", 1, 0, 3)).hasMessageContaining("rows of tensor");
+    assertThatThrownBy(() -> new Program().memberSum("sum", x))
+        .hasMessageContaining("belongs to another program");
+  }
+
+  @Test
+  void changesHyperParametersAndStep() {
+    Regression r = new Regression(8);
+    try (NativeReplay replay = data(20, 0);
+        Engine engine = Engine.create(r.program, replay, options("reference"))) {
+      engine.initialise(r.network, 1);
+      engine.setHyper(r.rate, 0);
+      engine.setStep(41);
+      String before = engine.parameterHash();
+      engine.run(1);
+      assertThat(engine.step()).isEqualTo(42);
+      assertThat(engine.parameterHash()).isEqualTo(before);
+      assertThatThrownBy(() -> engine.setHyper(r.rate, -1)).isInstanceOf(EngineException.class);
+    }
+  }
+
+  @Test
+  void inferenceEqualsTheFormulaAndAllocatesNothing() {
+    float[] parameters = {0.5f, -1, 2, 0.25f, 0.1f, -0.2f, 1, -1, 0.3f};
+    float[] shift = {1, 2};
+    float[] scale = {2, 0.5f};
+    try (InferencePolicy policy =
+        InferencePolicy.create(new int[] {2, 2, 1}, Activation.TANH, parameters, shift, scale)) {
+      FloatBuffer x = Engine.directFloats(2).put(new float[] {3, 1}).flip();
+      FloatBuffer y = Engine.directFloats(1);
+      policy.run(x, 1, y);
+      double a = (3 - 1) * 2;
+      double b = (1 - 2) * 0.5;
+      double h0 = Math.max(0, a * 0.5 + b * 2 + 0.1);
+      double h1 = Math.max(0, -a + b * 0.25 - 0.2);
+      // One float32 rounding an operation on values below 3, of which there are six.
+      assertThat((double) y.get(0)).isCloseTo(Math.tanh(h0 - h1 + 0.3), within(1e-6));
+      ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+      for (int i = 0; i < 20_000; i++) {
+        policy.run(x, 1, y);
+      }
+      long before = threads.getCurrentThreadAllocatedBytes();
+      for (int i = 0; i < 1_000; i++) {
+        policy.run(x, 1, y);
+      }
+      assertThat(threads.getCurrentThreadAllocatedBytes() - before).isLessThan(1_000);
+    }
+  }
+
+  @Test
+  void listsBackEnds() {
+    assertThat(Backends.list()).extracting(Device::name).contains("cpu", "reference");
+    assertThat(Backends.list()).allSatisfy(d -> assertThat(d.description()).isNotBlank());
+  }
+}
