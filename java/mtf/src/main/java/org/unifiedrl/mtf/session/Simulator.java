@@ -56,15 +56,15 @@ public final class Simulator implements Environment {
   /** Log-multipliers of what satisfies a segment: valid, watch, finish, like, positive. */
   static final double[][] SEGMENT_VALUE = {
     {0.0, 0.0, 0.0, 0.0, 0.0}, // balanced
-    {-1.0, -2.0, 3.0, 0.0, 0.0}, // skimmers: finished clips
-    {-0.5, 1.8, -1.5, -0.5, -0.5}, // deep viewers: long watching
-    {-1.0, -1.5, 0.5, 3.0, 1.0}, // appreciative: likes
-    {-1.0, -1.0, 0.5, 1.0, 4.5}, // social: follow, comment, forward
-    {0.3, -0.8, 2.0, 0.5, 0.5} // completers
+    {-0.6, -1.2, 1.8, 0.0, 0.0}, // skimmers: finished clips
+    {-0.3, 1.1, -0.9, -0.3, -0.3}, // deep viewers: long watching
+    {-0.6, -0.9, 0.3, 1.8, 0.6}, // appreciative: likes
+    {-0.6, -0.6, 0.3, 0.6, 2.7}, // social: follow, comment, forward
+    {0.2, -0.5, 1.2, 0.3, 0.3} // completers
   };
 
   /** Individual spread of the same log-multipliers. */
-  static final double INDIVIDUAL_VALUE_SD = .4;
+  static final double INDIVIDUAL_VALUE_SD = .25;
 
   /** Noise on the logit of each predicted score, per segment. */
   static final double[][] SEGMENT_NOISE = {

@@ -670,6 +670,11 @@ public final class SimulatorRollout implements Rollout {
     }
   }
 
+  /** After {@link #serve}: candidates of the last lane; for tests. */
+  int[] itemsOfLastLane() {
+    return items;
+  }
+
   /** Segment of a lane's user. */
   int segment(int lane) {
     return lanes[lane].segment;
