@@ -45,13 +45,13 @@ public final class Simulator implements Environment {
   static final int NORMAL_BITS = 12;
 
   /** Standard deviation, on the logit, of what predictors know about an item beyond duration. */
-  private static final double[] KNOWN_SD = {.35, .45, .40, .60};
+  private static final double[] KNOWN_SD = {.30, .90, .15, .50};
 
   /** Standard deviation of what they do not know: item and user-item effects. */
-  private static final double[] RESIDUAL_SD = {.55, .50, 1.2, 1.0};
+  private static final double[] RESIDUAL_SD = {.55, .30, 1.2, 1.0};
 
-  private static final double USER_FINISH_SD = .6;
-  private static final double USER_POSITIVE_SD = 1.3;
+  private static final double USER_FINISH_SD = .75;
+  private static final double USER_POSITIVE_SD = .8;
 
   /** Log-multipliers of what satisfies a segment: valid, watch, finish, like, positive. */
   static final double[][] SEGMENT_VALUE = {
@@ -202,10 +202,19 @@ public final class Simulator implements Environment {
     for (int d = 0; d < buckets; d++) {
       intercepts[0][d] =
           Calibration.intercept(
-              Calibration.VALID[d], normalUsers, Calibration.USER_VALID_SD, KNOWN_SD[0]);
+              Calibration.VALID[d] + Calibration.NESTING_LOSS[0][d],
+              normalUsers,
+              Calibration.USER_VALID_SD,
+              KNOWN_SD[0]);
       intercepts[1][d] =
-          Calibration.intercept(Calibration.FINISH[d], normalUsers, USER_FINISH_SD, KNOWN_SD[1]);
-      intercepts[2][d] = Calibration.intercept(Calibration.LIKE[d], likeUsers, 1, KNOWN_SD[2]);
+          Calibration.intercept(
+              Calibration.FINISH[d] + Calibration.NESTING_LOSS[1][d],
+              normalUsers,
+              USER_FINISH_SD,
+              KNOWN_SD[1]);
+      intercepts[2][d] =
+          Calibration.intercept(
+              Calibration.LIKE[d], likeUsers, Calibration.USER_LIKE_SCALE, KNOWN_SD[2]);
       intercepts[3][d] = positive;
     }
     return intercepts;

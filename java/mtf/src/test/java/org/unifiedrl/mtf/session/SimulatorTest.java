@@ -182,8 +182,8 @@ class SimulatorTest {
   void dialsMakeRoomForPersonalFusion() {
     ConstantVectorSearch.Settings settings =
         new ConstantVectorSearch.Settings(
-            16, 4, 5, 500, 1, 0.4, 3, ConstantVectorSearch.Objective.VALID_CONSUMPTIONS);
-    Oracles.Headroom headroom = Oracles.headroom(WORLD, settings, 10_000, 1);
+            16, 4, 4, 400, 1, 0.4, 3, ConstantVectorSearch.Objective.VALID_CONSUMPTIONS);
+    Oracles.Headroom headroom = Oracles.headroom(WORLD, settings, 6_000, 1);
     System.out.println(headroom);
     assertThat(headroom.oracleOverConstant().low()).isPositive();
     assertThat(headroom.requestOracle()).isGreaterThan(headroom.actionOracle());
