@@ -37,8 +37,7 @@ final class RandomReplay implements AutoCloseable {
     } catch (IOException e) {
       throw new UncheckedIOException("no temporary folder for the benchmark's replay", e);
     }
-    ReplaySchema schema =
-        ReplaySchema.standard(stateSize, actionSize, rewardGroups, Map.of());
+    ReplaySchema schema = ReplaySchema.standard(stateSize, actionSize, rewardGroups, Map.of());
     int action = schema.rowOffset(schema.columnIndex(ReplaySchema.ACTION));
     int low = schema.rowOffset(schema.columnIndex(ReplaySchema.BOX_LOW));
     int high = schema.rowOffset(schema.columnIndex(ReplaySchema.BOX_HIGH));

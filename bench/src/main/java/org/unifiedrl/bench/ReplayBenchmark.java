@@ -44,6 +44,7 @@ public class ReplayBenchmark {
 
   private RandomReplay replay;
   private Engine engine;
+  private Engine sampler;
   private ByteBuffer store;
   private ByteBuffer batch;
   private int position;
@@ -59,6 +60,9 @@ public class ReplayBenchmark {
     int state = replay.schema().columnIndex(ReplaySchema.STATE);
     program.gather("state", drawn, state, width, false, null, null);
     engine = Engine.create(program, replay.view(), EngineOptions.DEFAULT.withThreads(1));
+    Program sampling = new Program();
+    sampling.sample("rows", BATCH, 0);
+    sampler = Engine.create(sampling, replay.view(), EngineOptions.DEFAULT.withThreads(1));
     store = ByteBuffer.allocateDirect(rows * rowBytes);
     for (int i = 0; i < store.capacity(); i++) {
       store.put(i, (byte) i);
@@ -70,6 +74,12 @@ public class ReplayBenchmark {
   @Benchmark
   public void sampleAndGather() {
     engine.run(1);
+  }
+
+  /** Draws a batch of row numbers only. */
+  @Benchmark
+  public void sample() {
+    sampler.run(1);
   }
 
   /** Copies the next piece of memory, as many bytes as a batch has. */
@@ -85,6 +95,7 @@ public class ReplayBenchmark {
   @TearDown
   public void close() {
     engine.close();
+    sampler.close();
     replay.close();
   }
 }

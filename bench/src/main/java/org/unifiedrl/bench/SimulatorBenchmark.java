@@ -50,7 +50,10 @@ public class SimulatorBenchmark {
   public float[] tick() {
     if (rollout.active() < LANES) {
       throw new IllegalStateException(
-          rollout.active() + " lanes are active, expected " + LANES + ": use fewer or shorter iterations");
+          rollout.active()
+              + " lanes are active, expected "
+              + LANES
+              + ": use fewer or shorter iterations");
     }
     policy.act(rollout.states(), LANES, actions);
     rollout.serve(actions);

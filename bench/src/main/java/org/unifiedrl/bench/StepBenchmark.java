@@ -25,12 +25,12 @@ import org.unifiedrl.mtf.algorithm.UnifiedRl;
 import org.unifiedrl.mtf.algorithm.UnifiedRlConfig;
 
 /**
- * One UnifiedRL training step: draw, 2 x m critics, actor, both Adam updates, targets. One operation
- * is one step; a call runs ten. {@code bytes} counts what the calling thread allocated inside all
- * measured calls. Promise: 0.
+ * One UnifiedRL training step: draw, 2 x m critics, actor, both Adam updates, targets. One
+ * operation is one step; a call runs ten. {@code bytes} counts what the calling thread allocated
+ * inside all measured calls. Promise: 0.
  */
 @State(Scope.Thread)
-@BenchmarkMode(Mode.AverageTime)
+@BenchmarkMode(Mode.SampleTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
 @Fork(1)
 @Warmup(iterations = 3, time = 1)
@@ -109,8 +109,7 @@ public class StepBenchmark {
             defaults.normaliseReturns());
     replay = new RandomReplay(shape.states, shape.actions, config.groups(), LOG_ROWS);
     UnifiedRl step = new UnifiedRl(config, replay.schema());
-    engine =
-        Engine.create(step.program, replay.view(), EngineOptions.DEFAULT.withThreads(threads));
+    engine = Engine.create(step.program, replay.view(), EngineOptions.DEFAULT.withThreads(threads));
     step.initialise(engine, 1, new float[shape.actions]);
     engine.writeTensor(step.stateScale, ones(shape.states));
     engine.writeTensor(step.rewardScale, ones(config.groups()));
