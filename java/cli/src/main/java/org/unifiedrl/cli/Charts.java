@@ -75,8 +75,6 @@ final class Charts {
             String.format("A/B test on %,d unseen users", test.users()),
             "lift over the baseline, %, with 95 % interval",
             "");
-    chart.getStyler().setLegendPosition(Styler.LegendPosition.OutsideS);
-    chart.getStyler().setLegendLayout(Styler.LegendLayout.Horizontal);
     chart.getStyler().setYAxisTicksVisible(false);
     chart.getStyler().setYAxisMin(0.4);
     chart.getStyler().setYAxisMax(lifts.size() + 0.6);
@@ -133,7 +131,8 @@ final class Charts {
     styler.setAxisTitleFont(new Font(Font.SANS_SERIF, Font.PLAIN, 14));
     styler.setAxisTickLabelsFont(new Font(Font.SANS_SERIF, Font.PLAIN, 13));
     styler.setLegendFont(new Font(Font.SANS_SERIF, Font.PLAIN, 13));
-    styler.setLegendPosition(Styler.LegendPosition.InsideNW);
+    styler.setLegendPosition(Styler.LegendPosition.OutsideS);
+    styler.setLegendLayout(Styler.LegendLayout.Horizontal);
     styler.setLegendBorderColor(Color.WHITE);
     styler.setMarkerSize(12);
     styler.setChartPadding(14);
