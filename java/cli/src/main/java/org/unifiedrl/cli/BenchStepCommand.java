@@ -119,8 +119,14 @@ final class BenchStepCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     EngineAccess.requireBackend(backend);
-    if (batch < 1 || threads < 1 || state < 1 || action < 1 || critics < 1 || repeats < 1
-        || !(seconds > 0) || hidden.stream().anyMatch(units -> units < 1)) {
+    if (batch < 1
+        || threads < 1
+        || state < 1
+        || action < 1
+        || critics < 1
+        || repeats < 1
+        || !(seconds > 0)
+        || hidden.stream().anyMatch(units -> units < 1)) {
       throw new UsageException(
           "batch, threads, state, action, hidden, critics, seconds and repeats must be positive");
     }

@@ -87,6 +87,11 @@ final class EngineAccess {
     }
   }
 
+  /** Step of the newest sound checkpoint of a folder; 0 if there is none. */
+  static long newestStep(Path checkpoints) {
+    return new CheckpointStore(checkpoints, 1).latest().map(Checkpoint::step).orElse(0L);
+  }
+
   /** Checks a checkpoint, or the newest sound one of a folder, and says what is in it. */
   static ObjectNode describe(Path path, PrintWriter out) {
     Checkpoint checkpoint =

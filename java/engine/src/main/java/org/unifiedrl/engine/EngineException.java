@@ -40,13 +40,6 @@ public class EngineException extends RuntimeException {
         : new EngineException(kind, message);
   }
 
-  /** The same failure with what its reader can do about it. */
-  public EngineException withRemedy(String remedy) {
-    EngineException more = new EngineException(status, getMessage() + ": " + remedy);
-    more.initCause(this);
-    return more;
-  }
-
   /** The kind of failure. */
   public Status status() {
     return status;

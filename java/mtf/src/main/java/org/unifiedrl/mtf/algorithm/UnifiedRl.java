@@ -62,17 +62,26 @@ public final class UnifiedRl {
     rewardScale = p.constant("reward_scale", 1, 1, q);
     groupWeights = p.constant("group_weights", 1, 1, q);
     var w = p.hyper("target_rate", config.targetRate());
-    var clip = p.hyper("gradient_clip", config.gradientClip());
     var beta1 = p.hyper("adam_beta1", 0.9);
     var beta2 = p.hyper("adam_beta2", 0.999);
     var epsilon = p.hyper("adam_epsilon", 1e-8);
     var decay = p.hyper("adam_decay", 0);
     var criticAdam =
         new Program.AdamHypers(
-            p.hyper("critic_rate", config.criticRate()), beta1, beta2, epsilon, decay, clip);
+            p.hyper("critic_rate", config.criticRate()),
+            beta1,
+            beta2,
+            epsilon,
+            decay,
+            p.hyper("critic_clip", config.gradientClip()));
     var actorAdam =
         new Program.AdamHypers(
-            p.hyper("actor_rate", config.actorRate()), beta1, beta2, epsilon, decay, clip);
+            p.hyper("actor_rate", config.actorRate()),
+            beta1,
+            beta2,
+            epsilon,
+            decay,
+            p.hyper("actor_clip", config.gradientClip()));
 
     // Draw the batch.
     TensorRef rows = p.sample("rows", config.batch(), 0);
