@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import org.knowm.xchart.BitmapEncoder;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
@@ -27,6 +28,9 @@ final class Charts {
   };
   private static final Color INK = new Color(0x333333);
   private static final Color GRID = new Color(0xE6E6E6);
+  private static final Map<String, String> CURVES =
+      new TreeMap<>(
+          Map.of("q_mean", "mean over critics", "q_deviation", "deviation among critics"));
   private static final int WIDTH = 720;
   private static final int HEIGHT = 460;
 
@@ -47,26 +51,18 @@ final class Charts {
   }
 
   private static XYChart curves(List<JsonNode> metrics, String title) {
-    XYChart chart = chart("Training: " + title, "gradient step", "mean critic value");
+    XYChart chart = chart("Training: " + title, "gradient step", "value of the policy's action");
     double[] steps = metrics.stream().mapToDouble(line -> line.path("step").asDouble()).toArray();
     int colour = 0;
-    if (steps.length > 0) {
-      for (String name : (Iterable<String>) metrics.get(0)::fieldNames) {
-        if (name.startsWith("q_mean")) {
-          double[] values =
-              metrics.stream().mapToDouble(line -> line.path(name).asDouble()).toArray();
-          XYSeries series = chart.addSeries(label(name), steps, values);
-          series.setMarker(SeriesMarkers.NONE);
-          series.setLineColor(COLOURS[colour++ % COLOURS.length]);
-          series.setLineWidth(2.2f);
-        }
-      }
+    for (Map.Entry<String, String> curve : CURVES.entrySet()) {
+      double[] values =
+          metrics.stream().mapToDouble(line -> line.path(curve.getKey()).asDouble()).toArray();
+      XYSeries series = chart.addSeries(curve.getValue(), steps, values);
+      series.setMarker(SeriesMarkers.NONE);
+      series.setLineColor(COLOURS[colour++]);
+      series.setLineWidth(2.2f);
     }
     return chart;
-  }
-
-  private static String label(String name) {
-    return name.substring("q_mean".length()).replace('_', ' ').strip();
   }
 
   private static XYChart lifts(AbTest.Result test) {
@@ -140,7 +136,7 @@ final class Charts {
     styler.setAxisTitleFont(new Font(Font.SANS_SERIF, Font.PLAIN, 14));
     styler.setAxisTickLabelsFont(new Font(Font.SANS_SERIF, Font.PLAIN, 13));
     styler.setLegendFont(new Font(Font.SANS_SERIF, Font.PLAIN, 13));
-    styler.setLegendPosition(Styler.LegendPosition.InsideSE);
+    styler.setLegendPosition(Styler.LegendPosition.InsideNW);
     styler.setLegendBorderColor(Color.WHITE);
     styler.setMarkerSize(12);
     styler.setChartPadding(14);

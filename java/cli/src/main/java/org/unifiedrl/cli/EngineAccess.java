@@ -1,19 +1,30 @@
 package org.unifiedrl.cli;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
 import java.io.PrintWriter;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.unifiedrl.engine.Backends;
 import org.unifiedrl.engine.Device;
+import org.unifiedrl.engine.checkpoint.Checkpoint;
+import org.unifiedrl.engine.checkpoint.CheckpointStore;
 import org.unifiedrl.mtf.experiment.Learner;
+import org.unifiedrl.mtf.experiment.UnifiedRlLearner;
 
 /** What the commands ask of the engine. */
 final class EngineAccess {
 
   private static final String CHECK = "check:";
+  private static final String MANIFEST = "manifest.json";
 
   private EngineAccess() {}
 
@@ -45,9 +56,9 @@ final class EngineAccess {
                 + part
                 + "'"
                 + Suggestion.nearest(part, names).map(n -> "; did you mean '" + n + "'?").orElse("")
-                + " Back ends: "
+                + " (back ends: "
                 + String.join(", ", names)
-                + ", check:A,B");
+                + ", check:A,B)");
       }
       if (!device.get().available()) {
         throw new UsageException(
@@ -56,16 +67,62 @@ final class EngineAccess {
     }
   }
 
+  /** Makes learners and reads policies. */
   static Learner.Factory learners() {
-    return null;
+    return UnifiedRlLearner.factory();
   }
 
+  /** Whether a path is a checkpoint or a folder of checkpoints. */
   static boolean isCheckpoint(Path path) {
-    return path.endsWith("checkpoints");
+    if (Files.exists(path.resolve(MANIFEST))) {
+      return true;
+    }
+    if (!Files.isDirectory(path)) {
+      return false;
+    }
+    try (Stream<Path> entries = Files.list(path)) {
+      return entries.anyMatch(entry -> Files.exists(entry.resolve(MANIFEST)));
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot list " + path + ": " + e.getMessage(), e);
+    }
   }
 
+  /** Step of the newest sound checkpoint of a folder; 0 if there is none. */
+  static long newestStep(Path checkpoints) {
+    return new CheckpointStore(checkpoints, 1).latest().map(Checkpoint::step).orElse(0L);
+  }
+
+  /** Checks a checkpoint, or the newest sound one of a folder, and says what is in it. */
   static ObjectNode describe(Path path, PrintWriter out) {
-    out.println(path);
-    return Json.object();
+    Checkpoint checkpoint =
+        Files.exists(path.resolve(MANIFEST))
+            ? CheckpointStore.load(path)
+            : new CheckpointStore(path, 1).latest().orElseThrow();
+    ObjectNode result = Json.object();
+    result.put("kind", "checkpoint");
+    result.put("folder", checkpoint.folder().toString());
+    result.put("step", checkpoint.step());
+    out.printf("Checkpoint %s, step %,d%n", checkpoint.folder(), checkpoint.step());
+    try {
+      JsonNode state = Json.MAPPER.readTree(checkpoint.stateJson());
+      result.set("state", state);
+      state.properties().forEach(e -> out.printf("  %s = %s%n", e.getKey(), e.getValue()));
+    } catch (IOException e) {
+      throw new UncheckedIOException("state of " + checkpoint.folder() + " is not JSON", e);
+    }
+    out.printf("  %-40s %-5s %s%n", "tensor", "type", "shape");
+    ArrayNode tensors = result.putArray("tensors");
+    checkpoint
+        .tensors()
+        .forEach(
+            (name, tensor) -> {
+              String shape = Arrays.toString(tensor.shape());
+              out.printf("  %-40s %-5s %s%n", name, tensor.type(), shape);
+              ObjectNode node = tensors.addObject();
+              node.put("name", name);
+              node.put("type", tensor.type().name());
+              node.putPOJO("shape", tensor.shape());
+            });
+    return result;
   }
 }

@@ -6,8 +6,10 @@ import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 
 /** JSON as this program writes it: snake_case keys; NaN and infinity become null. */
 final class Json {
@@ -53,14 +55,19 @@ final class Json {
 
   /** Writes a file, creating its folder. */
   static void write(Path file, Object value) {
+    writeText(file, pretty(value) + "\n");
+  }
+
+  /** Writes a text file whole or not at all, creating its folder. */
+  static void writeText(Path file, String text) {
     try {
-      Path parent = file.toAbsolutePath().getParent();
-      if (parent != null) {
-        Files.createDirectories(parent);
-      }
-      Files.writeString(file, pretty(value) + "\n");
+      Path target = file.toAbsolutePath();
+      Files.createDirectories(target.getParent());
+      Path temporary = target.resolveSibling("." + target.getFileName() + ".tmp");
+      Files.writeString(temporary, text);
+      Files.move(temporary, target, StandardCopyOption.REPLACE_EXISTING);
     } catch (IOException e) {
-      throw new IllegalStateException("cannot write " + file + ": " + e, e);
+      throw new UncheckedIOException("cannot write " + file + ": " + e.getMessage(), e);
     }
   }
 }

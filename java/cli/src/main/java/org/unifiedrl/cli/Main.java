@@ -58,7 +58,10 @@ public final class Main {
       line.usage(err);
       return CommandLine.ExitCode.USAGE;
     }
-    return line.execute(arguments);
+    int code = line.execute(arguments);
+    out.flush();
+    err.flush();
+    return code;
   }
 
   private static IExecutionExceptionHandler handler() {

@@ -41,7 +41,8 @@ record RunFolder(Path path) {
                 "runs",
                 command
                     + "-"
-                    + LocalDateTime.now(ZoneId.systemDefault()).format(DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss")));
+                    + LocalDateTime.now(ZoneId.systemDefault())
+                        .format(DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss")));
     try {
       if (Files.exists(path) && !Files.isDirectory(path)) {
         throw new UsageException("--out " + path + " is a file: give a folder");
@@ -114,11 +115,7 @@ record RunFolder(Path path) {
   }
 
   void writeConfig(ExperimentConfig config) {
-    try {
-      Files.writeString(config(), Configuration.yaml(config));
-    } catch (IOException e) {
-      throw new UncheckedIOException("cannot write " + config() + ": " + e.getMessage(), e);
-    }
+    Json.writeText(config(), Configuration.yaml(config));
   }
 
   void writeBaseline(ConstantPolicy policy, Environment environment) {
@@ -177,11 +174,26 @@ record RunFolder(Path path) {
     }
   }
 
-  /** All lines of metrics so far. */
+  /** Drops metrics beyond a step: training that goes on from there writes them again. */
+  void keepMetrics(long lastStep) {
+    if (!Files.exists(metrics())) {
+      return;
+    }
+    StringBuilder kept = new StringBuilder();
+    for (JsonNode line : readMetrics()) {
+      if (line.path("step").asLong() <= lastStep) {
+        kept.append(Json.line(line)).append('\n');
+      }
+    }
+    Json.writeText(metrics(), kept.toString());
+  }
+
+  /** All whole lines of metrics so far; a run that was killed may have left half a line. */
   List<JsonNode> readMetrics() {
     List<JsonNode> lines = new ArrayList<>();
     try {
-      for (String line : Files.readAllLines(metrics())) {
+      String text = Files.readString(metrics());
+      for (String line : text.substring(0, text.lastIndexOf('\n') + 1).lines().toList()) {
         lines.add(Json.MAPPER.readTree(line));
       }
     } catch (IOException e) {

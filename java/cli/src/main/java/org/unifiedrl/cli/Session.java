@@ -18,7 +18,6 @@ import org.unifiedrl.mtf.session.Environment;
  */
 final class Session {
 
-  private final ExperimentConfig config;
   private final Environment environment;
   private final RunFolder folder;
   private final Pipeline pipeline;
@@ -31,7 +30,6 @@ final class Session {
       RunFolder folder,
       CommonOptions common,
       PrintWriter out) {
-    this.config = config;
     this.environment = environment;
     this.folder = folder;
     this.out = out;
@@ -68,6 +66,9 @@ final class Session {
 
   /** Trains on a log, possibly of another run. */
   Supplier<Policy> train(ConstantPolicy baseline, Path data, boolean resume) {
+    if (resume) {
+      folder.keepMetrics(EngineAccess.newestStep(folder.checkpoints()));
+    }
     long start = System.nanoTime();
     Pipeline.Trained trained =
         pipeline.train(
@@ -92,6 +93,7 @@ final class Session {
   void evaluate(ConstantPolicy baseline, Supplier<Policy> policy, Path data) {
     Pipeline.Offline offline = pipeline.evaluate(baseline, policy, data);
     out.print(Results.table(offline));
+    out.flush();
     Results.putOffline(result, offline);
   }
 
@@ -99,6 +101,7 @@ final class Session {
   AbTest.Result compare(Supplier<? extends Policy> baseline, Supplier<Policy> policy) {
     AbTest.Result test = pipeline.compare(baseline, policy);
     out.print(Results.table(test));
+    out.flush();
     Results.putTest(result, test);
     return test;
   }

@@ -3,6 +3,7 @@ package org.unifiedrl.engine.replay;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -68,6 +69,9 @@ public final class ReplayWriter implements AutoCloseable {
   /** Rows of the batch being filled; the first four are the fixed columns. */
   private final ByteBuffer[] staged;
 
+  /** The same memory, for bulk copies of the float columns. */
+  private final FloatBuffer[] stagedFloats;
+
   private int capacity;
   private int stagedRows;
   private int completeRows;
@@ -104,6 +108,7 @@ public final class ReplayWriter implements AutoCloseable {
               : i < fixed ? Long.BYTES : schema.columns().get(i - fixed).width() * Float.BYTES;
     }
     this.staged = new ByteBuffer[widths.length];
+    this.stagedFloats = new FloatBuffer[widths.length];
     try {
       Files.createDirectories(folder);
       try (DirectoryStream<Path> old = Files.newDirectoryStream(folder, "{,.}shard-*")) {
@@ -151,15 +156,15 @@ public final class ReplayWriter implements AutoCloseable {
       grow(sessionId);
     }
     openSession = sessionId;
-    staged[SESSION].putLong(sessionId);
-    staged[USER].putLong(userId);
-    staged[TIMESTAMP].putLong(timestamp);
-    staged[LAST].put((byte) (last ? 1 : 0));
-    int next = 0;
+    staged[SESSION].putLong(stagedRows * Long.BYTES, sessionId);
+    staged[USER].putLong(stagedRows * Long.BYTES, userId);
+    staged[TIMESTAMP].putLong(stagedRows * Long.BYTES, timestamp);
+    staged[LAST].put(stagedRows, (byte) (last ? 1 : 0));
+    int from = 0;
     for (int i = LAST + 1; i < staged.length; i++) {
-      for (int end = next + widths[i] / Float.BYTES; next < end; next++) {
-        staged[i].putFloat(row[next]);
-      }
+      int width = widths[i] / Float.BYTES;
+      stagedFloats[i].put(stagedRows * width, row, from, width);
+      from += width;
     }
     stagedRows++;
     if (last) {
@@ -197,10 +202,11 @@ public final class ReplayWriter implements AutoCloseable {
               .order(ByteOrder.LITTLE_ENDIAN);
       ByteBuffer old = staged[i];
       if (old != null) {
-        larger.put(old.flip());
+        larger.put(0, old, 0, stagedRows * widths[i]);
         BufferUtil.free(old);
       }
       staged[i] = larger;
+      stagedFloats[i] = larger.asFloatBuffer();
     }
     capacity = rows;
   }
@@ -215,8 +221,8 @@ public final class ReplayWriter implements AutoCloseable {
         shardFile = folder.resolve(String.format("shard-%05d.arrow", shards.size()));
         shard = new ArrowShardWriter(temporary(shardFile), schema);
       }
-      for (ByteBuffer buffer : staged) {
-        buffer.flip();
+      for (int i = 0; i < staged.length; i++) {
+        staged[i].position(0).limit(stagedRows * widths[i]);
       }
       ByteBuffer[] fixed = Arrays.copyOfRange(staged, 0, LAST + 1);
       ByteBuffer[] columns = Arrays.copyOfRange(staged, LAST + 1, staged.length);
@@ -302,6 +308,7 @@ public final class ReplayWriter implements AutoCloseable {
     for (int i = 0; i < staged.length; i++) {
       BufferUtil.free(staged[i]);
       staged[i] = null;
+      stagedFloats[i] = null;
     }
     capacity = 0;
     stagedRows = 0;
@@ -320,9 +327,6 @@ public final class ReplayWriter implements AutoCloseable {
       return;
     }
     int incomplete = stagedRows - completeRows;
-    for (int i = 0; i < staged.length && staged[i] != null; i++) {
-      staged[i].position(completeRows * widths[i]);
-    }
     stagedRows = completeRows;
     flushBatch();
     finishShard();

@@ -10,9 +10,9 @@ import java.util.List;
 final class RowValidator {
 
   /**
-   * Slack of comparisons with a box or the action range, in units of the range's half width: the
-   * edges and the action are sums of float32 numbers of that size, each rounded by at most 6e-8, so
-   * a few sums stay well below it.
+   * Slack of comparisons with a box or the action range, in units of its larger end: the edges and
+   * the action are sums of float32 numbers of that size, each rounded by at most 6e-8, so a few
+   * sums stay well below it.
    */
   private static final double RELATIVE_SLACK = 1e-6;
 
@@ -32,10 +32,14 @@ final class RowValidator {
     this.schema = schema;
     this.low = schema.actionLow();
     this.high = schema.actionHigh();
-    this.slack = RELATIVE_SLACK * Math.max(Math.abs(low), Math.abs(high));
+    this.slack = slack(schema);
     this.action = schema.find(ReplaySchema.ACTION);
     this.boxLow = schema.find(ReplaySchema.BOX_LOW);
     this.boxHigh = schema.find(ReplaySchema.BOX_HIGH);
+  }
+
+  static double slack(ReplaySchema schema) {
+    return RELATIVE_SLACK * Math.max(Math.abs(schema.actionLow()), Math.abs(schema.actionHigh()));
   }
 
   /** Checks all batches; returns the number of rows whose action is outside its box. */

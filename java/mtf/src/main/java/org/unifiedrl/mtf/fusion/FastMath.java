@@ -42,13 +42,15 @@ public final class FastMath {
    * gives NaN.
    */
   public static float exp(float x) {
-    float y = Math.min(Math.max(x, -EXP_LIMIT), EXP_LIMIT);
-    float n = y * LOG2_E + ROUNDER - ROUNDER;
+    // Comparisons instead of Math.min and max, whose care for NaN and -0 costs more than the rest.
+    float y = x > EXP_LIMIT ? EXP_LIMIT : x < -EXP_LIMIT ? -EXP_LIMIT : x;
+    float shifted = y * LOG2_E + ROUNDER; // the integer now stands in the lowest bits
+    float n = shifted - ROUNDER;
     float r = y - n * LN_2_HIGH - n * LN_2_LOW; // |r| <= ln(2) / 2
     // Taylor to the sixth power: the first term left out is 0.3466^7 / 7! = 1.2e-7.
     float p =
         1 + r * (1 + r * (1 / 2f + r * (1 / 6f + r * (1 / 24f + r * (1 / 120f + r * (1 / 720f))))));
-    return p * Float.intBitsToFloat(((int) n + 127) << 23);
+    return p * Float.intBitsToFloat((Float.floatToRawIntBits(shifted) + 127) << 23);
   }
 
   /** Logistic function 1 / (1 + e^-x). Relative error below 1e-6 for |x| up to 87. */

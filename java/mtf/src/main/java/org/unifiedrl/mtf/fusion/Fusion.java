@@ -65,13 +65,17 @@ public final class Fusion {
       float[] scores, int from, int n, float power, float bias, boolean first, float[] fused) {
     if (first) {
       for (int c = 0; c < n; c++) {
-        fused[c] = power * FastMath.log(Math.max(scores[from + c] + bias, EPSILON));
+        fused[c] = power * logarithm(scores[from + c] + bias);
       }
     } else {
       for (int c = 0; c < n; c++) {
-        fused[c] += power * FastMath.log(Math.max(scores[from + c] + bias, EPSILON));
+        fused[c] += power * logarithm(scores[from + c] + bias);
       }
     }
+  }
+
+  private static float logarithm(float x) {
+    return FastMath.log(x < EPSILON ? EPSILON : x);
   }
 
   /**

@@ -45,26 +45,26 @@ public final class Simulator implements Environment {
   static final int NORMAL_BITS = 12;
 
   /** Standard deviation, on the logit, of what predictors know about an item beyond duration. */
-  private static final double[] KNOWN_SD = {.35, .45, .40, .60};
+  private static final double[] KNOWN_SD = {.30, .90, .15, .50};
 
   /** Standard deviation of what they do not know: item and user-item effects. */
-  private static final double[] RESIDUAL_SD = {.55, .50, 1.2, 1.0};
+  private static final double[] RESIDUAL_SD = {.55, .30, 1.2, 1.0};
 
-  private static final double USER_FINISH_SD = .6;
-  private static final double USER_POSITIVE_SD = 1.3;
+  private static final double USER_FINISH_SD = .75;
+  private static final double USER_POSITIVE_SD = .8;
 
   /** Log-multipliers of what satisfies a segment: valid, watch, finish, like, positive. */
   static final double[][] SEGMENT_VALUE = {
     {0.0, 0.0, 0.0, 0.0, 0.0}, // balanced
-    {-1.0, -2.0, 3.0, 0.0, 0.0}, // skimmers: finished clips
-    {-0.5, 1.8, -1.5, -0.5, -0.5}, // deep viewers: long watching
-    {-1.0, -1.5, 0.5, 3.0, 1.0}, // appreciative: likes
-    {-1.0, -1.0, 0.5, 1.0, 4.5}, // social: follow, comment, forward
-    {0.3, -0.8, 2.0, 0.5, 0.5} // completers
+    {-0.6, -1.2, 1.8, 0.0, 0.0}, // skimmers: finished clips
+    {-0.3, 1.1, -0.9, -0.3, -0.3}, // deep viewers: long watching
+    {-0.6, -0.9, 0.3, 1.8, 0.6}, // appreciative: likes
+    {-0.6, -0.6, 0.3, 0.6, 2.7}, // social: follow, comment, forward
+    {0.2, -0.5, 1.2, 0.3, 0.3} // completers
   };
 
   /** Individual spread of the same log-multipliers. */
-  static final double INDIVIDUAL_VALUE_SD = .4;
+  static final double INDIVIDUAL_VALUE_SD = .25;
 
   /** Noise on the logit of each predicted score, per segment. */
   static final double[][] SEGMENT_NOISE = {
@@ -202,10 +202,19 @@ public final class Simulator implements Environment {
     for (int d = 0; d < buckets; d++) {
       intercepts[0][d] =
           Calibration.intercept(
-              Calibration.VALID[d], normalUsers, Calibration.USER_VALID_SD, KNOWN_SD[0]);
+              Calibration.VALID[d] + Calibration.NESTING_LOSS[0][d],
+              normalUsers,
+              Calibration.USER_VALID_SD,
+              KNOWN_SD[0]);
       intercepts[1][d] =
-          Calibration.intercept(Calibration.FINISH[d], normalUsers, USER_FINISH_SD, KNOWN_SD[1]);
-      intercepts[2][d] = Calibration.intercept(Calibration.LIKE[d], likeUsers, 1, KNOWN_SD[2]);
+          Calibration.intercept(
+              Calibration.FINISH[d] + Calibration.NESTING_LOSS[1][d],
+              normalUsers,
+              USER_FINISH_SD,
+              KNOWN_SD[1]);
+      intercepts[2][d] =
+          Calibration.intercept(
+              Calibration.LIKE[d], likeUsers, Calibration.USER_LIKE_SCALE, KNOWN_SD[2]);
       intercepts[3][d] = positive;
     }
     return intercepts;

@@ -107,8 +107,8 @@ public record SimulatorConfig(
    */
   public static SimulatorConfig defaults() {
     return new SimulatorConfig(
-        20220425, 1_000_000, 1_000_000, 40, 8, 1, 1, 1, 1, 0.01, 0.2, 1, 2, 0.8, 1.0, 2.5, 0.1, 0.3,
-        1200, 0.4, 1.0);
+        20220425, 1_000_000, 1_000_000, 40, 8, 1, 1, 1, 1, 0.01, 0.2, 1, 2, -0.7, 1.0, 1.2, 0.1,
+        0.3, 1200, 0.4, 1.0);
   }
 
   /** This world with other dials. */

@@ -184,7 +184,7 @@ public final class SimulatorRollout implements Rollout {
     lane.offsets[0] = (float) Calibration.USER_VALID_SD * shared;
     lane.offsets[1] = (float) world.userFinishSd() * (0.5f * shared + 0.866f * normal(words[1], 1));
     int quantile = words[2] >>> 22;
-    lane.offsets[2] = world.likeLogits[quantile];
+    lane.offsets[2] = (float) Calibration.USER_LIKE_SCALE * world.likeLogits[quantile];
     // Users who like more also follow, comment and forward more: rank correlation one half.
     float likeRank = world.normals[(quantile << 2) + 2];
     lane.offsets[3] =
@@ -668,6 +668,11 @@ public final class SimulatorRollout implements Rollout {
       states[at++] = 2 * (lane.recent[6] - 0.6f);
       states[at] = lane.recent[7] - 1;
     }
+  }
+
+  /** After {@link #serve}: candidates of the last lane; for tests. */
+  int[] itemsOfLastLane() {
+    return items;
   }
 
   /** Segment of a lane's user. */

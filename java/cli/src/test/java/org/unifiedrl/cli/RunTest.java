@@ -1,0 +1,162 @@
+package org.unifiedrl.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import javax.imageio.ImageIO;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Whole runs, small ones. */
+class RunTest {
+
+  @TempDir Path temporary;
+
+  @Test
+  void demoLeavesEverythingAndOtherCommandsUseIt() throws IOException {
+    Path config = CommandLineRun.tinyConfiguration(temporary, "steps: 60", "report: 20");
+    Path folder = temporary.resolve("demo");
+    CommandLineRun demo =
+        CommandLineRun.of("demo", "--quiet", "--config", config, "--out", folder, "--seed", 5);
+    assertThat(demo.code()).as(demo.err()).isZero();
+
+    JsonNode result = Json.MAPPER.readTree(folder.resolve("result.json").toFile());
+    assertThat(result.path("environment").asText()).isEqualTo("simulator");
+    assertThat(result.path("seed").asLong()).isEqualTo(5);
+    assertThat(result.path("backend").asText()).isEqualTo("cpu");
+    assertThat(result.path("parameter_hash").asText()).matches("[0-9a-f]{64}");
+    for (String who : new String[] {"baseline", "policy"}) {
+      assertThat(result.path(who).path("uvc").asDouble()).isPositive();
+      assertThat(result.path(who).path("udt").asDouble()).isPositive();
+      assertThat(result.path("mtf_gauc").path(who).asDouble()).isBetween(0.5, 1.0);
+    }
+    for (String lift : new String[] {"uvc_lift", "udt_lift"}) {
+      JsonNode node = result.path(lift);
+      assertThat(node.path("mean").asDouble())
+          .isBetween(node.path("low").asDouble(), node.path("high").asDouble());
+    }
+    assertThat(result.path("ncis").has("value")).isTrue();
+    assertThat(result.path("ncis").has("low")).isTrue();
+    assertThat(result.path("ncis").has("high")).isTrue();
+    assertThat(result.path("ncis").path("ess").asDouble()).isPositive();
+    assertThat(Files.readAllLines(folder.resolve("metrics.jsonl"))).hasSize(3);
+    assertThat(Files.readString(folder.resolve("config.yaml")))
+        .contains("seed: 5", "critics_per_group: 2", "target_period: 15");
+    assertThat(ImageIO.read(folder.resolve("chart.png").toFile()).getWidth()).isGreaterThan(1000);
+
+    CommandLineRun again =
+        CommandLineRun.of(
+            "train", "--quiet", "--data", folder, "--out", temporary.resolve("again"));
+    assertThat(again.code()).as(again.err()).isZero();
+    assertThat(hash(temporary.resolve("again")))
+        .as("same seed, same back end: same parameters")
+        .isEqualTo(result.path("parameter_hash").asText());
+
+    Path evaluated = temporary.resolve("evaluated.json");
+    CommandLineRun evaluate =
+        CommandLineRun.of(
+            "evaluate",
+            "--quiet",
+            "--policy",
+            folder,
+            "--data",
+            folder,
+            "--json",
+            evaluated,
+            "--out",
+            temporary.resolve("evaluate"));
+    assertThat(evaluate.code()).as(evaluate.err()).isZero();
+    assertThat(Json.MAPPER.readTree(evaluated.toFile()).path("mtf_gauc"))
+        .isEqualTo(result.path("mtf_gauc"));
+
+    CommandLineRun compare =
+        CommandLineRun.of(
+            "compare", "--quiet", "--policy", folder, "--out", temporary.resolve("compare"));
+    assertThat(compare.code()).as(compare.err()).isZero();
+    JsonNode compared = Json.MAPPER.readTree(temporary.resolve("compare/result.json").toFile());
+    assertThat(compared.path("uvc_lift")).isEqualTo(result.path("uvc_lift"));
+
+    assertThat(CommandLineRun.of("inspect", folder.resolve("shards/train")).out())
+        .contains("page_responses", "log_density", "actions outside their box: 0");
+    assertThat(CommandLineRun.of("inspect", folder.resolve("checkpoints")).out())
+        .contains("step 60", "actor.layer0.weight");
+  }
+
+  @Test
+  void resumedTrainingEqualsUninterruptedTraining() throws IOException {
+    Path config =
+        CommandLineRun.tinyConfiguration(
+            temporary, "steps: 90", "checkpoint: 30", "report: 20", "keep: 9");
+    Path log = temporary.resolve("log");
+    Path whole = temporary.resolve("whole");
+    Path parts = temporary.resolve("parts");
+    assertThat(CommandLineRun.of("explore", "--quiet", "--config", config, "--out", log).code())
+        .isZero();
+    assertThat(CommandLineRun.of("train", "--quiet", "--data", log, "--out", whole).code())
+        .isZero();
+    CommandLineRun first =
+        CommandLineRun.of(
+            "train", "--quiet", "--data", log, "--out", parts, "--set", "training.steps=41");
+    assertThat(first.code()).as(first.err()).isZero();
+    CommandLineRun second =
+        CommandLineRun.of(
+            "train",
+            "--quiet",
+            "--data",
+            log,
+            "--out",
+            parts,
+            "--resume",
+            "--set",
+            "training.steps=90");
+    assertThat(second.code()).as(second.err()).isZero();
+    assertThat(hash(parts)).isEqualTo(hash(whole));
+    Path last = Path.of("checkpoints/step-000000090/model.safetensors");
+    assertThat(Files.mismatch(parts.resolve(last), whole.resolve(last))).isEqualTo(-1);
+  }
+
+  @Test
+  void benchWritesTheNamesThatOthersRelyOn() throws IOException {
+    Path json = temporary.resolve("bench.json");
+    CommandLineRun run =
+        CommandLineRun.of(
+            "bench",
+            "step",
+            "--batch",
+            32,
+            "--hidden",
+            "16,16",
+            "--state",
+            8,
+            "--critics",
+            2,
+            "--seconds",
+            0.05,
+            "--repeats",
+            3,
+            "--json",
+            json);
+    assertThat(run.code()).as(run.err()).isZero();
+    JsonNode result = Json.MAPPER.readTree(json.toFile());
+    assertThat(result.path("backend").asText()).isEqualTo("cpu");
+    assertThat(result.path("batch").asInt()).isEqualTo(32);
+    assertThat(result.path("threads").asInt()).isEqualTo(1);
+    for (String key :
+        new String[] {
+          "steps_per_s", "gflops", "limit_gflops", "fraction_of_limit", "peak_rss_mib"
+        }) {
+      assertThat(result.path(key).asDouble()).as(key).isPositive();
+    }
+    assertThat(result.path("java_bytes_per_step").asDouble()).isLessThan(1);
+  }
+
+  private static String hash(Path folder) throws IOException {
+    return Json.MAPPER
+        .readTree(folder.resolve("result.json").toFile())
+        .path("parameter_hash")
+        .asText();
+  }
+}
