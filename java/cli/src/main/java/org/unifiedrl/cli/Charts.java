@@ -75,28 +75,23 @@ final class Charts {
             String.format("A/B test on %,d unseen users", test.users()),
             "lift over the baseline, %, with 95 % interval",
             "");
-    List<String> names = List.copyOf(lifts.keySet());
-    chart.getStyler().setLegendVisible(false);
+    chart.getStyler().setLegendPosition(Styler.LegendPosition.OutsideS);
+    chart.getStyler().setLegendLayout(Styler.LegendLayout.Horizontal);
+    chart.getStyler().setYAxisTicksVisible(false);
     chart.getStyler().setYAxisMin(0.4);
-    chart.getStyler().setYAxisMax(names.size() + 0.6);
+    chart.getStyler().setYAxisMax(lifts.size() + 0.6);
     double low = Math.min(0, lifts.values().stream().mapToDouble(Interval::low).min().orElse(0));
     double high = Math.max(0, lifts.values().stream().mapToDouble(Interval::high).max().orElse(0));
     double margin = 0.08 * Math.max(high - low, 0.1);
     chart.getStyler().setXAxisMin(low - margin);
     chart.getStyler().setXAxisMax(high + margin);
-    chart
-        .getStyler()
-        .setYAxisTickLabelsFormattingFunction(
-            y -> {
-              int index = (int) Math.rint(y) - 1;
-              boolean whole = Math.abs(y - Math.rint(y)) < 1e-6;
-              return whole && index >= 0 && index < names.size() ? names.get(index) : "";
-            });
-    line(chart, "zero", new double[] {0, 0}, new double[] {0.4, names.size() + 0.6}, INK, 1);
+    double[] zero = {0, 0};
+    line(chart, "zero", zero, new double[] {0.4, lifts.size() + 0.6}, INK, 1)
+        .setShowInLegend(false);
     int at = 1;
     for (Map.Entry<String, Interval> entry : lifts.entrySet()) {
       Interval lift = entry.getValue();
-      Color colour = COLOURS[(names.size() - at) % COLOURS.length];
+      Color colour = COLOURS[(lifts.size() - at) % COLOURS.length];
       double[] y = {at, at};
       line(chart, entry.getKey(), new double[] {lift.low(), lift.high()}, y, colour, 4);
       XYSeries point =
@@ -104,17 +99,19 @@ final class Charts {
               entry.getKey() + " estimate", new double[] {lift.mean()}, new double[] {at});
       point.setMarker(SeriesMarkers.CIRCLE);
       point.setMarkerColor(colour);
+      point.setShowInLegend(false);
       at++;
     }
     return chart;
   }
 
-  private static void line(
+  private static XYSeries line(
       XYChart chart, String name, double[] x, double[] y, Color colour, float width) {
     XYSeries series = chart.addSeries(name, x, y);
     series.setMarker(SeriesMarkers.NONE);
     series.setLineColor(colour);
     series.setLineStyle(new BasicStroke(width, BasicStroke.CAP_ROUND, BasicStroke.JOIN_ROUND));
+    return series;
   }
 
   private static XYChart chart(String title, String x, String y) {
