@@ -213,11 +213,19 @@ public record ExperimentConfig(
         1,
         "auto",
         0,
+<<<<<<< HEAD
         new Baseline(BaselineKind.SEARCH, 32, 8, 10, 1000, 1, 0.5, Objective.VALID_CONSUMPTIONS),
         new Exploration(ExplorationKind.UNIFORM, 0.3, 0.2, 80_000, 5_000, 1, 64),
         new Training(
             10_000,
             256,
+=======
+        new Baseline(BaselineKind.EQUAL, 32, 8, 10, 1000, 1, 0.5, Objective.VALID_CONSUMPTIONS),
+        new Exploration(ExplorationKind.UNIFORM, 0.15, 0.2, 60_000, 5_000, 1, 64),
+        new Training(
+            3_000,
+            512,
+>>>>>>> main
             List.of(64, 64),
             24,
             1.2,
@@ -227,7 +235,9 @@ public record ExperimentConfig(
             1,
             1 / 0.3,
             0.9,
-            List.of(1.0, 1.0),
+            // Watch time and valid consumption pull apart here; this operating point favours the
+            // latter. The README shows others.
+            List.of(0.1, 1.0),
             0.08,
             15,
             3e-4,

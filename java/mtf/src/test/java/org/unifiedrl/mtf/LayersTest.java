@@ -1,0 +1,62 @@
+package org.unifiedrl.mtf;
+
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+
+import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+import com.tngtech.archunit.core.importer.ImportOption;
+import org.junit.jupiter.api.Test;
+
+/** A layer knows only the layers under it: command line, recommender domain, engine. */
+class LayersTest {
+
+  private static final JavaClasses CLASSES =
+      new ClassFileImporter()
+          .withImportOption(new ImportOption.DoNotIncludeTests())
+          .importPackages("org.unifiedrl");
+
+  @Test
+  void theEngineKnowsNothingAboveIt() {
+    noClasses()
+        .that()
+        .resideInAPackage("org.unifiedrl.engine..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage("org.unifiedrl.mtf..", "org.unifiedrl.cli..")
+        .check(CLASSES);
+  }
+
+  @Test
+  void theDomainKnowsNothingOfTheCommandLine() {
+    noClasses()
+        .that()
+        .resideInAPackage("org.unifiedrl.mtf..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage("org.unifiedrl.cli..", "picocli..")
+        .check(CLASSES);
+  }
+
+  @Test
+  void theEngineHasNoWordOfTheRecommender() {
+    noClasses()
+        .that()
+        .resideInAPackage("org.unifiedrl.engine..")
+        .should()
+        .haveNameMatching("(?i).*(fusion|recommend|explor|candidate|exposure|rollout|user).*")
+        .check(CLASSES);
+  }
+
+  @Test
+  void nothingButTheBindingTouchesJavaCpp() {
+    noClasses()
+        .that()
+        .doNotHaveFullyQualifiedName("org.unifiedrl.engine.Native")
+        .and()
+        .doNotHaveFullyQualifiedName("org.unifiedrl.engine.NativeLibraries")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("org.bytedeco..")
+        .check(CLASSES);
+  }
+}

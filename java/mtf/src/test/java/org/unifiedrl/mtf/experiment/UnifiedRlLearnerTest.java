@@ -1,0 +1,202 @@
+package org.unifiedrl.mtf.experiment;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.function.UnaryOperator;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.unifiedrl.engine.NotFiniteException;
+import org.unifiedrl.engine.checkpoint.CheckpointException;
+import org.unifiedrl.engine.checkpoint.CheckpointStore;
+import org.unifiedrl.engine.replay.Replay;
+import org.unifiedrl.engine.replay.ReplaySchema;
+import org.unifiedrl.engine.replay.ReplayWriter;
+import org.unifiedrl.mtf.policy.Policy;
+
+class UnifiedRlLearnerTest {
+
+  private static final int STATES = 4;
+  private static final int ACTIONS = 2;
+  private static final float[] START = {0.2f, -0.4f};
+
+  /** Sessions of five requests whose reward is the first action: upwards is better. */
+  private static Path log(Path folder, int sessions) {
+    ReplaySchema schema = ReplaySchema.standard(STATES, ACTIONS, 2, Map.of());
+    Random random = new Random(3);
+    try (ReplayWriter writer = new ReplayWriter(folder, schema)) {
+      float[] row = new float[schema.rowWidth()];
+      for (int session = 0; session < sessions; session++) {
+        for (int i = 0; i < 5; i++) {
+          for (int s = 0; s < STATES; s++) {
+            row[s] = (float) (random.nextGaussian() * (s + 1) + s);
+          }
+          for (int a = 0; a < ACTIONS; a++) {
+            row[STATES + a] = START[a] + 0.3f * (random.nextFloat() - 0.5f);
+            row[STATES + ACTIONS + a] = START[a];
+            row[STATES + 2 * ACTIONS + a] = START[a] - 0.15f;
+            row[STATES + 3 * ACTIONS + a] = START[a] + 0.15f;
+          }
+          row[STATES + 4 * ACTIONS] = 1 + 3 * row[STATES];
+          row[STATES + 4 * ACTIONS + 1] = 2 + row[STATES];
+          row[STATES + 4 * ACTIONS + 2] = 0;
+          writer.append(session, session, i, i == 4, row);
+        }
+      }
+    }
+    return folder;
+  }
+
+  private static ExperimentConfig config(UnaryOperator<ExperimentConfig.Training> change) {
+    ExperimentConfig d = ExperimentConfig.defaults();
+    ExperimentConfig.Training t = d.training();
+    ExperimentConfig.Training small =
+        new ExperimentConfig.Training(
+            40,
+            32,
+            List.of(16),
+            3,
+            t.eta(),
+            t.omega(),
+            t.penaltyForm(),
+            t.lambda(),
+            t.beta(),
+            t.theta(),
+            t.discount(),
+            t.groupWeights(),
+            t.targetRate(),
+            4,
+            1e-3,
+            1e-3,
+            t.gradientClip(),
+            t.report(),
+            t.checkpoint(),
+            2);
+    return new ExperimentConfig(
+        d.environment(),
+        9,
+        "cpu",
+        1,
+        d.baseline(),
+        d.exploration(),
+        change.apply(small),
+        d.evaluation());
+  }
+
+  private static Learner open(Replay replay, Path checkpoints, boolean resume) {
+    return UnifiedRlLearner.factory()
+        .open(config(UnaryOperator.identity()), replay, START, checkpoints, resume);
+  }
+
+  @Test
+  void resumesBitExactly(@TempDir Path folder) {
+    try (Replay replay = Replay.open(log(folder.resolve("log"), 60))) {
+      String whole;
+      try (Learner learner = open(replay, folder.resolve("a"), false)) {
+        learner.run(40);
+        whole = learner.parameterHash();
+      }
+      try (Learner learner = open(replay, folder.resolve("b"), false)) {
+        learner.run(17);
+        learner.save();
+        learner.run(5); // lost
+      }
+      try (Learner learner = open(replay, folder.resolve("b"), true)) {
+        assertThat(learner.step()).isEqualTo(17);
+        learner.run(23);
+        assertThat(learner.step()).isEqualTo(40);
+        assertThat(learner.parameterHash()).isEqualTo(whole);
+      }
+    }
+  }
+
+  @Test
+  void startsAtTheServedActionAndLearnsWithinItsBox(@TempDir Path folder) {
+    try (Replay replay = Replay.open(log(folder.resolve("log"), 400));
+        Learner learner = open(replay, folder.resolve("checkpoints"), false)) {
+      float[] states = new float[STATES];
+      float[] action = new float[ACTIONS];
+      learner.policy().get().act(states, 1, action);
+      // The last layer starts at 1 % of its size: it adds at most 0.01 * 16 / 4 * |hidden|.
+      assertThat(action[0]).isCloseTo(START[0], within(0.05f));
+      assertThat(action[1]).isCloseTo(START[1], within(0.05f));
+      Map<String, Double> metrics = learner.run(2_000);
+      assertThat(metrics).containsKeys("critic_loss", "q_mean", "inside_share");
+      assertThat(metrics.values()).allSatisfy(value -> assertThat(value).isFinite());
+      learner.policy().get().act(states, 1, action);
+      // Both rewards grow with the first action only; the box ends at 0.35.
+      assertThat(action[0]).isGreaterThan(START[0] + 0.05f).isLessThan(0.5f);
+
+      learner.save();
+      Policy saved = UnifiedRlLearner.factory().policy(folder.resolve("checkpoints")).get();
+      float[] again = new float[ACTIONS];
+      saved.act(states, 1, again);
+      assertThat(again).isEqualTo(action);
+    }
+  }
+
+  @Test
+  void keepsTheLastGoodCheckpointWhenTheLossStopsBeingFinite(@TempDir Path folder) {
+    ExperimentConfig wild =
+        config(
+            t ->
+                new ExperimentConfig.Training(
+                    t.steps(),
+                    t.batch(),
+                    t.hidden(),
+                    t.criticsPerGroup(),
+                    t.eta(),
+                    t.omega(),
+                    t.penaltyForm(),
+                    t.lambda(),
+                    t.beta(),
+                    t.theta(),
+                    t.discount(),
+                    t.groupWeights(),
+                    t.targetRate(),
+                    t.targetPeriod(),
+                    t.actorRate(),
+                    1e30,
+                    0,
+                    t.report(),
+                    t.checkpoint(),
+                    t.keep()));
+    try (Replay replay = Replay.open(log(folder.resolve("log"), 60));
+        Learner learner =
+            UnifiedRlLearner.factory()
+                .open(wild, replay, START, folder.resolve("checkpoints"), false)) {
+      learner.save();
+      String good = learner.parameterHash();
+      assertThatThrownBy(() -> learner.run(20))
+          .isInstanceOf(NotFiniteException.class)
+          .hasMessageContaining("adam")
+          .hasMessageContaining("step ");
+      CheckpointStore store = new CheckpointStore(folder.resolve("checkpoints"), 2);
+      assertThat(store.latest()).isPresent();
+      assertThat(store.latest().orElseThrow().stateJson()).contains(good);
+    }
+  }
+
+  @Test
+  void refusesToResumeOnOtherDataOrWithoutACheckpoint(@TempDir Path folder) {
+    Path checkpoints = folder.resolve("checkpoints");
+    try (Replay replay = Replay.open(log(folder.resolve("log"), 60))) {
+      assertThatThrownBy(() -> open(replay, checkpoints, true))
+          .isInstanceOf(CheckpointException.class)
+          .hasMessageContaining("no checkpoint");
+      try (Learner learner = open(replay, checkpoints, false)) {
+        learner.save();
+      }
+    }
+    try (Replay other = Replay.open(log(folder.resolve("other"), 61))) {
+      assertThatThrownBy(() -> open(other, checkpoints, true))
+          .isInstanceOf(CheckpointException.class)
+          .hasMessageContaining("rows was 300 and is now 305");
+    }
+  }
+}
