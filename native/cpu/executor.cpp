@@ -599,9 +599,7 @@ void CpuExecutor::run_whole_op(const Op& op, const StepContext& context) {
   switch (op.code) {
     case UNIFIEDRL_OP_SAMPLE: {
       std::vector<int64_t>& rows = rows_[static_cast<size_t>(op.t[0])];
-      for (size_t b = 0; b < rows.size(); ++b) {
-        rows[b] = sample_row(context.seed, context.step, op.i[0], static_cast<int64_t>(b), replay_->rows());
-      }
+      kernels_->sample(context.seed, context.step, op.i[0], replay_->rows(), static_cast<int64_t>(rows.size()), rows.data());
       return;
     }
     case UNIFIEDRL_OP_GATHER: gather(op); return;

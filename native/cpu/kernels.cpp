@@ -424,12 +424,59 @@ void normalise(int64_t n, const float* x, const float* shift, const float* scale
   }
 }
 
+#if defined(__AVX512F__)
+typedef __m512i Words;  // eight 64-bit lanes, in each a 32-bit word; what the upper halves hold does not matter
+inline Words word(uint64_t x) { return _mm512_set1_epi64(static_cast<long long>(x)); }
+inline Words multiply(Words a, Words b) { return _mm512_mul_epu32(a, b); }
+inline Words upper(Words a) { return _mm512_srli_epi64(a, 32); }
+#elif defined(__AVX2__)
+typedef __m256i Words;
+inline Words word(uint64_t x) { return _mm256_set1_epi64x(static_cast<long long>(x)); }
+inline Words multiply(Words a, Words b) { return _mm256_mul_epu32(a, b); }
+inline Words upper(Words a) { return _mm256_srli_epi64(a, 32); }
+#endif
+
+void sample(uint64_t seed, int64_t step, int64_t stream, int64_t count, int64_t n, int64_t* rows) {
+  int64_t b = 0;
+#if defined(__AVX2__)
+  constexpr int64_t kLanes = sizeof(Words) / 8;
+  uint64_t high = sample_counter_high(stream);
+  for (; b + kLanes <= n; b += kLanes) {
+    uint64_t low[kLanes], bits[kLanes];
+    for (int64_t i = 0; i < kLanes; ++i) {
+      low[i] = sample_counter_low(step, b + i);
+    }
+    Words c0;
+    std::memcpy(&c0, low, sizeof c0);
+    Words c1 = upper(c0), c2 = word(high), c3 = word(high >> 32);
+    uint32_t k0 = static_cast<uint32_t>(seed), k1 = static_cast<uint32_t>(seed >> 32);
+    for (int round = 0; round < 10; ++round) {  // as philox() in ops/random.h
+      Words p0 = multiply(c0, word(0xD2511F53u)), p1 = multiply(c2, word(0xCD9E8D57u));
+      c0 = upper(p1) ^ c1 ^ word(k0);
+      c2 = upper(p0) ^ c3 ^ word(k1);
+      c1 = p1;
+      c3 = p0;
+      k0 += 0x9E3779B9u;
+      k1 += 0xBB67AE85u;
+    }
+    Words x = (c0 << 32) | (c1 & word(0xffffffffu));
+    std::memcpy(bits, &x, sizeof x);
+    for (int64_t i = 0; i < kLanes; ++i) {
+      rows[b + i] = row_of_bits(bits[i], count);
+    }
+  }
+#endif
+  for (; b < n; ++b) {
+    rows[b] = sample_row(seed, step, stream, b, count);
+  }
+}
+
 }  // namespace
 
 extern const Kernels UNIFIEDRL_JOIN(kernels_, UNIFIEDRL_ISA);
 const Kernels UNIFIEDRL_JOIN(kernels_, UNIFIEDRL_ISA) = {
     UNIFIEDRL_TEXT(UNIFIEDRL_ISA), gemm,     bias_relu,      add_bias,             relu_backward,  relu_backward_signs, column_sums,
     dot_rows,                      outer_backward, outer_backward_signs, sum_of_squares, adam_update,         soft,
-    normalise};
+    sample,                        normalise};
 
 }  // namespace unifiedrl::cpu

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "ops/random.h"
 #include "ops/updates.h"
 
 namespace unifiedrl::cpu {
@@ -35,6 +36,8 @@ struct Kernels {
   double (*sum_of_squares)(int64_t n, const float* x);
   void (*adam)(int64_t n, const AdamStep<float>& step, float scale, const float* gradient, float* parameter, float* moment1, float* moment2);
   void (*soft_update)(int64_t n, float w, const float* source, float* target);
+  // rows[b] = sample_row(seed, step, stream, b, count) for b < n
+  void (*sample)(uint64_t seed, int64_t step, int64_t stream, int64_t count, int64_t n, int64_t* rows);
   // out = (x - shift) * scale, either may be null
   void (*normalise)(int64_t n, const float* x, const float* shift, const float* scale, float* out);
 };

@@ -35,16 +35,23 @@ UNIFIEDRL_HD inline Philox4 philox(uint64_t key, uint64_t counter_low, uint64_t 
 constexpr uint64_t kStreamSample = 1;
 constexpr uint64_t kStreamInitialise = 2;
 
-// Row for batch element b of step t: 64 random bits mapped to [0, rows) by multiply-shift (bias below rows / 2^64).
-UNIFIEDRL_HD inline int64_t sample_row(uint64_t seed, int64_t step, int64_t stream, int64_t b, int64_t rows) {
-  Philox4 r = philox(seed, static_cast<uint64_t>(step) ^ (static_cast<uint64_t>(b) << 40),
-                     (kStreamSample << 32) | static_cast<uint64_t>(stream & 0xffffffff));
-  uint64_t bits = (static_cast<uint64_t>(r.x[0]) << 32) | r.x[1];
+// Counter of batch element b of step t in a stream of draws: low word, high word.
+UNIFIEDRL_HD inline uint64_t sample_counter_low(int64_t step, int64_t b) { return static_cast<uint64_t>(step) ^ (static_cast<uint64_t>(b) << 40); }
+UNIFIEDRL_HD inline uint64_t sample_counter_high(int64_t stream) { return (kStreamSample << 32) | static_cast<uint64_t>(stream & 0xffffffff); }
+
+// 64 random bits mapped to [0, rows) by multiply-shift (bias below rows / 2^64).
+UNIFIEDRL_HD inline int64_t row_of_bits(uint64_t bits, int64_t rows) {
 #if defined(__CUDA_ARCH__)
   return static_cast<int64_t>(__umul64hi(bits, static_cast<uint64_t>(rows)));
 #else
   return static_cast<int64_t>((static_cast<unsigned __int128>(bits) * static_cast<uint64_t>(rows)) >> 64);
 #endif
+}
+
+// Row for batch element b of step t.
+UNIFIEDRL_HD inline int64_t sample_row(uint64_t seed, int64_t step, int64_t stream, int64_t b, int64_t rows) {
+  Philox4 r = philox(seed, sample_counter_low(step, b), sample_counter_high(stream));
+  return row_of_bits((static_cast<uint64_t>(r.x[0]) << 32) | r.x[1], rows);
 }
 
 // Uniform in (-1, 1) with 24 bits, never an endpoint.
