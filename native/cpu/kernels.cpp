@@ -424,16 +424,16 @@ void normalise(int64_t n, const float* x, const float* shift, const float* scale
   }
 }
 
+#if defined(__AVX2__)
+typedef uint64_t Words __attribute__((vector_size(kWidth * 4)));  // in each lane a 32-bit word; what the upper halves hold does not matter
+inline Words word(uint64_t x) { return x - Words{}; }
+inline Words multiply(Words a, Words b) {
 #if defined(__AVX512F__)
-typedef __m512i Words;  // eight 64-bit lanes, in each a 32-bit word; what the upper halves hold does not matter
-inline Words word(uint64_t x) { return _mm512_set1_epi64(static_cast<long long>(x)); }
-inline Words multiply(Words a, Words b) { return _mm512_mul_epu32(a, b); }
-inline Words upper(Words a) { return _mm512_srli_epi64(a, 32); }
-#elif defined(__AVX2__)
-typedef __m256i Words;
-inline Words word(uint64_t x) { return _mm256_set1_epi64x(static_cast<long long>(x)); }
-inline Words multiply(Words a, Words b) { return _mm256_mul_epu32(a, b); }
-inline Words upper(Words a) { return _mm256_srli_epi64(a, 32); }
+  return reinterpret_cast<Words>(_mm512_maskz_mul_epu32(0xff, reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
+#else
+  return reinterpret_cast<Words>(_mm256_mul_epu32(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
+#endif
+}
 #endif
 
 void sample(uint64_t seed, int64_t step, int64_t stream, int64_t count, int64_t n, int64_t* rows) {
@@ -448,12 +448,12 @@ void sample(uint64_t seed, int64_t step, int64_t stream, int64_t count, int64_t 
     }
     Words c0;
     std::memcpy(&c0, low, sizeof c0);
-    Words c1 = upper(c0), c2 = word(high), c3 = word(high >> 32);
+    Words c1 = c0 >> 32, c2 = word(high), c3 = word(high >> 32);
     uint32_t k0 = static_cast<uint32_t>(seed), k1 = static_cast<uint32_t>(seed >> 32);
     for (int round = 0; round < 10; ++round) {  // as philox() in ops/random.h
       Words p0 = multiply(c0, word(0xD2511F53u)), p1 = multiply(c2, word(0xCD9E8D57u));
-      c0 = upper(p1) ^ c1 ^ word(k0);
-      c2 = upper(p0) ^ c3 ^ word(k1);
+      c0 = (p1 >> 32) ^ c1 ^ word(k0);
+      c2 = (p0 >> 32) ^ c3 ^ word(k1);
       c1 = p1;
       c3 = p0;
       k0 += 0x9E3779B9u;
