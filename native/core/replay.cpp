@@ -25,6 +25,9 @@ void Replay::add(const float* const* columns, const uint8_t* last, int64_t rows)
   segment.first_row = rows_;
   segment.rows = rows;
   rows_ += rows;
+  while (static_cast<int64_t>(blocks_.size()) << kBlockBits < rows_) {
+    blocks_.push_back(static_cast<uint32_t>(segments_.size()));
+  }
   segments_.push_back(std::move(segment));
 }
 

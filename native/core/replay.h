@@ -23,24 +23,21 @@ class Replay {
   const std::vector<int64_t>& widths() const { return widths_; }
   const std::vector<Segment>& segments() const { return segments_; }
 
-  // Segment that holds a row; segments are few, and the last one found is tried first.
-  const Segment& segment_of(int64_t row, size_t* hint) const {
-    const Segment* s = &segments_[*hint];
-    if (row >= s->first_row && row < s->first_row + s->rows) {
-      return *s;
+  // Segment that holds a row. Batches jump about at random, so the search starts where the row's block of 1,024 rows begins.
+  const Segment& segment_of(int64_t row) const {
+    const Segment* s = &segments_[blocks_[static_cast<size_t>(row >> kBlockBits)]];
+    while (row >= s->first_row + s->rows) {
+      ++s;
     }
-    size_t low = 0, high = segments_.size();
-    while (high - low > 1) {
-      size_t middle = (low + high) / 2;
-      (segments_[middle].first_row <= row ? low : high) = middle;
-    }
-    *hint = low;
-    return segments_[low];
+    return *s;
   }
 
  private:
   std::vector<int64_t> widths_;
+  static constexpr int kBlockBits = 10;
+
   std::vector<Segment> segments_;
+  std::vector<uint32_t> blocks_;  // segment of the first row of each block
   int64_t rows_ = 0;
 };
 

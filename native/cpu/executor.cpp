@@ -566,29 +566,41 @@ void CpuExecutor::gather(const Op& op) {
   const float* scale = op.t[2] == UNIFIEDRL_NONE ? nullptr : whole(op.t[2]);
   float* out = whole(op.t[3]);
   int64_t column = op.i[0], offset = op.i[1], width = out_info.columns;
-  constexpr int64_t kAhead = 8;  // rows whose memory is asked for before it is needed
-  size_t hint = 0, ahead_hint = 0;
   int64_t count = out_info.rows;
-  for (int64_t b = 0; b < count; ++b) {
-    if (b + kAhead < count && column >= 0) {
-      int64_t row = rows[static_cast<size_t>(b + kAhead)];
-      const Replay::Segment& s = replay_->segment_of(row, &ahead_hint);
-      const char* p = reinterpret_cast<const char*>(s.columns[static_cast<size_t>(column)] + (row - s.first_row) * width);
-      for (int64_t byte = 0; byte < width * 4; byte += 64) {
-        __builtin_prefetch(p + byte, 0, 2);  // into the second level: a row is larger than the first level's queue
-      }
-    }
+  const auto place = [&](int64_t b, int64_t* local) -> const Replay::Segment& {
     int64_t row = rows[static_cast<size_t>(b)];
-    const Replay::Segment& segment = replay_->segment_of(row, &hint);
-    int64_t local = row - segment.first_row;
-    if (offset == 1 && segment.last[local] == 0) {
-      ++local;
+    const Replay::Segment& segment = replay_->segment_of(row);
+    *local = row - segment.first_row;
+    if (offset == 1 && segment.last[*local] == 0) {
+      ++*local;
     }
-    if (column == UNIFIEDRL_LAST_COLUMN) {
+    return segment;
+  };
+  if (column == UNIFIEDRL_LAST_COLUMN) {
+    for (int64_t b = 0; b < count; ++b) {
+      int64_t local;
+      const Replay::Segment& segment = place(b, &local);
       float value = static_cast<float>(segment.last[local]);
       kernels_->normalise(1, &value, shift, scale, out + b);
-    } else {
-      kernels_->normalise(width, segment.columns[static_cast<size_t>(column)] + local * width, shift, scale, out + b * width);
+    }
+    return;
+  }
+  // Rows lie at random places: the memory of one is asked for well before it is needed.
+  constexpr int64_t kAhead = 16;
+  const float* from[kAhead] = {};
+  for (int64_t b = -kAhead; b < count; ++b) {
+    const float*& slot = from[(b + kAhead) % kAhead];
+    const float* row = slot;
+    if (b + kAhead < count) {
+      int64_t local;
+      const Replay::Segment& segment = place(b + kAhead, &local);
+      slot = segment.columns[static_cast<size_t>(column)] + local * width;
+      for (int64_t i = 0; i < width; i += 16) {
+        __builtin_prefetch(slot + i, 0, 2);  // into the second level: a row is larger than the first level's queue
+      }
+    }
+    if (b >= 0) {
+      kernels_->normalise(width, row, shift, scale, out + b * width);
     }
   }
 }

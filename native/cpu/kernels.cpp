@@ -439,30 +439,40 @@ inline Words multiply(Words a, Words b) {
 void sample(uint64_t seed, int64_t step, int64_t stream, int64_t count, int64_t n, int64_t* rows) {
   int64_t b = 0;
 #if defined(__AVX2__)
-  constexpr int64_t kLanes = sizeof(Words) / 8;
+  // Rounds wait for each other, so four vectors are on their way at once.
+  constexpr int kChains = 4;
+  constexpr int64_t kLanes = sizeof(Words) / 8, kBlock = kChains * kLanes;
   uint64_t high = sample_counter_high(stream);
-  for (; b + kLanes <= n; b += kLanes) {
-    uint64_t low[kLanes], bits[kLanes];
-    for (int64_t i = 0; i < kLanes; ++i) {
-      low[i] = sample_counter_low(step, b + i);
+  for (; b + kBlock <= n; b += kBlock) {
+    uint64_t words[kBlock];
+    for (int64_t i = 0; i < kBlock; ++i) {
+      words[i] = sample_counter_low(step, b + i);
     }
-    Words c0;
-    std::memcpy(&c0, low, sizeof c0);
-    Words c1 = c0 >> 32, c2 = word(high), c3 = word(high >> 32);
+    Words c0[kChains], c1[kChains], c2[kChains], c3[kChains];
+    std::memcpy(c0, words, sizeof words);
+    for (int v = 0; v < kChains; ++v) {
+      c1[v] = c0[v] >> 32;
+      c2[v] = word(high);
+      c3[v] = word(high >> 32);
+    }
     uint32_t k0 = static_cast<uint32_t>(seed), k1 = static_cast<uint32_t>(seed >> 32);
     for (int round = 0; round < 10; ++round) {  // as philox() in ops/random.h
-      Words p0 = multiply(c0, word(0xD2511F53u)), p1 = multiply(c2, word(0xCD9E8D57u));
-      c0 = (p1 >> 32) ^ c1 ^ word(k0);
-      c2 = (p0 >> 32) ^ c3 ^ word(k1);
-      c1 = p1;
-      c3 = p0;
+      for (int v = 0; v < kChains; ++v) {
+        Words p0 = multiply(c0[v], word(0xD2511F53u)), p1 = multiply(c2[v], word(0xCD9E8D57u));
+        c0[v] = (p1 >> 32) ^ c1[v] ^ word(k0);
+        c2[v] = (p0 >> 32) ^ c3[v] ^ word(k1);
+        c1[v] = p1;
+        c3[v] = p0;
+      }
       k0 += 0x9E3779B9u;
       k1 += 0xBB67AE85u;
     }
-    Words x = (c0 << 32) | (c1 & word(0xffffffffu));
-    std::memcpy(bits, &x, sizeof x);
-    for (int64_t i = 0; i < kLanes; ++i) {
-      rows[b + i] = row_of_bits(bits[i], count);
+    for (int v = 0; v < kChains; ++v) {
+      c0[v] = (c0[v] << 32) | (c1[v] & word(0xffffffffu));
+    }
+    std::memcpy(words, c0, sizeof words);
+    for (int64_t i = 0; i < kBlock; ++i) {
+      rows[b + i] = row_of_bits(words[i], count);
     }
   }
 #endif

@@ -83,9 +83,8 @@ template <typename T>
 void ReferenceExecutor<T>::gather(const Op& op) {
   int64_t columns = info(op, 3).columns;
   T* out = data(op.t[3]);
-  size_t hint = 0;
   for (int64_t row : rows_[static_cast<size_t>(op.t[0])]) {
-    const Replay::Segment& segment = replay_->segment_of(row, &hint);
+    const Replay::Segment& segment = replay_->segment_of(row);
     int64_t at = row - segment.first_row;
     at += op.i[1] == 1 && segment.last[at] == 0 ? 1 : 0;
     for (int64_t f = 0; f < columns; ++f) {
