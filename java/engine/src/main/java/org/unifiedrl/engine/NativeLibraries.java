@@ -2,8 +2,17 @@ package org.unifiedrl.engine;
 
 import java.io.File;
 import java.io.IOException;
+import java.io.InputStream;
+import java.net.JarURLConnection;
+import java.net.URI;
+import java.net.URL;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.jar.JarEntry;
+import java.util.jar.JarFile;
 import org.bytedeco.javacpp.Loader;
 
 /**
@@ -78,8 +87,8 @@ final class NativeLibraries {
     for (String dependency : dependencies()) {
       load(resource(dependency, tried), tried);
     }
-    load(resource(folder + ENGINE, tried), tried);
-    load(resource(folder + JNI, tried), tried);
+    load(own(folder + ENGINE, tried), tried);
+    load(own(folder + JNI, tried), tried);
   }
 
   /**
@@ -90,6 +99,7 @@ final class NativeLibraries {
     return List.of(folder + "libgomp.so.1", folder + "libdnnl.so.3");
   }
 
+  /** A library of a released jar, which its name and version identify. */
   private static File resource(String name, List<String> tried) {
     tried.add("jar:" + name);
     try {
@@ -100,6 +110,50 @@ final class NativeLibraries {
       return file;
     } catch (IOException e) {
       throw failure(tried, e);
+    }
+  }
+
+  /** A library of this module's jar, whose content changes from build to build. */
+  private static File own(String name, List<String> tried) {
+    tried.add("jar:" + name);
+    try {
+      URL url = NativeLibraries.class.getResource(name);
+      if (url == null) {
+        throw failure(tried, null);
+      }
+      return extract(url, Loader.getCacheDir().toPath());
+    } catch (IOException e) {
+      throw failure(tried, e);
+    }
+  }
+
+  /**
+   * The file of a resource; one that lies in a jar is unpacked once into a folder named after its
+   * checksum. Not after jar, time and size, which are the same for two builds of one version: the
+   * older library would be taken, or be overwritten under a process that runs it.
+   */
+  static File extract(URL url, Path cache) throws IOException {
+    if (!(url.openConnection() instanceof JarURLConnection connection)) {
+      return new File(URI.create(url.toString()));
+    }
+    connection.setUseCaches(false);
+    try (JarFile jar = connection.getJarFile()) {
+      JarEntry entry = connection.getJarEntry();
+      String name = new File(entry.getName()).getName();
+      Path folder =
+          cache.resolve("unifiedrl-engine").resolve(Long.toHexString(entry.getCrc()));
+      Path file = folder.resolve(name);
+      if (!Files.isRegularFile(file) || Files.size(file) != entry.getSize()) {
+        Files.createDirectories(folder);
+        Path temporary = Files.createTempFile(folder, name, ".part");
+        try (InputStream in = jar.getInputStream(entry)) {
+          Files.copy(in, temporary, StandardCopyOption.REPLACE_EXISTING);
+          Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE);
+        } finally {
+          Files.deleteIfExists(temporary);
+        }
+      }
+      return file.toFile();
     }
   }
 

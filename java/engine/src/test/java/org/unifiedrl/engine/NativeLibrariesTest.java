@@ -2,9 +2,15 @@ package org.unifiedrl.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.File;
 import java.io.IOException;
+import java.net.URI;
+import java.net.URL;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.jar.JarOutputStream;
+import java.util.zip.ZipEntry;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -52,5 +58,31 @@ class NativeLibrariesTest {
         .contains(empty.resolve("libunifiedrl.so").toString())
         .contains("libjniNative.so")
         .contains("-D" + NativeLibraries.PATH_PROPERTY + "=DIR");
+  }
+
+  @Test
+  void twoBuildsOfOneVersionDoNotShareAnUnpackedFile(@TempDir Path folder) throws Exception {
+    Path cache = folder.resolve("cache");
+    File first = NativeLibraries.extract(jarWith(folder.resolve("a"), "old build"), cache);
+    File second = NativeLibraries.extract(jarWith(folder.resolve("b"), "new build"), cache);
+    assertThat(first).hasName("lib.so").hasContent("old build");
+    assertThat(second).hasName("lib.so").hasContent("new build");
+    Files.writeString(second.toPath(), "torn");
+    File again = NativeLibraries.extract(jarWith(folder.resolve("b"), "new build"), cache);
+    assertThat(again).isEqualTo(second).hasContent("new build");
+    assertThat(second.getParentFile().list()).containsExactly("lib.so");
+  }
+
+  /** A jar of one name, time and size, as reproducible builds of one version are. */
+  private static URL jarWith(Path folder, String content) throws IOException {
+    Files.createDirectories(folder);
+    Path jar = folder.resolve("engine-1.jar");
+    try (JarOutputStream out = new JarOutputStream(Files.newOutputStream(jar))) {
+      ZipEntry entry = new ZipEntry("platform/lib.so");
+      entry.setTime(0);
+      out.putNextEntry(entry);
+      out.write(content.getBytes(StandardCharsets.UTF_8));
+    }
+    return URI.create("jar:" + jar.toUri() + "!/platform/lib.so").toURL();
   }
 }
