@@ -585,22 +585,27 @@ void CpuExecutor::gather(const Op& op) {
     }
     return;
   }
-  // Rows lie at random places: the memory of one is asked for well before it is needed.
-  constexpr int64_t kAhead = 16;
+  // Rows lie at random places, so the memory of one is asked for well before it is needed: into the outer cache, since a row is larger than
+  // the inner one's queue, and in turn with the copying, since the queue would stall it.
+  constexpr int64_t kAhead = 16, kPiece = 64;
   const float* from[kAhead] = {};
-  for (int64_t b = -kAhead; b < count; ++b) {
-    const float*& slot = from[(b + kAhead) % kAhead];
-    const float* row = slot;
-    if (b + kAhead < count) {
-      int64_t local;
-      const Replay::Segment& segment = place(b + kAhead, &local);
-      slot = segment.columns[static_cast<size_t>(column)] + local * width;
-      for (int64_t i = 0; i < width; i += 16) {
-        __builtin_prefetch(slot + i, 0, 2);  // into the second level: a row is larger than the first level's queue
+  const auto find = [&](int64_t b) {
+    int64_t local;
+    const Replay::Segment& segment = place(std::min(b, count - 1), &local);
+    return segment.columns[static_cast<size_t>(column)] + local * width;
+  };
+  for (int64_t b = 0; b < kAhead; ++b) {
+    from[b] = find(b);
+  }
+  for (int64_t b = 0; b < count; ++b) {
+    const float* row = from[b % kAhead];
+    const float* later = from[b % kAhead] = find(b + kAhead);
+    for (int64_t i = 0; i < width; i += kPiece) {
+      int64_t n = std::min(kPiece, width - i);
+      for (int64_t k = i; k < i + n; k += 16) {
+        __builtin_prefetch(later + k, 0, 1);
       }
-    }
-    if (b >= 0) {
-      kernels_->normalise(width, row, shift, scale, out + b * width);
+      kernels_->normalise(n, row + i, shift == nullptr ? nullptr : shift + i, scale == nullptr ? nullptr : scale + i, out + b * width + i);
     }
   }
 }
