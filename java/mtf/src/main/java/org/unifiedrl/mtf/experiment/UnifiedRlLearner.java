@@ -59,7 +59,7 @@ public final class UnifiedRlLearner implements Learner {
     settings.put("rows", replay.rows());
     settings.set("coefficients", JSON.valueToTree(coefficients));
     Checkpoint checkpoint = resume ? resumable(checkpoints) : null;
-    LogStatistics statistics = LogStatistics.of(replay, coefficients.discount());
+    LogStatistics statistics = LogStatistics.of(replay, coefficients.discount(), coefficients.groupWeights());
     stateShift = statistics.stateShift();
     stateScale = statistics.stateScale();
     double scale = 1;
