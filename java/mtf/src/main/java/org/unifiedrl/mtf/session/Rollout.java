@@ -22,7 +22,10 @@ public interface Rollout {
   /** Requests that wait for an action; 0 when every user is done. */
   int active();
 
-  /** States of the waiting requests, row-major {@code [active, S]}. */
+  /**
+   * States of the waiting requests, row-major {@code [active, S]}. {@link #serve} may change them:
+   * copy what is needed after it.
+   */
   float[] states();
 
   /** User of each lane. */
@@ -41,6 +44,7 @@ public interface Rollout {
    * Fuses, ranks and shows one page per lane and draws the responses.
    *
    * @param actions normalised actions, row-major {@code [active, A]}, each in [-1, 1]
+   * @throws IllegalArgumentException if an action is NaN or outside [-1, 1]
    */
   void serve(float[] actions);
 
