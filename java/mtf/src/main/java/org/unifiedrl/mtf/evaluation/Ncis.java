@@ -72,6 +72,7 @@ public final class Ncis extends OffPolicyEstimator {
   // Steps of the session in progress: a return is known only at the session's end.
   private int pending;
   private long pendingSession;
+  private long pendingUnit;
   private double[] pendingWeights = new double[64];
   private double[] pendingRewards = new double[64];
 
@@ -113,9 +114,8 @@ public final class Ncis extends OffPolicyEstimator {
   }
 
   /**
-   * Adds one logged step, whose actions are the {@code actionSize} values at {@code offset}.
-   *
-   * @throws IllegalArgumentException if an action, the density or the reward is not finite
+   * Adds one logged step of a session that is a unit of the bootstrap by itself; see {@link
+   * #add(float[], float[], int, int, double, double, long, long)}.
    */
   public void add(
       float[] loggedActions,
@@ -125,6 +125,25 @@ public final class Ncis extends OffPolicyEstimator {
       double logDensity,
       double reward,
       long session) {
+    add(loggedActions, targetActions, offset, actionSize, logDensity, reward, session, session);
+  }
+
+  /**
+   * Adds one logged step, whose actions are the {@code actionSize} values at {@code offset}.
+   *
+   * @param session session of the step; steps of a session in order and together
+   * @param unit unit of the bootstrap: the user, where users have several sessions
+   * @throws IllegalArgumentException if an action, the density or the reward is not finite
+   */
+  public void add(
+      float[] loggedActions,
+      float[] targetActions,
+      int offset,
+      int actionSize,
+      double logDensity,
+      double reward,
+      long session,
+      long unit) {
     double[] h = settings.bandwidth();
     if (h.length != 1 && h.length != actionSize) {
       throw new IllegalArgumentException(
@@ -150,31 +169,27 @@ public final class Ncis extends OffPolicyEstimator {
               + " must be finite");
     }
     if (pending > 0 && session != pendingSession) {
-      flush();
+      finish();
     }
     if (pending == pendingWeights.length) {
       pendingWeights = Arrays.copyOf(pendingWeights, 2 * pending);
       pendingRewards = Arrays.copyOf(pendingRewards, 2 * pending);
     }
     pendingSession = session;
+    pendingUnit = unit;
     pendingWeights[pending] = Math.exp(logWeight);
     pendingRewards[pending] = reward;
     pending++;
   }
 
-  /** {@inheritDoc} The session added last counts as ended. */
+  /** The session added last counts as ended. */
   @Override
-  public OffPolicyEstimate estimate() {
-    flush();
-    return super.estimate();
-  }
-
-  private void flush() {
+  void finish() {
     double discount = settings.value() == Value.RETURN_TO_GO ? settings.discount() : 0;
     double value = 0;
     for (int step = pending - 1; step >= 0; step--) {
       value = pendingRewards[step] + discount * value;
-      addWeighted(pendingWeights[step], value, pendingSession);
+      addWeighted(pendingWeights[step], value, pendingUnit);
     }
     pending = 0;
   }

@@ -132,7 +132,7 @@ public final class UnifiedRlLearner implements Learner {
         t.actorRate(),
         t.criticRate(),
         t.gradientClip(),
-        true);
+        t.normaliseReturns());
   }
 
   @Override

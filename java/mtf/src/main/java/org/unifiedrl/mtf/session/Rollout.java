@@ -44,7 +44,6 @@ public interface Rollout {
    * Fuses, ranks and shows one page per lane and draws the responses.
    *
    * @param actions normalised actions, row-major {@code [active, A]}, each in [-1, 1]
-   * @throws IllegalArgumentException if an action is NaN or outside [-1, 1]
    */
   void serve(float[] actions);
 
