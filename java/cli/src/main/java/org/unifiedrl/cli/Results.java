@@ -88,9 +88,7 @@ final class Results {
             Locale.ROOT,
             "A/B test, %,d users, common random numbers, 95 %% intervals%n",
             test.users()));
-    text.append(
-        String.format(
-            "  %-28s %10s %10s   %s%n", unit, "baseline", "policy", "lift"));
+    text.append(String.format("  %-28s %10s %10s   %s%n", unit, "baseline", "policy", "lift"));
     row(
         text,
         "valid consumptions (UVC)",

@@ -42,7 +42,9 @@ class RunTest {
     assertThat(result.path("ncis").has("low")).isTrue();
     assertThat(result.path("ncis").has("high")).isTrue();
     assertThat(result.path("ncis").path("ess").asDouble()).isPositive();
-    assertThat(result.path("ncis").path("bandwidth")).hasSize(10).allMatch(h -> h.asDouble() == 0.2);
+    assertThat(result.path("ncis").path("bandwidth"))
+        .hasSize(10)
+        .allMatch(h -> h.asDouble() == 0.2);
     JsonNode gauc = result.path("mtf_gauc");
     double difference = gauc.path("policy").asDouble() - gauc.path("baseline").asDouble();
     assertThat(Math.abs(gauc.path("difference").path("mean").asDouble() - difference))

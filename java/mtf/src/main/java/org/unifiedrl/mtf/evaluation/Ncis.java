@@ -12,9 +12,9 @@ import org.unifiedrl.mtf.exploration.Gaussian;
  * </pre>
  *
  * with K_h the product over dimensions of Gaussian densities of standard deviation h around the
- * policy's action, clipped to the action range as {@link Gaussian} clips (point masses at -1 and +1,
- * {@link Gaussian#logDensity}); step-level weights; and G the discounted return-to-go of the step
- * within its session (or its reward alone). Kernel and logging density are thus densities with
+ * policy's action, clipped to the action range as {@link Gaussian} clips (point masses at -1 and
+ * +1, {@link Gaussian#logDensity}); step-level weights; and G the discounted return-to-go of the
+ * step within its session (or its reward alone). Kernel and logging density are thus densities with
  * respect to the same measure, whichever explorer wrote the log, and weights average to 1 under
  * Gaussian exploration. Under a uniform box the kernel's mass outside the box is lost.
  *

@@ -11,8 +11,8 @@ import java.util.Optional;
  * of weighted steps, its bootstrap interval over sessions, and the diagnostics that decide whether
  * it may be used at all.
  *
- * <p>The unit of the bootstrap is a session, or a user who may have several. Memory grows with units,
- * not with steps. One thread at a time.
+ * <p>The unit of the bootstrap is a session, or a user who may have several. Memory grows with
+ * units, not with steps. One thread at a time.
  */
 public abstract sealed class OffPolicyEstimator permits Ncis, Ipw, Snipw {
 

@@ -107,8 +107,8 @@ public record ExperimentConfig(
    * @param heldOutUsers users whose requests are kept for offline evaluation
    * @param days days that each user is followed
    * @param lanes users in flight at once per thread
-   * @param logCandidates whether the scores of all candidates and the places of the shown ones among
-   *     them are logged too; the log grows by 4 k n bytes a request, 800 on the simulator
+   * @param logCandidates whether the scores of all candidates and the places of the shown ones
+   *     among them are logged too; the log grows by 4 k n bytes a request, 800 on the simulator
    */
   public record Exploration(
       ExplorationKind kind,
@@ -244,12 +244,12 @@ public record ExperimentConfig(
    * Evaluation, offline and by A/B test.
    *
    * @param population whom the A/B test serves
-   * @param bandwidth kernel width h of NCIS, in normalised action; 0 for one that follows the log in
-   *     every dimension: two thirds of the box's half-width, or half of sigma for Gaussian logs (0.10
-   *     at the paper's settings either way)
+   * @param bandwidth kernel width h of NCIS, in normalised action; 0 for one that follows the log
+   *     in every dimension: two thirds of the box's half-width, or half of sigma for Gaussian logs
+   *     (0.10 at the paper's settings either way)
    * @param cap cap of its weights (c)
-   * @param rewardConstant added to an item's instant reward to make its weight in MTF-GAUC; 1 in the
-   *     paper's v4, 0 in its v6
+   * @param rewardConstant added to an item's instant reward to make its weight in MTF-GAUC; 1 in
+   *     the paper's v4, 0 in its v6
    * @param users users of the A/B test; fewer if the environment has fewer
    * @param days days that each user is followed
    * @param lanes users in flight at once per thread
@@ -267,8 +267,7 @@ public record ExperimentConfig(
 
     public Evaluation {
       require("evaluation.bandwidth", bandwidth, bandwidth >= 0, "at least 0");
-      require(
-          "evaluation.reward_constant", rewardConstant, rewardConstant >= 0, "at least 0");
+      require("evaluation.reward_constant", rewardConstant, rewardConstant >= 0, "at least 0");
       require("evaluation.cap", cap, cap > 0, "positive");
       positive("evaluation.users", users);
       positive("evaluation.days", days);
@@ -293,16 +292,7 @@ public record ExperimentConfig(
         0,
         new Baseline(BaselineKind.EQUAL, 32, 8, 10, 1000, 1, 0.5, Objective.VALID_CONSUMPTIONS),
         new Exploration(
-            ExplorationKind.UNIFORM,
-            0.15,
-            List.of(),
-            List.of(),
-            0.2,
-            60_000,
-            5_000,
-            1,
-            64,
-            false),
+            ExplorationKind.UNIFORM, 0.15, List.of(), List.of(), 0.2, 60_000, 5_000, 1, 64, false),
         new Training(
             3_000,
             512,

@@ -61,8 +61,7 @@ public record OfflineEvaluation(
     if (config.evaluation().bandwidth() == 0) {
       bandwidth = bandwidthOf(replay);
     }
-    PairedBootstrap bootstrap =
-        new PairedBootstrap(config.seed(), config.evaluation().resamples());
+    PairedBootstrap bootstrap = new PairedBootstrap(config.seed(), config.evaluation().resamples());
     Ncis.Settings settings =
         new Ncis.Settings(
             bandwidth,

@@ -259,8 +259,7 @@ public final class Pipeline {
    *
    * @param data shards of exploration, of users that the policy did not learn from
    */
-  public OfflineEvaluation evaluate(
-      ConstantPolicy baseline, Supplier<Policy> policy, Path data) {
+  public OfflineEvaluation evaluate(ConstantPolicy baseline, Supplier<Policy> policy, Path data) {
     try (Replay replay = Replay.open(data);
         RunListener.Stage stage = listener.begin("evaluate", "requests", replay.rows())) {
       RankingTestSet testSet =

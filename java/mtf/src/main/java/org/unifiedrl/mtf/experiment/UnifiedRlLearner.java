@@ -58,7 +58,8 @@ public final class UnifiedRlLearner implements Learner {
     settings.put("seed", config.seed());
     settings.put("rows", replay.rows());
     settings.set("coefficients", JSON.valueToTree(coefficients));
-    LogStatistics statistics = LogStatistics.of(replay, coefficients.discount(), coefficients.groupWeights());
+    LogStatistics statistics =
+        LogStatistics.of(replay, coefficients.discount(), coefficients.groupWeights());
     stateShift = statistics.stateShift();
     stateScale = statistics.stateScale();
     double scale = 1;

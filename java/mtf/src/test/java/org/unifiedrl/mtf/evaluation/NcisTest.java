@@ -73,8 +73,8 @@ class NcisTest {
 
   /**
    * A log of clipped Gaussian exploration near the edge: a third of its actions are 1 exactly, and
-   * their logged density is a point mass. Judged policy: clipped N(0.95, 0.1^2), whose mean action is
-   * known. Weights reach some 3, so 200,000 steps leave a standard error of 2e-4.
+   * their logged density is a point mass. Judged policy: clipped N(0.95, 0.1^2), whose mean action
+   * is known. Weights reach some 3, so 200,000 steps leave a standard error of 2e-4.
    */
   @Test
   void countsPointMassesOfAClippedGaussianLog() {

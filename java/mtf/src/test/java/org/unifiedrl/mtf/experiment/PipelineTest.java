@@ -40,8 +40,7 @@ class PipelineTest {
   }
 
   private OfflineEvaluation evaluated(ExperimentConfig config, String name) {
-    Pipeline pipeline =
-        new Pipeline(config, WORLD, UnifiedRlLearner.factory(), RunListener.NONE);
+    Pipeline pipeline = new Pipeline(config, WORLD, UnifiedRlLearner.factory(), RunListener.NONE);
     ConstantPolicy middle = new ConstantPolicy(WORLD.stateSize(), new float[WORLD.actionSize()]);
     Path heldOut = folder.resolve(name + "-held-out");
     pipeline.explore(middle, folder.resolve(name), heldOut);

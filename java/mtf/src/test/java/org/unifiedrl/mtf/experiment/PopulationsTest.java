@@ -110,8 +110,7 @@ class PopulationsTest {
     Set<Integer> test = new HashSet<>();
     for (int seed = 1; seed <= 5; seed++) {
       Populations people = of(world, seed, 60_000, 5_000, 20_000, Population.JUDGE);
-      assertThat(people)
-          .isEqualTo(of(world, seed, 60_000, 5_000, 20_000, Population.JUDGE));
+      assertThat(people).isEqualTo(of(world, seed, 60_000, 5_000, 20_000, Population.JUDGE));
       learn.add(people.learn().first());
       test.add(people.test().first());
       assertThat(people.learn().count()).isEqualTo(60_000);
@@ -124,8 +123,7 @@ class PopulationsTest {
 
   @Test
   void fewUsersAreAllUsed() {
-    Populations people =
-        of(world(3_300, 2_200), 7, 60_000, 5_000, 20_000, Population.JUDGE);
+    Populations people = of(world(3_300, 2_200), 7, 60_000, 5_000, 20_000, Population.JUDGE);
     assertThat(people.learn()).isEqualTo(new UserRange(0, 2_640));
     assertThat(people.heldOut()).isEqualTo(new UserRange(2_640, 660));
     assertThat(people.test()).isEqualTo(new UserRange(3_300, 2_200));

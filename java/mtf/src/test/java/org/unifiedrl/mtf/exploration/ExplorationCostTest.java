@@ -81,6 +81,8 @@ class ExplorationCostTest {
     assertThat(normalLoss.low()).isLessThan(boxLoss.high());
     assertThat(bootstrap.lift(box, small).above(0)).as("the smaller box loses less").isTrue();
     double[] wide = returns(Gaussian.isotropic(size, 2 * sigma), centre);
-    assertThat(bootstrap.lift(wide, box).above(0)).as("a normal of twice the deviation loses more").isTrue();
+    assertThat(bootstrap.lift(wide, box).above(0))
+        .as("a normal of twice the deviation loses more")
+        .isTrue();
   }
 }
