@@ -237,6 +237,7 @@ final class BenchStepCommand implements Callable<Integer> {
             t.actorRate(),
             t.criticRate(),
             t.gradientClip(),
+            t.normaliseReturns(),
             t.report(),
             t.checkpoint(),
             t.keep()));

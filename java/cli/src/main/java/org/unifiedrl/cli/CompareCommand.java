@@ -22,7 +22,8 @@ import picocli.CommandLine.Spec;
     footerHeading = "%nExamples:%n",
     footer = {
       "  unifiedrl compare --policy runs/policy",
-      "  unifiedrl compare --policy runs/new --against runs/old --set evaluation.users=100000"
+      "  unifiedrl compare --policy runs/new --against runs/old --set evaluation.users=100000",
+      "  unifiedrl compare --policy runs/policy --set evaluation.population=validation"
     })
 final class CompareCommand implements Callable<Integer> {
 

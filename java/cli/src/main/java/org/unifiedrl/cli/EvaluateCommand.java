@@ -13,8 +13,8 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "evaluate",
     description = {
-      "Judges a policy by the logged requests of held-out users: NCIS with its effective sample"
-          + " size, and MTF-GAUC, beside the baseline.%n"
+      "Judges a policy beside its baseline on held-out users: NCIS of the exploration log, with its"
+          + " effective sample size, and MTF-GAUC of what the baseline shows them.%n"
     },
     footerHeading = "%nExamples:%n",
     footer = {

@@ -1,11 +1,12 @@
 package org.unifiedrl.cli;
 
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Locale;
 import org.unifiedrl.mtf.evaluation.AbTest;
 import org.unifiedrl.mtf.evaluation.Interval;
 import org.unifiedrl.mtf.evaluation.OffPolicyEstimate;
-import org.unifiedrl.mtf.experiment.Pipeline;
+import org.unifiedrl.mtf.experiment.OfflineEvaluation;
 import org.unifiedrl.mtf.session.Environment;
 
 /** Results as JSON, with the names that other programs rely on, and as text. */
@@ -23,13 +24,20 @@ final class Results {
     result.put("test_users", test.users());
   }
 
-  static void putOffline(ObjectNode result, Pipeline.Offline offline) {
+  static void putOffline(ObjectNode result, OfflineEvaluation offline) {
     ObjectNode gauc = result.putObject("mtf_gauc");
-    Json.put(gauc, "baseline", offline.baseline().mtfGauc().value());
-    Json.put(gauc, "policy", offline.policy().mtfGauc().value());
-    gauc.put("users", offline.policy().mtfGauc().users());
-    result.set("ncis", estimate(offline.policy().ncis()));
-    result.set("ncis_baseline", estimate(offline.baseline().ncis()));
+    Json.put(gauc, "baseline", offline.gaucBaseline().value());
+    Json.put(gauc, "policy", offline.gaucPolicy().value());
+    gauc.set("difference", interval(offline.gaucDifference()));
+    gauc.put("users", offline.gaucPolicy().users());
+    ObjectNode ncis = estimate(offline.ncisPolicy());
+    ncis.set("difference", interval(offline.ncisDifference()));
+    ArrayNode bandwidth = ncis.putArray("bandwidth");
+    for (double h : offline.bandwidth()) {
+      bandwidth.add(h);
+    }
+    result.set("ncis", ncis);
+    result.set("ncis_baseline", estimate(offline.ncisBaseline()));
   }
 
   static void putLimits(ObjectNode result, Environment environment) {
@@ -68,17 +76,19 @@ final class Results {
     return node;
   }
 
-  /** The A/B test as a small table. */
-  static String table(AbTest.Result test) {
+  /**
+   * The A/B test as a small table.
+   *
+   * @param unit what uvc and udt are per
+   */
+  static String table(AbTest.Result test, String unit) {
     StringBuilder text = new StringBuilder();
     text.append(
         String.format(
             Locale.ROOT,
             "A/B test, %,d users, common random numbers, 95 %% intervals%n",
             test.users()));
-    text.append(
-        String.format(
-            "  %-28s %10s %10s   %s%n", "per user and day", "baseline", "policy", "lift"));
+    text.append(String.format("  %-28s %10s %10s   %s%n", unit, "baseline", "policy", "lift"));
     row(
         text,
         "valid consumptions (UVC)",
@@ -110,16 +120,30 @@ final class Results {
   }
 
   /** The offline evaluation as two lines. */
-  static String table(Pipeline.Offline offline) {
+  static String table(OfflineEvaluation offline) {
+    Interval gauc = offline.gaucDifference();
+    Interval ncis = offline.ncisDifference();
     return String.format(
             Locale.ROOT,
-            "Offline, held-out users%n  MTF-GAUC  baseline %.4f  policy %.4f%n",
-            offline.baseline().mtfGauc().value(),
-            offline.policy().mtfGauc().value())
+            "Offline, held-out users%n"
+                + "  MTF-GAUC  baseline %.4f  policy %.4f  difference %+.4f [%+.4f, %+.4f]%n",
+            offline.gaucBaseline().value(),
+            offline.gaucPolicy().value(),
+            gauc.mean(),
+            gauc.low(),
+            gauc.high())
         + "  NCIS      baseline "
-        + text(offline.baseline().ncis())
+        + text(offline.ncisBaseline())
         + "  policy "
-        + text(offline.policy().ncis())
+        + text(offline.ncisPolicy())
+        + (Double.isNaN(ncis.mean())
+            ? ""
+            : String.format(
+                Locale.ROOT,
+                "  difference %+.3f [%+.3f, %+.3f]",
+                ncis.mean(),
+                ncis.low(),
+                ncis.high()))
         + System.lineSeparator();
   }
 

@@ -3,11 +3,13 @@ package org.unifiedrl.cli;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Map;
 import java.util.function.Supplier;
 import org.unifiedrl.mtf.baseline.ConstantPolicy;
 import org.unifiedrl.mtf.evaluation.AbTest;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
+import org.unifiedrl.mtf.experiment.OfflineEvaluation;
 import org.unifiedrl.mtf.experiment.Pipeline;
 import org.unifiedrl.mtf.policy.Policy;
 import org.unifiedrl.mtf.session.Environment;
@@ -21,6 +23,7 @@ final class Session {
   private final Environment environment;
   private final RunFolder folder;
   private final Pipeline pipeline;
+  private final ExperimentConfig.Population population;
   private final PrintWriter out;
   private final ObjectNode result = Json.object();
 
@@ -33,6 +36,7 @@ final class Session {
     this.environment = environment;
     this.folder = folder;
     this.out = out;
+    this.population = config.evaluation().population();
     this.pipeline = pipeline(config, environment, common);
     folder.writeConfig(config);
     result.put("environment", environment.name());
@@ -91,18 +95,19 @@ final class Session {
 
   /** Judges a policy by logged requests of held-out users. */
   void evaluate(ConstantPolicy baseline, Supplier<Policy> policy, Path data) {
-    Pipeline.Offline offline = pipeline.evaluate(baseline, policy, data);
+    OfflineEvaluation offline = pipeline.evaluate(baseline, policy, data);
     out.print(Results.table(offline));
     out.flush();
     Results.putOffline(result, offline);
   }
 
-  /** Tests a policy on users that nobody has seen. */
+  /** Tests a policy on users that nothing was learned from. */
   AbTest.Result compare(Supplier<? extends Policy> baseline, Supplier<Policy> policy) {
     AbTest.Result test = pipeline.compare(baseline, policy);
-    out.print(Results.table(test));
+    out.print(Results.table(test, environment.hasDays() ? "per user and day" : "per user"));
     out.flush();
     Results.putTest(result, test);
+    result.put("population", population.name().toLowerCase(Locale.ROOT));
     return test;
   }
 

@@ -75,9 +75,29 @@ class MainTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "training.steps=-1", "training.batch=0", "training.steps=many", "training.discount=1.5",
-        "training.penalty_form=round", "training=3", "threads=-2", "exploration.half_width=0",
-        "training.group_weights=[1]", "=3", "training.steps"
+        "training.steps=-1",
+        "training.batch=0",
+        "training.steps=many",
+        "training.discount=1.5",
+        "training.penalty_form=round",
+        "training=3",
+        "threads=-2",
+        "exploration.half_width=0",
+        "training.group_weights=[1]",
+        "=3",
+        "training.steps",
+        "training.group_weights=[-1, 1]",
+        "training.group_weights=[0, 0]",
+        "training.hidden=[]",
+        "training.eta=.inf",
+        "exploration.half_width=1e-9",
+        "exploration.lower_bounds=[0.1]",
+        "exploration.upper_bounds=[0.1, 0.2]",
+        "baseline.elite=99",
+        "baseline.generations=0",
+        "evaluation.population=nobody",
+        "evaluation.bandwidth=-1",
+        "evaluation.reward_constant=-1"
       })
   void valuesOutOfRangeExitWith2(String setting) {
     CommandLineRun run =

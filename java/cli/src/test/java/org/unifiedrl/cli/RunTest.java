@@ -42,6 +42,18 @@ class RunTest {
     assertThat(result.path("ncis").has("low")).isTrue();
     assertThat(result.path("ncis").has("high")).isTrue();
     assertThat(result.path("ncis").path("ess").asDouble()).isPositive();
+    assertThat(result.path("ncis").path("bandwidth"))
+        .hasSize(10)
+        .allMatch(h -> h.asDouble() == 0.2);
+    JsonNode gauc = result.path("mtf_gauc");
+    double difference = gauc.path("policy").asDouble() - gauc.path("baseline").asDouble();
+    assertThat(Math.abs(gauc.path("difference").path("mean").asDouble() - difference))
+        .isLessThan(1e-12);
+    for (String end : new String[] {"mean", "low", "high"}) {
+      assertThat(gauc.path("difference").path(end).isNumber()).isTrue();
+      assertThat(result.path("ncis").path("difference").has(end)).isTrue();
+    }
+    assertThat(result.path("population").asText()).isEqualTo("judge");
     assertThat(Files.readAllLines(folder.resolve("metrics.jsonl"))).hasSize(3);
     assertThat(Files.readString(folder.resolve("config.yaml")))
         .contains("seed: 5", "critics_per_group: 2", "target_period: 15");
@@ -78,6 +90,22 @@ class RunTest {
     assertThat(compare.code()).as(compare.err()).isZero();
     JsonNode compared = Json.MAPPER.readTree(temporary.resolve("compare/result.json").toFile());
     assertThat(compared.path("uvc_lift")).isEqualTo(result.path("uvc_lift"));
+
+    CommandLineRun validate =
+        CommandLineRun.of(
+            "compare",
+            "--quiet",
+            "--policy",
+            folder,
+            "--out",
+            temporary.resolve("validate"),
+            "--set",
+            "evaluation.population=validation");
+    assertThat(validate.code()).as(validate.err()).isZero();
+    JsonNode validated = Json.MAPPER.readTree(temporary.resolve("validate/result.json").toFile());
+    assertThat(validated.path("population").asText()).isEqualTo("validation");
+    assertThat(validated.path("test_users").asInt()).isEqualTo(200);
+    assertThat(validated.path("baseline")).isNotEqualTo(result.path("baseline"));
 
     assertThat(CommandLineRun.of("inspect", folder.resolve("shards/train")).out())
         .contains("page_responses", "log_density", "actions outside their box: 0");

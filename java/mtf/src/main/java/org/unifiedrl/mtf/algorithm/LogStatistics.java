@@ -1,6 +1,7 @@
 package org.unifiedrl.mtf.algorithm;
 
 import java.util.Arrays;
+import java.util.List;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.engine.replay.ReplaySchema;
 
@@ -9,16 +10,21 @@ import org.unifiedrl.engine.replay.ReplaySchema;
  *
  * @param stateShift mean of each state feature
  * @param stateScale reciprocal of its standard deviation; 1 for a feature that does not vary
- * @param returnDeviation standard deviation over requests of the discounted return, all groups
- *     together
+ * @param returnDeviation standard deviation over requests of the discounted return of what the
+ *     actor maximises, SUM_i w_i r_i
  */
 public record LogStatistics(float[] stateShift, float[] stateScale, double returnDeviation) {
 
   // A feature that varies less than this share of its own size only carries rounding.
   private static final double LEAST_VARIATION = 1e-6;
 
-  /** Reads the log once, from its last row to its first, as returns are summed. */
-  public static LogStatistics of(Replay replay, double discount) {
+  /**
+   * Reads the log once, from its last row to its first, as returns are summed.
+   *
+   * @param discount gamma
+   * @param groupWeights weight of each reward group in the actor's objective (w_i)
+   */
+  public static LogStatistics of(Replay replay, double discount, List<Double> groupWeights) {
     ReplaySchema schema = replay.schema();
     int stateColumn = schema.columnIndex(ReplaySchema.STATE);
     int rewardColumn = schema.columnIndex(ReplaySchema.REWARD);
@@ -41,8 +47,8 @@ public record LogStatistics(float[] stateShift, float[] stateScale, double retur
       }
       replay.get(row, rewardColumn, reward, 0);
       double sum = 0;
-      for (float r : reward) {
-        sum += r;
+      for (int group = 0; group < reward.length; group++) {
+        sum += groupWeights.get(group) * reward[group];
       }
       returnToGo = sum + (replay.isLast(row) ? 0 : discount * returnToGo);
       double difference = returnToGo - returnMean;

@@ -1,6 +1,7 @@
 package org.unifiedrl.mtf.algorithm;
 
 import java.lang.ref.Cleaner;
+import java.lang.ref.Reference;
 import java.nio.FloatBuffer;
 import org.unifiedrl.engine.Activation;
 import org.unifiedrl.engine.Engine;
@@ -60,7 +61,12 @@ public final class MlpPolicy implements Policy, AutoCloseable {
       actions = Engine.directFloats(out);
     }
     states.put(0, stateRows, 0, in);
-    network.run(states, rows, actions);
+    try {
+      network.run(states, rows, actions);
+    } finally {
+      // Without this the collector may close the network while it runs.
+      Reference.reachabilityFence(this);
+    }
     actions.get(0, actionRows, 0, out);
   }
 

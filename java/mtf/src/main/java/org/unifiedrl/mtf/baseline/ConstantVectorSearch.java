@@ -107,13 +107,24 @@ public final class ConstantVectorSearch {
 
   private ConstantVectorSearch() {}
 
+  /** Searches on all of an environment's training users. */
+  public static Result search(
+      Environment environment, float[] start, Settings settings, Progress progress) {
+    return search(environment, environment.trainUsers(), start, settings, progress);
+  }
+
   /**
-   * Searches from a starting vector, on an environment's training users.
+   * Searches from a starting vector.
    *
+   * @param users users to search on, none of whom the vector should be judged on
    * @param start normalised action, A values
    */
   public static Result search(
-      Environment environment, float[] start, Settings settings, Progress progress) {
+      Environment environment,
+      Environment.UserRange users,
+      float[] start,
+      Settings settings,
+      Progress progress) {
     int size = environment.actionSize();
     double[] mean = new double[size];
     double[] deviation = new double[size];
@@ -122,7 +133,7 @@ public final class ConstantVectorSearch {
       mean[k] = start[k];
     }
     int population = settings.population();
-    int available = environment.trainUsers().count();
+    int available = users.count();
     int count = Math.min(settings.users(), available);
     long requests = 0;
     for (int generation = 0; generation < settings.generations(); generation++) {
@@ -136,14 +147,14 @@ public final class ConstantVectorSearch {
         }
       }
       int offset = (int) ((long) generation * count % Math.max(available - count + 1, 1));
-      Environment.UserRange users = environment.trainUsers().slice(offset, count);
+      Environment.UserRange served = users.slice(offset, count);
       UserTotals[] totals = new UserTotals[population];
       IntStream.range(0, population)
           .parallel()
           .forEach(
               p ->
                   totals[p] =
-                      evaluate(environment, vectors[p], settings.seed(), users, settings.days()));
+                      evaluate(environment, vectors[p], settings.seed(), served, settings.days()));
       double[] values = new double[population];
       for (int p = 0; p < population; p++) {
         values[p] =

@@ -4,8 +4,9 @@ import org.unifiedrl.mtf.fusion.ActionMap;
 import org.unifiedrl.mtf.session.Environment;
 
 /**
- * The paper's "ES" idea of a starting point: every score has the same power, and biases that only
- * guard against zero scores.
+ * The paper's "ES" idea of a starting point: every score has the same power and the same bias. The
+ * bias of 0.01 does more than guard against zero: it exceeds typical scores of rare behaviours (a
+ * like's 0.004), and so flattens them.
  */
 public final class EqualWeights {
 

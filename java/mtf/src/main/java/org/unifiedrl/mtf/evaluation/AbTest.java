@@ -67,8 +67,8 @@ public final class AbTest {
   /**
    * What one policy achieved, averaged over users.
    *
-   * @param uvc valid consumptions per user and day
-   * @param udt watch time in seconds per user and day
+   * @param uvc valid consumptions per user and day; per user where an environment has no days
+   * @param udt watch time in seconds per user and day; per user where an environment has no days
    * @param sessionLength requests per session
    * @param requests requests per user
    * @param returns sum of rewards per user

@@ -74,12 +74,57 @@ public final class MtfGauc {
     size++;
   }
 
+  /**
+   * The users in the average.
+   *
+   * @param auc weighted AUC of each user, ascending in the user's identifier
+   * @param weight w(u) of each user
+   * @param dropped users without an AUC
+   */
+  private record Users(double[] auc, double[] weight, int dropped) {}
+
   /** Computes the metric over the samples added so far. */
   public Result result(UserWeight userWeight) {
-    long[] distinctUsers = Arrays.stream(users, 0, size).sorted().distinct().toArray();
-    int[] order = orderByUserThenScore(distinctUsers);
+    Users counted = users(userWeight);
     double weightedSum = 0;
     double weightSum = 0;
+    for (int u = 0; u < counted.auc.length; u++) {
+      weightedSum += counted.weight[u] * counted.auc[u];
+      weightSum += counted.weight[u];
+    }
+    return new Result(weightedSum / weightSum, counted.auc.length, counted.dropped, size);
+  }
+
+  /**
+   * What another set of scores gains over this one on the same samples, with its interval over
+   * users. Labels and weights, and so the users in the average, are the same for both.
+   *
+   * @throws IllegalArgumentException if the samples are not the same, or no user has both labels
+   */
+  public Interval gain(MtfGauc other, UserWeight userWeight, PairedBootstrap bootstrap) {
+    boolean same =
+        size == other.size
+            && Arrays.equals(users, 0, size, other.users, 0, size)
+            && Arrays.equals(labels, 0, size, other.labels, 0, size)
+            && Arrays.equals(weights, 0, size, other.weights, 0, size);
+    if (!same) {
+      throw new IllegalArgumentException(
+          "both metrics must hold the same samples (user, label, weight) in the same order");
+    }
+    Users before = users(userWeight);
+    Users after = other.users(userWeight);
+    double[] gains = new double[before.auc.length];
+    for (int u = 0; u < gains.length; u++) {
+      gains[u] = before.weight[u] * (after.auc[u] - before.auc[u]);
+    }
+    return bootstrap.ratio(gains, before.weight);
+  }
+
+  private Users users(UserWeight userWeight) {
+    long[] distinctUsers = Arrays.stream(users, 0, size).sorted().distinct().toArray();
+    int[] order = orderByUserThenScore(distinctUsers);
+    double[] aucs = new double[distinctUsers.length];
+    double[] userWeights = new double[distinctUsers.length];
     int counted = 0;
     for (int from = 0, to; from < size; from = to) {
       long user = users[order[from]];
@@ -89,13 +134,14 @@ public final class MtfGauc {
       }
       double auc = weightedAuc(order, from, to);
       if (!Double.isNaN(auc)) {
-        double w = userWeight == UserWeight.SAMPLES ? to - from : total;
-        weightedSum += w * auc;
-        weightSum += w;
-        counted++;
+        aucs[counted] = auc;
+        userWeights[counted++] = userWeight == UserWeight.SAMPLES ? to - from : total;
       }
     }
-    return new Result(weightedSum / weightSum, counted, distinctUsers.length - counted, size);
+    return new Users(
+        Arrays.copyOf(aucs, counted),
+        Arrays.copyOf(userWeights, counted),
+        distinctUsers.length - counted);
   }
 
   /** One sort of all samples by score, then a stable distribution over users. */

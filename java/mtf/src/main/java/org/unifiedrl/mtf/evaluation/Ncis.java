@@ -1,6 +1,7 @@
 package org.unifiedrl.mtf.evaluation;
 
 import java.util.Arrays;
+import org.unifiedrl.mtf.exploration.Gaussian;
 
 /**
  * Normalised capped importance sampling of a deterministic policy over continuous actions with a
@@ -10,8 +11,12 @@ import java.util.Arrays;
  *   w = K_h(mu_e(s) - a) / q_b(a | s),   V = SUM min(w, c) G / SUM min(w, c)
  * </pre>
  *
- * with K_h the product of Gaussian densities of standard deviation h, step-level weights, and G the
- * discounted return-to-go of the step within its session (or its reward alone).
+ * with K_h the product over dimensions of Gaussian densities of standard deviation h around the
+ * policy's action, clipped to the action range as {@link Gaussian} clips (point masses at -1 and
+ * +1, {@link Gaussian#logDensity}); step-level weights; and G the discounted return-to-go of the
+ * step within its session (or its reward alone). Kernel and logging density are thus densities with
+ * respect to the same measure, whichever explorer wrote the log, and weights average to 1 under
+ * Gaussian exploration. Under a uniform box the kernel's mass outside the box is lost.
  *
  * <p>What it cannot do: it shrinks differences between policies toward the mean logged value, the
  * more so the wider h; judge the baseline with the same settings and read the difference. Beyond
@@ -30,22 +35,29 @@ public final class Ncis extends OffPolicyEstimator {
   /**
    * Settings of the estimator.
    *
-   * @param bandwidth h, standard deviation of the kernel in units of the normalised action;
-   *     positive
+   * @param bandwidth h, standard deviation of the kernel in units of the normalised action: one for
+   *     every dimension, or A of them; each positive
    * @param cap c, upper bound of a weight; positive
    * @param value what a step is worth
    * @param discount gamma per step, in [0, 1]; used by {@link Value#RETURN_TO_GO} only
    */
-  public record Settings(double bandwidth, double cap, Value value, double discount) {
+  public record Settings(double[] bandwidth, double cap, Value value, double discount) {
 
     /** h = 0.10 (two thirds of the half-width of a +-0.15 box), cap 10, returns at gamma 0.9. */
     public static final Settings DEFAULT = new Settings(0.10, 10, Value.RETURN_TO_GO, 0.9);
 
+    /** One bandwidth for every dimension. */
+    public Settings(double bandwidth, double cap, Value value, double discount) {
+      this(new double[] {bandwidth}, cap, value, discount);
+    }
+
     public Settings {
-      if (!(bandwidth > 0 && cap > 0 && discount >= 0 && discount <= 1)) {
+      bandwidth = bandwidth.clone();
+      boolean positive = bandwidth.length > 0 && Arrays.stream(bandwidth).allMatch(h -> h > 0);
+      if (!(positive && cap > 0 && discount >= 0 && discount <= 1)) {
         throw new IllegalArgumentException(
             "NCIS settings bandwidth="
-                + bandwidth
+                + Arrays.toString(bandwidth)
                 + " cap="
                 + cap
                 + " discount="
@@ -60,6 +72,7 @@ public final class Ncis extends OffPolicyEstimator {
   // Steps of the session in progress: a return is known only at the session's end.
   private int pending;
   private long pendingSession;
+  private long pendingUnit;
   private double[] pendingWeights = new double[64];
   private double[] pendingRewards = new double[64];
 
@@ -101,9 +114,8 @@ public final class Ncis extends OffPolicyEstimator {
   }
 
   /**
-   * Adds one logged step, whose actions are the {@code actionSize} values at {@code offset}.
-   *
-   * @throws IllegalArgumentException if an action, the density or the reward is not finite
+   * Adds one logged step of a session that is a unit of the bootstrap by itself; see {@link
+   * #add(float[], float[], int, int, double, double, long, long)}.
    */
   public void add(
       float[] loggedActions,
@@ -113,21 +125,43 @@ public final class Ncis extends OffPolicyEstimator {
       double logDensity,
       double reward,
       long session) {
-    double squaredDistance = 0;
-    for (int k = offset; k < offset + actionSize; k++) {
-      double difference = (double) loggedActions[k] - targetActions[k];
-      squaredDistance += difference * difference;
+    add(loggedActions, targetActions, offset, actionSize, logDensity, reward, session, session);
+  }
+
+  /**
+   * Adds one logged step, whose actions are the {@code actionSize} values at {@code offset}.
+   *
+   * @param session session of the step; steps of a session in order and together
+   * @param unit unit of the bootstrap: the user, where users have several sessions
+   * @throws IllegalArgumentException if an action, the density or the reward is not finite
+   */
+  public void add(
+      float[] loggedActions,
+      float[] targetActions,
+      int offset,
+      int actionSize,
+      double logDensity,
+      double reward,
+      long session,
+      long unit) {
+    double[] h = settings.bandwidth();
+    if (h.length != 1 && h.length != actionSize) {
+      throw new IllegalArgumentException(
+          h.length + " bandwidths for " + actionSize + " action dimensions; expected one or all");
     }
-    double h = settings.bandwidth();
-    double logKernel =
-        -squaredDistance / (2 * h * h) - actionSize * Math.log(h * Math.sqrt(2 * Math.PI));
+    double logKernel = 0;
+    for (int k = 0; k < actionSize; k++) {
+      logKernel +=
+          Gaussian.logDensity(
+              loggedActions[offset + k], targetActions[offset + k], h[h.length == 1 ? 0 : k]);
+    }
     double logWeight = logKernel - logDensity;
     if (!Double.isFinite(logWeight) || !Double.isFinite(reward)) {
       throw new IllegalArgumentException(
           "session "
               + session
-              + ": squared action distance "
-              + squaredDistance
+              + ": log-kernel "
+              + logKernel
               + ", log-density "
               + logDensity
               + " and reward "
@@ -135,31 +169,27 @@ public final class Ncis extends OffPolicyEstimator {
               + " must be finite");
     }
     if (pending > 0 && session != pendingSession) {
-      flush();
+      finish();
     }
     if (pending == pendingWeights.length) {
       pendingWeights = Arrays.copyOf(pendingWeights, 2 * pending);
       pendingRewards = Arrays.copyOf(pendingRewards, 2 * pending);
     }
     pendingSession = session;
+    pendingUnit = unit;
     pendingWeights[pending] = Math.exp(logWeight);
     pendingRewards[pending] = reward;
     pending++;
   }
 
-  /** {@inheritDoc} The session added last counts as ended. */
+  /** The session added last counts as ended. */
   @Override
-  public OffPolicyEstimate estimate() {
-    flush();
-    return super.estimate();
-  }
-
-  private void flush() {
+  void finish() {
     double discount = settings.value() == Value.RETURN_TO_GO ? settings.discount() : 0;
     double value = 0;
     for (int step = pending - 1; step >= 0; step--) {
       value = pendingRewards[step] + discount * value;
-      addWeighted(pendingWeights[step], value, pendingSession);
+      addWeighted(pendingWeights[step], value, pendingUnit);
     }
     pending = 0;
   }

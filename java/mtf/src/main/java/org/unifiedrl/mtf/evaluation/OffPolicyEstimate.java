@@ -8,10 +8,10 @@ import java.util.Optional;
  * policy's value.
  *
  * @param value the estimate
- * @param low lower end of its 95 % interval, bootstrapped over sessions
+ * @param low lower end of its 95 % interval, bootstrapped over units
  * @param high upper end
  * @param samples logged steps
- * @param sessions logged sessions
+ * @param units units of the bootstrap: logged sessions, or their users
  * @param ess effective sample size (SUM w)^2 / SUM w^2 of the weights in use, in steps
  * @param maxWeight largest weight before clipping
  * @param clippedShare share of steps whose weight was clipped, in [0, 1]
@@ -22,7 +22,7 @@ public record OffPolicyEstimate(
     double low,
     double high,
     long samples,
-    int sessions,
+    int units,
     double ess,
     double maxWeight,
     double clippedShare,

@@ -1,7 +1,9 @@
 package org.unifiedrl.mtf.evaluation;
 
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -9,8 +11,8 @@ import java.util.Optional;
  * of weighted steps, its bootstrap interval over sessions, and the diagnostics that decide whether
  * it may be used at all.
  *
- * <p>Steps of one session must be added one after the other: a change of session identifier starts
- * a new unit of the bootstrap. Memory grows with sessions, not with steps. One thread at a time.
+ * <p>The unit of the bootstrap is a session, or a user who may have several. Memory grows with
+ * units, not with steps. One thread at a time.
  */
 public abstract sealed class OffPolicyEstimator permits Ncis, Ipw, Snipw {
 
@@ -27,8 +29,7 @@ public abstract sealed class OffPolicyEstimator permits Ncis, Ipw, Snipw {
   private double weightSum;
   private double squaredWeightSum;
 
-  private int sessions;
-  private long session;
+  private final Map<Long, Integer> units = new HashMap<>();
   private double[] numerators = new double[1024];
   private double[] denominators = new double[1024];
 
@@ -45,14 +46,11 @@ public abstract sealed class OffPolicyEstimator permits Ncis, Ipw, Snipw {
   }
 
   /** Adds one step with the importance weight {@code weight}, at least 0 and not NaN. */
-  final void addWeighted(double weight, double value, long ofSession) {
-    if (samples == 0 || ofSession != session) {
-      if (sessions == numerators.length) {
-        numerators = Arrays.copyOf(numerators, 2 * sessions);
-        denominators = Arrays.copyOf(denominators, 2 * sessions);
-      }
-      session = ofSession;
-      sessions++;
+  final void addWeighted(double weight, double value, long ofUnit) {
+    int unit = units.computeIfAbsent(ofUnit, id -> units.size());
+    if (unit == numerators.length) {
+      numerators = Arrays.copyOf(numerators, 2 * unit);
+      denominators = Arrays.copyOf(denominators, 2 * unit);
     }
     double used = Math.min(weight, cap);
     samples++;
@@ -60,8 +58,8 @@ public abstract sealed class OffPolicyEstimator permits Ncis, Ipw, Snipw {
     maxWeight = Math.max(maxWeight, weight);
     weightSum += used;
     squaredWeightSum += used * used;
-    numerators[sessions - 1] += used * value;
-    denominators[sessions - 1] += selfNormalised ? used : 1;
+    numerators[unit] += used * value;
+    denominators[unit] += selfNormalised ? used : 1;
   }
 
   /**
@@ -70,6 +68,7 @@ public abstract sealed class OffPolicyEstimator permits Ncis, Ipw, Snipw {
    * @throws IllegalStateException if no step was added
    */
   public OffPolicyEstimate estimate() {
+    finish();
     if (samples == 0) {
       throw new IllegalStateException("no logged steps were added; there is nothing to estimate");
     }
@@ -78,20 +77,58 @@ public abstract sealed class OffPolicyEstimator permits Ncis, Ipw, Snipw {
     Optional<String> refusal = refusal(ess);
     Interval interval =
         weightSum > 0
-            ? bootstrap.ratio(
-                Arrays.copyOf(numerators, sessions), Arrays.copyOf(denominators, sessions))
+            ? bootstrap.ratio(columns()[0], columns()[1])
             : new Interval(Double.NaN, Double.NaN, Double.NaN);
     return new OffPolicyEstimate(
         interval.mean(),
         interval.low(),
         interval.high(),
         samples,
-        sessions,
+        units.size(),
         ess,
         maxWeight,
         clippedShare,
         refusal);
   }
+
+  /**
+   * How much more a policy is worth than another by the same log, with its interval over the same
+   * units: what they share cancels. Not a number if either estimate is refused.
+   *
+   * @param baseline an estimator that was given the same steps, for the other policy
+   * @throws IllegalArgumentException if it was given other units
+   */
+  public Interval minus(OffPolicyEstimator baseline) {
+    finish();
+    baseline.finish();
+    if (samples != baseline.samples || !units.equals(baseline.units)) {
+      throw new IllegalArgumentException(
+          "estimators must be given the same steps: got "
+              + samples
+              + " steps in "
+              + units.size()
+              + " units and "
+              + baseline.samples
+              + " in "
+              + baseline.units.size());
+    }
+    if (estimate().refused() || baseline.estimate().refused()) {
+      return new Interval(Double.NaN, Double.NaN, Double.NaN);
+    }
+    double[][] own = columns();
+    double[][] others = baseline.columns();
+    return bootstrap.interval(
+        sums -> sums[0] / sums[1] - sums[2] / sums[3], own[0], own[1], others[0], others[1]);
+  }
+
+  private double[][] columns() {
+    return new double[][] {
+      Arrays.copyOf(numerators, units.size()), Arrays.copyOf(denominators, units.size())
+    };
+  }
+
+  /** Adds what waits for the end of its session. */
+  void finish() {}
 
   private Optional<String> refusal(double ess) {
     if (ess >= MINIMUM_ESS_SHARE * samples) {

@@ -12,8 +12,9 @@ import org.unifiedrl.mtf.session.Rollout;
  * without exploration, with their states, the scores of the shown items, and what the user did. Any
  * policy is then judged by how well its fused scores rank the items that were validly consumed.
  *
- * <p>A sample's weight is the reward of its request plus a constant. With the constant 0 (v6 as
- * printed) requests without any reward drop out; 1 (v4's usual value) keeps them.
+ * <p>A sample's weight is the item's own instant reward plus a constant. With the constant 0 (v6 as
+ * printed) items without any reward drop out, and with them most items that were not consumed; 1
+ * (v4's usual value) keeps them.
  *
  * <p>Immutable once collected; {@link #gauc} may be called by several threads, each with a policy
  * of its own.
@@ -32,7 +33,7 @@ public final class RankingTestSet {
   private float[] scores = new float[0]; // [requests, k, l], task by task as Fusion reads them
   private boolean[] labels = new boolean[0]; // [requests, l]
   private int[] items = new int[0]; // [requests]
-  private double[] weights = new double[0]; // [requests]
+  private double[] weights = new double[0]; // [requests, l]
   private int[] users = new int[0]; // [requests]
 
   private RankingTestSet(Environment environment) {
@@ -47,7 +48,7 @@ public final class RankingTestSet {
    *
    * @param label name of the response that is 1 for a validly consumed item and 0 otherwise, one of
    *     {@link Environment#responseNames()}
-   * @param weightConstant added to a request's reward to make its samples' weight
+   * @param weightConstant added to an item's reward to make its sample's weight
    * @param lanes users in flight at once
    * @throws IllegalArgumentException if the environment has no such response, or a reward plus the
    *     constant is negative
@@ -73,7 +74,6 @@ public final class RankingTestSet {
     }
     RankingTestSet set = new RankingTestSet(environment);
     int responses = environment.responseNames().size();
-    int groups = environment.rewardGroups().size();
     float[] actions = new float[Math.min(lanes, users.count()) * environment.actionSize()];
     Rollout rollout = environment.rollout(seed, users, days, lanes);
     while (rollout.active() > 0) {
@@ -84,11 +84,7 @@ public final class RankingTestSet {
       baseline.act(rollout.states(), active, actions);
       rollout.serve(actions);
       for (int lane = 0; lane < active; lane++) {
-        double weight = weightConstant;
-        for (int group = 0; group < groups; group++) {
-          weight += rollout.rewards()[lane * groups + group];
-        }
-        set.append(rollout, lane, responses, response, weight);
+        set.append(environment, rollout, lane, responses, response, weightConstant);
       }
       rollout.advance();
     }
@@ -102,6 +98,11 @@ public final class RankingTestSet {
 
   /** MTF-GAUC of a policy on this set. */
   public MtfGauc.Result gauc(Policy policy, MtfGauc.UserWeight userWeight) {
+    return judge(policy).result(userWeight);
+  }
+
+  /** All samples of this set under a policy's fused scores. */
+  public MtfGauc judge(Policy policy) {
     MtfGauc metric = new MtfGauc();
     int actionSize = fusion.map().actionSize();
     float[] batch = new float[BATCH * stateSize];
@@ -122,12 +123,12 @@ public final class RankingTestSet {
             row * actionSize,
             fused);
         for (int item = 0; item < items[request]; item++) {
-          metric.add(
-              users[request], fused[item], labels[request * pageSize + item], weights[request]);
+          int sample = request * pageSize + item;
+          metric.add(users[request], fused[item], labels[sample], weights[sample]);
         }
       }
     }
-    return metric.result(userWeight);
+    return metric;
   }
 
   private void reserve(int more) {
@@ -148,11 +149,17 @@ public final class RankingTestSet {
     scores = Arrays.copyOf(scores, capacity * scoreCount * pageSize);
     labels = Arrays.copyOf(labels, capacity * pageSize);
     items = Arrays.copyOf(items, capacity);
-    weights = Arrays.copyOf(weights, capacity);
+    weights = Arrays.copyOf(weights, capacity * pageSize);
     users = Arrays.copyOf(users, capacity);
   }
 
-  private void append(Rollout rollout, int lane, int responses, int label, double weight) {
+  private void append(
+      Environment environment,
+      Rollout rollout,
+      int lane,
+      int responses,
+      int label,
+      double weightConstant) {
     int shown = rollout.pageItems()[lane];
     for (int item = 0; item < shown; item++) {
       int at = lane * pageSize + item;
@@ -160,10 +167,12 @@ public final class RankingTestSet {
         scores[(requests * scoreCount + i) * pageSize + item] =
             rollout.pageScores()[at * scoreCount + i];
       }
-      labels[requests * pageSize + item] = rollout.pageResponses()[at * responses + label] > 0;
+      float[] seen = rollout.pageResponses();
+      labels[requests * pageSize + item] = seen[at * responses + label] > 0;
+      weights[requests * pageSize + item] =
+          weightConstant + environment.reward(seen, at * responses);
     }
     items[requests] = shown;
-    weights[requests] = weight;
     users[requests] = rollout.users()[lane];
     requests++;
   }

@@ -2,6 +2,7 @@ package org.unifiedrl.mtf.experiment;
 
 import java.util.List;
 import org.unifiedrl.mtf.baseline.ConstantVectorSearch.Objective;
+import org.unifiedrl.mtf.exploration.UniformBox;
 
 /**
  * Everything that decides a run. The same configuration on the same back end gives the same result,
@@ -11,6 +12,10 @@ import org.unifiedrl.mtf.baseline.ConstantVectorSearch.Objective;
  * @param seed key of every random draw
  * @param backend {@code auto}, {@code cpu}, {@code reference}, or {@code check:A,B}
  * @param threads threads that serve users and train; 0 for as many as there are processors
+ * @param baseline the policy that users are served by so far
+ * @param exploration the log
+ * @param training offline training
+ * @param evaluation evaluation, offline and by A/B test
  */
 public record ExperimentConfig(
     String environment,
@@ -38,6 +43,14 @@ public record ExperimentConfig(
     GAUSSIAN
   }
 
+  /** Whom the A/B test serves. */
+  public enum Population {
+    /** Users that nothing was learned or chosen from: what is reported. */
+    JUDGE,
+    /** Users of the training range that exploration left out: to choose settings on. */
+    VALIDATION
+  }
+
   /** Form of the actor's box penalty d, specification section 0. */
   public enum PenaltyForm {
     /** Zero at the edge. */
@@ -49,6 +62,7 @@ public record ExperimentConfig(
   /**
    * The baseline policy.
    *
+   * @param kind how it is found
    * @param population vectors per generation of the search, at least 4
    * @param elite vectors that shape the next generation
    * @param generations generations of the search
@@ -65,29 +79,72 @@ public record ExperimentConfig(
       int users,
       int days,
       double deviation,
-      Objective objective) {}
+      Objective objective) {
+
+    public Baseline {
+      require("baseline.population", population, population >= 4, "at least 4");
+      require(
+          "baseline.elite", elite, elite >= 2 && elite <= population, "from 2 to the population");
+      positive("baseline.generations", generations);
+      positive("baseline.users", users);
+      positive("baseline.days", days);
+      require("baseline.deviation", deviation, deviation > 0 && deviation <= 2, "in (0, 2]");
+    }
+  }
 
   /**
    * The log.
    *
-   * @param halfWidth half the width of the uniform box, in normalised action; the paper's is 0.15
-   * @param standardDeviation of Gaussian exploration; the paper's is 0.2
+   * @param kind how the baseline's actions are varied
+   * @param halfWidth half the width of the uniform box, in normalised action (upper_b = -lower_b);
+   *     the paper's is 0.15
+   * @param lowerBounds lower bounds of the box (lower_b), one per action dimension, each negative;
+   *     empty for {@code -halfWidth} everywhere
+   * @param upperBounds upper bounds of the box (upper_b), one per action dimension, each positive;
+   *     empty for {@code halfWidth} everywhere
+   * @param standardDeviation of Gaussian exploration (sigma); the paper's is 0.2
    * @param users users whose requests are learned from; fewer if the environment has fewer
    * @param heldOutUsers users whose requests are kept for offline evaluation
    * @param days days that each user is followed
    * @param lanes users in flight at once per thread
+   * @param logCandidates whether the scores of all candidates and the places of the shown ones
+   *     among them are logged too; the log grows by 4 k n bytes a request, 800 on the simulator
    */
   public record Exploration(
       ExplorationKind kind,
       double halfWidth,
+      List<Double> lowerBounds,
+      List<Double> upperBounds,
       double standardDeviation,
       int users,
       int heldOutUsers,
       int days,
-      int lanes) {
+      int lanes,
+      boolean logCandidates) {
 
     public Exploration {
-      require("exploration.half_width", halfWidth, halfWidth > 0 && halfWidth <= 2, "in (0, 2]");
+      lowerBounds = List.copyOf(lowerBounds);
+      upperBounds = List.copyOf(upperBounds);
+      double least = UniformBox.LEAST;
+      require(
+          "exploration.half_width",
+          halfWidth,
+          halfWidth >= least && halfWidth <= 2,
+          "from 1e-6 to 2");
+      for (double bound : lowerBounds) {
+        require(
+            "exploration.lower_bounds",
+            bound,
+            bound >= -2 && bound <= -least,
+            "from -2 to -1e-6 in every dimension");
+      }
+      for (double bound : upperBounds) {
+        require(
+            "exploration.upper_bounds",
+            bound,
+            bound >= least && bound <= 2,
+            "from 1e-6 to 2 in every dimension");
+      }
       require(
           "exploration.standard_deviation",
           standardDeviation,
@@ -106,7 +163,8 @@ public record ExperimentConfig(
    * @param steps gradient steps in all
    * @param batch requests per step (B)
    * @param hidden hidden units per layer of actor and critics
-   * @param criticsPerGroup critics per reward group (m)
+   * @param criticsPerGroup critics per reward group (m); there are as many groups (q) as the
+   *     environment has
    * @param eta weight of the actor's box penalty
    * @param omega its growth per box width
    * @param penaltyForm its form (d)
@@ -120,6 +178,8 @@ public record ExperimentConfig(
    * @param actorRate Adam's learning rate of the actor
    * @param criticRate Adam's learning rate of the critics
    * @param gradientClip largest gradient norm of a network; 0 for no limit
+   * @param normaliseReturns whether rewards are divided by the standard deviation of the logged
+   *     return of SUM_i w_i r_i, which eta is relative to
    * @param report steps between two lines of metrics
    * @param checkpoint steps between two checkpoints
    * @param keep checkpoints to keep
@@ -142,6 +202,7 @@ public record ExperimentConfig(
       double actorRate,
       double criticRate,
       double gradientClip,
+      boolean normaliseReturns,
       int report,
       int checkpoint,
       int keep) {
@@ -156,9 +217,16 @@ public record ExperimentConfig(
       positive("training.report", report);
       positive("training.checkpoint", checkpoint);
       positive("training.keep", keep);
+      require("layers of training.hidden", hidden.size(), !hidden.isEmpty(), "at least 1");
       for (int units : hidden) {
         positive("training.hidden", units);
       }
+      double sum = 0;
+      for (double weight : groupWeights) {
+        require("training.group_weights", weight, weight >= 0, "at least 0");
+        sum += weight;
+      }
+      require("sum of training.group_weights", sum, sum > 0, "positive");
       require("training.eta", eta, eta >= 0, "at least 0");
       require("training.omega", omega, omega > 0, "positive");
       require("training.lambda", lambda, lambda >= 0, "at least 0");
@@ -175,18 +243,31 @@ public record ExperimentConfig(
   /**
    * Evaluation, offline and by A/B test.
    *
-   * @param bandwidth kernel width h of NCIS, in normalised action
-   * @param cap cap of its weights
+   * @param population whom the A/B test serves
+   * @param bandwidth kernel width h of NCIS, in normalised action; 0 for one that follows the log
+   *     in every dimension: two thirds of the box's half-width, or half of sigma for Gaussian logs
+   *     (0.10 at the paper's settings either way)
+   * @param cap cap of its weights (c)
+   * @param rewardConstant added to an item's instant reward to make its weight in MTF-GAUC; 1 in
+   *     the paper's v4, 0 in its v6
    * @param users users of the A/B test; fewer if the environment has fewer
    * @param days days that each user is followed
    * @param lanes users in flight at once per thread
    * @param resamples bootstrap resamples
    */
   public record Evaluation(
-      double bandwidth, double cap, int users, int days, int lanes, int resamples) {
+      Population population,
+      double bandwidth,
+      double cap,
+      double rewardConstant,
+      int users,
+      int days,
+      int lanes,
+      int resamples) {
 
     public Evaluation {
-      require("evaluation.bandwidth", bandwidth, bandwidth > 0, "positive");
+      require("evaluation.bandwidth", bandwidth, bandwidth >= 0, "at least 0");
+      require("evaluation.reward_constant", rewardConstant, rewardConstant >= 0, "at least 0");
       require("evaluation.cap", cap, cap > 0, "positive");
       positive("evaluation.users", users);
       positive("evaluation.days", days);
@@ -210,7 +291,8 @@ public record ExperimentConfig(
         "auto",
         0,
         new Baseline(BaselineKind.EQUAL, 32, 8, 10, 1000, 1, 0.5, Objective.VALID_CONSUMPTIONS),
-        new Exploration(ExplorationKind.UNIFORM, 0.15, 0.2, 60_000, 5_000, 1, 64),
+        new Exploration(
+            ExplorationKind.UNIFORM, 0.15, List.of(), List.of(), 0.2, 60_000, 5_000, 1, 64, false),
         new Training(
             3_000,
             512,
@@ -231,10 +313,11 @@ public record ExperimentConfig(
             3e-4,
             1e-3,
             10,
+            true,
             100,
             1_000,
             3),
-        new Evaluation(0.10, 10, 20_000, 1, 64, 1_000));
+        new Evaluation(Population.JUDGE, 0, 10, 1, 20_000, 1, 64, 1_000));
   }
 
   /** Threads to use: {@link #threads}, or the number of processors. */
@@ -247,7 +330,7 @@ public record ExperimentConfig(
   }
 
   private static void require(String key, double value, boolean valid, String expected) {
-    if (!valid) {
+    if (!valid || !Double.isFinite(value)) {
       String shown = value == Math.rint(value) ? Long.toString((long) value) : "" + value;
       throw new IllegalArgumentException(key + " is " + shown + ": expected " + expected);
     }

@@ -12,12 +12,14 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.function.Supplier;
+import org.unifiedrl.engine.replay.ReplaySchema;
 import org.unifiedrl.engine.replay.ReplayWriter;
 import org.unifiedrl.mtf.exploration.Explorer;
 import org.unifiedrl.mtf.policy.Policy;
 import org.unifiedrl.mtf.session.Environment;
 import org.unifiedrl.mtf.session.Environment.UserRange;
 import org.unifiedrl.mtf.session.Rollout;
+import org.unifiedrl.mtf.session.SimulatorRollout;
 
 /**
  * Serves users by a baseline policy with exploration and logs every request in session order.
@@ -33,14 +35,26 @@ final class Exploration {
   private final int days;
   private final int lanes;
   private final int rowWidth;
+  private final int candidateScores; // 0 if they are not logged
 
-  Exploration(Environment environment, Explorer explorer, long seed, int days, int lanes) {
+  Exploration(
+      Environment environment,
+      Explorer explorer,
+      ReplaySchema schema,
+      long seed,
+      int days,
+      int lanes) {
     this.environment = environment;
     this.explorer = explorer;
     this.seed = seed;
     this.days = days;
     this.lanes = lanes;
-    this.rowWidth = RequestLog.schema(environment, Map.of()).rowWidth();
+    this.rowWidth = schema.rowWidth();
+    this.candidateScores =
+        schema.columns().stream()
+            .filter(column -> column.name().equals(RequestLog.CANDIDATE_SCORES))
+            .mapToInt(ReplaySchema.Column::width)
+            .sum();
   }
 
   /** What a log holds: requests, sessions, and the sum of all rewards. */
@@ -102,8 +116,9 @@ final class Exploration {
     int stateSize = environment.stateSize();
     int actionSize = environment.actionSize();
     int groups = environment.rewardGroups().size();
-    int scores = environment.pageSize() * environment.scoreNames().size();
-    int responses = environment.pageSize() * environment.responseNames().size();
+    int page = environment.pageSize();
+    int scores = page * environment.scoreNames().size();
+    int responses = page * environment.responseNames().size();
     int width = Math.min(lanes, Math.max(1, users.count()));
     float[] baseline = new float[width * actionSize];
     float[] actions = new float[width * actionSize];
@@ -131,7 +146,15 @@ final class Exploration {
         at = copy(logDensity, lane, 1, row, at);
         at = copy(rollout.pageScores(), lane, scores, row, at);
         at = copy(rollout.pageResponses(), lane, responses, row, at);
-        row[at] = rollout.pageItems()[lane];
+        row[at++] = rollout.pageItems()[lane];
+        if (candidateScores > 0 && rollout instanceof SimulatorRollout simulated) {
+          at = copy(simulated.candidateScores(), lane, candidateScores, row, at);
+          int[] places = simulated.pageCandidates();
+          for (int item = 0; item < page; item++) {
+            boolean shown = item < rollout.pageItems()[lane];
+            row[at + item] = shown ? places[lane * page + item] : -1;
+          }
+        }
         slice.add(
             rollout.sessions()[lane],
             rollout.users()[lane],

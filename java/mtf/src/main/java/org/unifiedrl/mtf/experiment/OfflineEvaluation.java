@@ -3,84 +3,116 @@ package org.unifiedrl.mtf.experiment;
 import java.util.Arrays;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.engine.replay.ReplaySchema;
+import org.unifiedrl.mtf.evaluation.Interval;
 import org.unifiedrl.mtf.evaluation.MtfGauc;
 import org.unifiedrl.mtf.evaluation.Ncis;
 import org.unifiedrl.mtf.evaluation.OffPolicyEstimate;
 import org.unifiedrl.mtf.evaluation.PairedBootstrap;
-import org.unifiedrl.mtf.fusion.Fusion;
+import org.unifiedrl.mtf.evaluation.RankingTestSet;
 import org.unifiedrl.mtf.policy.Policy;
 import org.unifiedrl.mtf.session.Environment;
 
 /**
- * What a log says about a policy that did not write it: NCIS of the discounted return-to-go, and
- * MTF-GAUC of the shown items under the policy's fusion.
+ * What users' past says about a policy and its baseline, each judged on the same data: NCIS of the
+ * discounted return-to-go from an exploration log, and MTF-GAUC from requests of the baseline
+ * without exploration (specification 4.1, 4.3 and 10). Differences have intervals of their own,
+ * over users: they are surer than the two estimates.
  *
- * <p>The weight of an item in MTF-GAUC is {@code 1 + ln(1 + seconds) + } the sum of its other
- * responses: the instant reward plus one, the form of the paper's v4 (specification 4.3), so that
- * items without any reward stay in the metric. Users weigh by their samples' weight.
- *
- * @param ncis estimate of the return-to-go
- * @param mtfGauc the ranking metric
+ * @param ncisBaseline value of the baseline
+ * @param ncisPolicy value of the policy
+ * @param ncisDifference policy minus baseline; not a number if either is refused
+ * @param bandwidth kernel width h of each action dimension
+ * @param gaucBaseline ranking metric of the baseline
+ * @param gaucPolicy ranking metric of the policy
+ * @param gaucDifference policy minus baseline; not a number if no user has an AUC
  */
-public record OfflineEvaluation(OffPolicyEstimate ncis, MtfGauc.Result mtfGauc) {
+public record OfflineEvaluation(
+    OffPolicyEstimate ncisBaseline,
+    OffPolicyEstimate ncisPolicy,
+    Interval ncisDifference,
+    double[] bandwidth,
+    MtfGauc.Result gaucBaseline,
+    MtfGauc.Result gaucPolicy,
+    Interval gaucDifference) {
 
   private static final int ROWS = 1024;
+  private static final MtfGauc.UserWeight USER_WEIGHT = MtfGauc.UserWeight.SUMMED_WEIGHT;
 
-  /** Judges a policy on the requests of a replay. */
+  // Specification 10: h = 0.10 for a box of +-0.15 as for N(0, 0.2^2).
+  private static final double BANDWIDTH_OF_HALF_WIDTH = 2 / 3.0;
+  private static final double BANDWIDTH_OF_SIGMA = 0.5;
+
+  /** Judges both policies on the requests of an exploration log and on a test set. */
   static OfflineEvaluation of(
       Environment environment,
       Replay replay,
+      RankingTestSet testSet,
+      Policy baseline,
       Policy policy,
       ExperimentConfig config,
-      RunListener.Stage stage,
-      long doneBefore) {
-    int valid = response(environment, "valid");
-    int seconds = response(environment, "watch_seconds");
-    int items = environment.pageSize();
-    int heads = environment.scoreNames().size();
-    int responseCount = environment.responseNames().size();
-    int stateSize = environment.stateSize();
+      RunListener.Stage stage) {
     int actionSize = environment.actionSize();
-    int groups = environment.rewardGroups().size();
     ReplaySchema schema = replay.schema();
-    requireWidth(schema, ReplaySchema.STATE, stateSize, environment);
+    requireWidth(schema, ReplaySchema.STATE, environment.stateSize(), environment);
     requireWidth(schema, ReplaySchema.ACTION, actionSize, environment);
-    requireWidth(schema, RequestLog.PAGE_SCORES, items * heads, environment);
-    requireWidth(schema, RequestLog.PAGE_RESPONSES, items * responseCount, environment);
+    requireWidth(schema, ReplaySchema.REWARD, environment.rewardGroups().size(), environment);
+    double[] bandwidth = new double[actionSize];
+    Arrays.fill(bandwidth, config.evaluation().bandwidth());
+    if (config.evaluation().bandwidth() == 0) {
+      bandwidth = bandwidthOf(replay);
+    }
+    PairedBootstrap bootstrap = new PairedBootstrap(config.seed(), config.evaluation().resamples());
+    Ncis.Settings settings =
+        new Ncis.Settings(
+            bandwidth,
+            config.evaluation().cap(),
+            Ncis.Value.RETURN_TO_GO,
+            config.training().discount());
+    Ncis before = new Ncis(settings, bootstrap);
+    Ncis after = new Ncis(settings, bootstrap);
+    addSteps(replay, baseline, policy, before, after, stage);
+    MtfGauc ranksBefore = testSet.judge(baseline);
+    MtfGauc ranksAfter = testSet.judge(policy);
+    MtfGauc.Result gauc = ranksBefore.result(USER_WEIGHT);
+    return new OfflineEvaluation(
+        before.estimate(),
+        after.estimate(),
+        after.minus(before),
+        bandwidth,
+        gauc,
+        ranksAfter.result(USER_WEIGHT),
+        gauc.users() > 0
+            ? ranksBefore.gain(ranksAfter, USER_WEIGHT, bootstrap)
+            : new Interval(Double.NaN, Double.NaN, Double.NaN));
+  }
+
+  private static void addSteps(
+      Replay replay,
+      Policy baseline,
+      Policy policy,
+      Ncis before,
+      Ncis after,
+      RunListener.Stage stage) {
+    int stateSize = baseline.stateSize();
+    int actionSize = baseline.actionSize();
+    ReplaySchema schema = replay.schema();
     int stateColumn = schema.columnIndex(ReplaySchema.STATE);
     int actionColumn = schema.columnIndex(ReplaySchema.ACTION);
     int rewardColumn = schema.columnIndex(ReplaySchema.REWARD);
     int densityColumn = schema.columnIndex(ReplaySchema.LOG_DENSITY);
-    int scoresColumn = schema.columnIndex(RequestLog.PAGE_SCORES);
-    int responsesColumn = schema.columnIndex(RequestLog.PAGE_RESPONSES);
-    int itemsColumn = schema.columnIndex(RequestLog.PAGE_ITEMS);
-
-    ExperimentConfig.Evaluation settings = config.evaluation();
-    Ncis ncis =
-        new Ncis(
-            new Ncis.Settings(
-                settings.bandwidth(),
-                settings.cap(),
-                Ncis.Value.RETURN_TO_GO,
-                config.training().discount()),
-            new PairedBootstrap(config.seed(), settings.resamples()));
-    MtfGauc gauc = new MtfGauc();
-    Fusion fusion = new Fusion(environment.actionMap());
     float[] states = new float[ROWS * stateSize];
+    float[] old = new float[ROWS * actionSize];
     float[] target = new float[ROWS * actionSize];
     float[] logged = new float[ROWS * actionSize];
-    float[] reward = new float[groups];
-    float[] one = new float[1];
-    float[] pageScores = new float[items * heads];
-    float[] byHead = new float[items * heads];
-    float[] responses = new float[items * responseCount];
-    float[] fused = new float[items];
+    float[] reward = new float[schema.columns().get(rewardColumn).width()];
+    float[] density = new float[1];
     for (long from = 0; from < replay.rows(); from += ROWS) {
       int rows = (int) Math.min(ROWS, replay.rows() - from);
       for (int r = 0; r < rows; r++) {
         replay.get(from + r, stateColumn, states, r * stateSize);
         replay.get(from + r, actionColumn, logged, r * actionSize);
       }
+      baseline.act(states, rows, old);
       policy.act(states, rows, target);
       for (int r = 0; r < rows; r++) {
         long row = from + r;
@@ -89,46 +121,51 @@ public record OfflineEvaluation(OffPolicyEstimate ncis, MtfGauc.Result mtfGauc) 
         for (float value : reward) {
           sum += value;
         }
-        replay.get(row, densityColumn, one, 0);
-        ncis.add(logged, target, r * actionSize, actionSize, one[0], sum, replay.sessionId(row));
-
-        replay.get(row, scoresColumn, pageScores, 0);
-        replay.get(row, responsesColumn, responses, 0);
-        replay.get(row, itemsColumn, one, 0);
-        int shown = (int) one[0];
-        for (int item = 0; item < shown; item++) {
-          for (int head = 0; head < heads; head++) {
-            byHead[head * items + item] = pageScores[item * heads + head];
-          }
-        }
-        fusion.fuse(byHead, 0, items, shown, target, r * actionSize, fused);
-        for (int item = 0; item < shown; item++) {
-          int at = item * responseCount;
-          double weight = 1 + Math.log1p(responses[at + seconds]);
-          for (int i = 0; i < responseCount; i++) {
-            weight += i == seconds ? 0 : responses[at + i];
-          }
-          gauc.add(replay.userId(row), fused[item], responses[at + valid] > 0, weight);
-        }
+        replay.get(row, densityColumn, density, 0);
+        int at = r * actionSize;
+        long session = replay.sessionId(row);
+        long user = replay.userId(row);
+        before.add(logged, old, at, actionSize, density[0], sum, session, user);
+        after.add(logged, target, at, actionSize, density[0], sum, session, user);
       }
-      stage.at(doneBefore + from + rows, "");
+      stage.at(from + rows, "");
     }
-    return new OfflineEvaluation(ncis.estimate(), gauc.result(MtfGauc.UserWeight.SUMMED_WEIGHT));
   }
 
-  private static int response(Environment environment, String prefix) {
-    for (int i = 0; i < environment.responseNames().size(); i++) {
-      if (environment.responseNames().get(i).startsWith(prefix)) {
-        return i;
+  /**
+   * The kernel width that fits a log, by dimension: two thirds of the half-width of its widest box;
+   * where boxes are the whole action range (Gaussian logs), half the standard deviation of its
+   * actions around the baseline.
+   */
+  private static double[] bandwidthOf(Replay replay) {
+    ReplaySchema schema = replay.schema();
+    int lowColumn = schema.columnIndex(ReplaySchema.BOX_LOW);
+    int highColumn = schema.columnIndex(ReplaySchema.BOX_HIGH);
+    int actionColumn = schema.columnIndex(ReplaySchema.ACTION);
+    int baselineColumn = schema.columnIndex(ReplaySchema.BASELINE_ACTION);
+    int size = schema.columns().get(actionColumn).width();
+    boolean gaussian =
+        ExperimentConfig.ExplorationKind.GAUSSIAN
+            .name()
+            .equals(schema.metadata().get(RequestLog.EXPLORATION));
+    float[] a = new float[size];
+    float[] b = new float[size];
+    double[] found = new double[size];
+    for (long row = 0; row < replay.rows(); row++) {
+      replay.get(row, gaussian ? baselineColumn : lowColumn, a, 0);
+      replay.get(row, gaussian ? actionColumn : highColumn, b, 0);
+      for (int k = 0; k < size; k++) {
+        double span = (double) b[k] - a[k];
+        found[k] = gaussian ? found[k] + span * span : Math.max(found[k], span);
       }
     }
-    throw new IllegalArgumentException(
-        "environment "
-            + environment.name()
-            + " has no response '"
-            + prefix
-            + "': it has "
-            + environment.responseNames());
+    for (int k = 0; k < size; k++) {
+      found[k] =
+          gaussian
+              ? BANDWIDTH_OF_SIGMA * Math.sqrt(found[k] / replay.rows())
+              : BANDWIDTH_OF_HALF_WIDTH * found[k] / 2;
+    }
+    return found;
   }
 
   private static void requireWidth(

@@ -1,6 +1,8 @@
 package org.unifiedrl.mtf.experiment;
 
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.function.BiConsumer;
 import java.util.function.Supplier;
@@ -11,6 +13,7 @@ import org.unifiedrl.mtf.baseline.ConstantPolicy;
 import org.unifiedrl.mtf.baseline.ConstantVectorSearch;
 import org.unifiedrl.mtf.baseline.EqualWeights;
 import org.unifiedrl.mtf.evaluation.AbTest;
+import org.unifiedrl.mtf.evaluation.RankingTestSet;
 import org.unifiedrl.mtf.exploration.Explorer;
 import org.unifiedrl.mtf.exploration.Gaussian;
 import org.unifiedrl.mtf.exploration.UniformBox;
@@ -30,14 +33,20 @@ public final class Pipeline {
   private static final long SEARCH_KEY = 0x5345_4152L;
   private static final long LOG_KEY = 0x4c4f_4745L;
   private static final long HELD_OUT_KEY = 0x4845_4c44L;
+  private static final long RANKING_KEY = 0x5241_4e4bL;
   private static final long TEST_KEY = 0x5445_5354L;
 
   private final ExperimentConfig config;
   private final Environment environment;
   private final Learner.Factory learners;
   private final RunListener listener;
+  private final Populations populations;
 
-  /** Prepares the stages; nothing runs yet. */
+  /**
+   * Prepares the stages; nothing runs yet.
+   *
+   * @throws IllegalArgumentException if the configuration does not fit the environment
+   */
   public Pipeline(
       ExperimentConfig config,
       Environment environment,
@@ -47,6 +56,10 @@ public final class Pipeline {
     this.environment = environment;
     this.learners = learners;
     this.listener = listener;
+    this.populations = Populations.of(environment, config);
+    UnifiedRlLearner.coefficients(config.training());
+    explorer();
+    RequestLog.schema(environment, Map.of(), config.exploration().logCandidates());
     int groups = environment.rewardGroups().size();
     if (config.training().groupWeights().size() != groups) {
       throw new IllegalArgumentException(
@@ -95,6 +108,7 @@ public final class Pipeline {
       ConstantVectorSearch.Result found =
           ConstantVectorSearch.search(
               environment,
+              populations.search(),
               start.action(),
               new ConstantVectorSearch.Settings(
                   settings.population(),
@@ -119,15 +133,9 @@ public final class Pipeline {
   public Logged explore(ConstantPolicy baseline, Path train, Path heldOut) {
     ExperimentConfig.Exploration settings = config.exploration();
     boolean uniform = settings.kind() == ExperimentConfig.ExplorationKind.UNIFORM;
-    Explorer explorer =
-        uniform
-            ? UniformBox.symmetric(environment.actionSize(), (float) settings.halfWidth())
-            : Gaussian.isotropic(environment.actionSize(), (float) settings.standardDeviation());
-    UserRange all = environment.trainUsers();
-    // Where users are few, a fifth of them stays for evaluation.
-    int held = Math.min(settings.heldOutUsers(), Math.max(1, all.count() / 5));
-    UserRange learn = all.slice(0, Math.min(settings.users(), all.count() - held));
-    UserRange judge = all.slice(all.count() - held, held);
+    Explorer explorer = explorer();
+    UserRange learn = populations.learn();
+    UserRange kept = populations.heldOut();
     ReplaySchema schema =
         RequestLog.schema(
             environment,
@@ -136,21 +144,51 @@ public final class Pipeline {
                 environment.name(),
                 "seed",
                 Long.toString(config.seed()),
-                "exploration",
+                RequestLog.EXPLORATION,
                 settings.kind().name(),
                 ReplaySchema.BOX_CHECK_KEY,
-                uniform ? "on" : "off"));
+                uniform ? "on" : "off"),
+            settings.logCandidates());
     try (RunListener.Stage stage =
-        listener.begin("explore", "users", (long) learn.count() + judge.count())) {
+        listener.begin("explore", "users", (long) learn.count() + kept.count())) {
       Exploration.Totals logged = log(baseline, explorer, LOG_KEY, learn, train, schema, stage);
       RunListener.Stage rest = shifted(stage, learn.count());
-      Exploration.Totals kept = log(baseline, explorer, HELD_OUT_KEY, judge, heldOut, schema, rest);
+      Exploration.Totals held = log(baseline, explorer, HELD_OUT_KEY, kept, heldOut, schema, rest);
       return new Logged(
           logged.requests(),
           logged.sessions(),
-          kept.requests(),
+          held.requests(),
           logged.reward() / Math.max(1, logged.requests()));
     }
+  }
+
+  private Explorer explorer() {
+    ExperimentConfig.Exploration settings = config.exploration();
+    int size = environment.actionSize();
+    if (settings.kind() == ExperimentConfig.ExplorationKind.GAUSSIAN) {
+      return Gaussian.isotropic(size, (float) settings.standardDeviation());
+    }
+    return new UniformBox(
+        bounds("exploration.lower_bounds", settings.lowerBounds(), -settings.halfWidth(), size),
+        bounds("exploration.upper_bounds", settings.upperBounds(), settings.halfWidth(), size));
+  }
+
+  private static float[] bounds(String key, List<Double> chosen, double usual, int size) {
+    float[] bounds = new float[size];
+    Arrays.fill(bounds, (float) usual);
+    if (!chosen.isEmpty() && chosen.size() != size) {
+      throw new IllegalArgumentException(
+          key
+              + " has "
+              + chosen.size()
+              + " values: expected one for each of the "
+              + size
+              + " action dimensions, or none");
+    }
+    for (int k = 0; k < chosen.size(); k++) {
+      bounds[k] = chosen.get(k).floatValue();
+    }
+    return bounds;
   }
 
   private Exploration.Totals log(
@@ -164,7 +202,7 @@ public final class Pipeline {
     ExperimentConfig.Exploration settings = config.exploration();
     Exploration exploration =
         new Exploration(
-            environment, explorer, config.seed() ^ key, settings.days(), settings.lanes());
+            environment, explorer, schema, config.seed() ^ key, settings.days(), settings.lanes());
     try (ReplayWriter writer = new ReplayWriter(folder, schema)) {
       return exploration.run(users, () -> baseline, config.effectiveThreads(), writer, stage);
     }
@@ -215,23 +253,50 @@ public final class Pipeline {
     return (step / period + 1) * period;
   }
 
-  /** Judges a policy by a log, and the baseline by the same log. */
-  public Offline evaluate(ConstantPolicy baseline, Supplier<Policy> policy, Path data) {
+  /**
+   * Judges a policy and its baseline by a log of exploration, and by how they rank what held-out
+   * users were shown without exploration.
+   *
+   * @param data shards of exploration, of users that the policy did not learn from
+   */
+  public OfflineEvaluation evaluate(ConstantPolicy baseline, Supplier<Policy> policy, Path data) {
     try (Replay replay = Replay.open(data);
-        RunListener.Stage stage = listener.begin("evaluate", "requests", 2 * replay.rows())) {
-      return new Offline(
-          OfflineEvaluation.of(environment, replay, baseline, config, stage, 0),
-          OfflineEvaluation.of(environment, replay, policy.get(), config, stage, replay.rows()));
+        RunListener.Stage stage = listener.begin("evaluate", "requests", replay.rows())) {
+      RankingTestSet testSet =
+          RankingTestSet.collect(
+              environment,
+              baseline,
+              validResponse(),
+              config.evaluation().rewardConstant(),
+              config.seed() ^ RANKING_KEY,
+              populations.heldOut(),
+              config.exploration().days(),
+              config.exploration().lanes());
+      return OfflineEvaluation.of(
+          environment, replay, testSet, baseline, policy.get(), config, stage);
     }
   }
 
-  /** Two policies judged by the same log. */
-  public record Offline(OfflineEvaluation baseline, OfflineEvaluation policy) {}
+  private String validResponse() {
+    return environment.responseNames().stream()
+        .filter(name -> name.startsWith("valid"))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                new IllegalArgumentException(
+                    "environment "
+                        + environment.name()
+                        + " has no response 'valid': it has "
+                        + environment.responseNames()));
+  }
 
-  /** Serves the judge users by both policies under common random numbers. */
+  /**
+   * Serves users that nothing was learned from by both policies under common random numbers: those
+   * of {@code evaluation.population}.
+   */
   public AbTest.Result compare(Supplier<? extends Policy> baseline, Supplier<Policy> policy) {
     ExperimentConfig.Evaluation settings = config.evaluation();
-    UserRange users = environment.judgeUsers().slice(0, settings.users());
+    UserRange users = populations.test();
     try (RunListener.Stage stage = listener.begin("compare", "users", 2L * users.count())) {
       return AbTest.run(
           environment,

@@ -4,6 +4,8 @@ import java.util.Map;
 import org.unifiedrl.engine.replay.ReplaySchema;
 import org.unifiedrl.engine.replay.ReplaySchema.Column;
 import org.unifiedrl.mtf.session.Environment;
+import org.unifiedrl.mtf.session.Rollout;
+import org.unifiedrl.mtf.session.SimulatorRollout;
 
 /** The columns of a logged request, beyond the engine's standard ones: what the page showed. */
 public final class RequestLog {
@@ -17,10 +19,50 @@ public final class RequestLog {
   /** Number of items shown. */
   public static final String PAGE_ITEMS = "page_items";
 
+  /**
+   * Optional: predicted scores of all candidates, {@code [k, n]} row-major with n the environment's
+   * largest number of candidates; 0 beyond the candidates that there were.
+   */
+  public static final String CANDIDATE_SCORES = "candidate_scores";
+
+  /** Optional: place among the candidates of each shown item, {@code [l]}; -1 beyond those. */
+  public static final String PAGE_CANDIDATES = "page_candidates";
+
+  /** Key of the metadata that names the kind of exploration. */
+  static final String EXPLORATION = "exploration";
+
   private RequestLog() {}
 
-  /** Schema of the requests of an environment. */
-  public static ReplaySchema schema(Environment environment, Map<String, String> metadata) {
+  /**
+   * Schema of the requests of an environment.
+   *
+   * @param candidates whether all candidates' scores are logged, so that a request can be ranked
+   *     again by any action; 4 k n bytes more a row
+   * @throws IllegalArgumentException if they are to be, and the environment does not show them
+   */
+  public static ReplaySchema schema(
+      Environment environment, Map<String, String> metadata, boolean candidates) {
+    ReplaySchema schema = schema(environment, metadata);
+    return candidates
+        ? schema.with(
+            new Column(CANDIDATE_SCORES, candidateScores(environment)),
+            new Column(PAGE_CANDIDATES, environment.pageSize()))
+        : schema;
+  }
+
+  /** Number k n of one request's candidate scores. */
+  private static int candidateScores(Environment environment) {
+    Rollout rollout = environment.rollout(0, environment.trainUsers().slice(0, 1), 1, 1);
+    if (rollout instanceof SimulatorRollout simulated) {
+      return simulated.candidateScores().length;
+    }
+    throw new IllegalArgumentException(
+        "exploration.log_candidates is true: environment "
+            + environment.name()
+            + " does not show its candidates; expected false");
+  }
+
+  private static ReplaySchema schema(Environment environment, Map<String, String> metadata) {
     int page = environment.pageSize();
     return ReplaySchema.standard(
             environment.stateSize(),

@@ -58,14 +58,16 @@ public final class UnifiedRlLearner implements Learner {
     settings.put("seed", config.seed());
     settings.put("rows", replay.rows());
     settings.set("coefficients", JSON.valueToTree(coefficients));
-    Checkpoint checkpoint = resume ? resumable(checkpoints) : null;
-    LogStatistics statistics = LogStatistics.of(replay, coefficients.discount());
+    LogStatistics statistics =
+        LogStatistics.of(replay, coefficients.discount(), coefficients.groupWeights());
     stateShift = statistics.stateShift();
     stateScale = statistics.stateScale();
     double scale = 1;
     if (coefficients.normaliseReturns() && statistics.returnDeviation() > 0) {
       scale = 1 / statistics.returnDeviation();
     }
+    settings.put("reward_scale", scale);
+    Checkpoint checkpoint = resume ? resumable(checkpoints) : null;
     log = NativeReplay.of(replay);
     Engine created = null;
     try {
@@ -132,7 +134,7 @@ public final class UnifiedRlLearner implements Learner {
         t.actorRate(),
         t.criticRate(),
         t.gradientClip(),
-        true);
+        t.normaliseReturns());
   }
 
   @Override
@@ -215,7 +217,7 @@ public final class UnifiedRlLearner implements Learner {
             .orElseThrow(
                 () -> new CheckpointException("no checkpoint in " + checkpoints + " to resume"));
     JsonNode saved = state(checkpoint);
-    for (String key : List.of("algorithm", "seed", "rows", "coefficients")) {
+    for (String key : List.of("algorithm", "seed", "rows", "coefficients", "reward_scale")) {
       // Compared as text: numbers that were read are not always of the type that was written.
       if (!String.valueOf(saved.get(key)).equals(String.valueOf(settings.get(key)))) {
         throw new CheckpointException(

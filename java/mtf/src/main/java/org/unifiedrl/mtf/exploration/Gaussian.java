@@ -14,7 +14,7 @@ import org.unifiedrl.engine.Philox;
  *
  * <p>Nothing bounds the noise but the action range, so the logged box is all of it, [-1, 1].
  */
-public final class Gaussian implements Explorer {
+public final class Gaussian extends IndependentExplorer {
 
   private static final double LOG_SQRT_TWO_PI = 0.5 * Math.log(2 * Math.PI);
 
@@ -26,7 +26,7 @@ public final class Gaussian implements Explorer {
    * @param sigma A standard deviations, each positive and finite; the paper's are 0.2
    */
   public Gaussian(float[] sigma) {
-    Keys.checkedSize(sigma.length);
+    super(checkedSize(sigma.length));
     for (int k = 0; k < sigma.length; k++) {
       if (!(sigma[k] > 0 && sigma[k] < Float.POSITIVE_INFINITY)) {
         throw new IllegalArgumentException(
@@ -38,42 +38,28 @@ public final class Gaussian implements Explorer {
 
   /** The same standard deviation in every dimension. */
   public static Gaussian isotropic(int actionSize, float sigma) {
-    float[] all = new float[Keys.checkedSize(actionSize)];
+    float[] all = new float[checkedSize(actionSize)];
     Arrays.fill(all, sigma);
     return new Gaussian(all);
   }
 
   @Override
-  public int actionSize() {
-    return sigma.length;
-  }
-
-  @Override
-  public void explore(
+  double draw(
+      int k,
+      float mean,
       long seed,
-      int[] users,
-      long[] requests,
-      int rows,
-      float[] baseline,
+      long counterHigh,
+      long counterLow,
+      int at,
       float[] actions,
       float[] low,
-      float[] high,
-      float[] logDensity) {
-    int size = sigma.length;
-    for (int row = 0; row < rows; row++) {
-      double log = 0;
-      for (int k = 0; k < size; k++) {
-        int at = row * size + k;
-        float mean = Keys.checked(baseline[at], row, k);
-        double normal = Philox.normal(seed, Keys.counterHigh(users[row], k), requests[row]);
-        float draw = (float) (mean + sigma[k] * normal);
-        actions[at] = Math.min(Math.max(draw, -1), 1);
-        low[at] = -1;
-        high[at] = 1;
-        log += logDensity(actions[at], mean, sigma[k]);
-      }
-      logDensity[row] = (float) log;
-    }
+      float[] high) {
+    double normal = Philox.normal(seed, counterHigh, counterLow);
+    float draw = (float) (mean + sigma[k] * normal);
+    actions[at] = Math.min(Math.max(draw, -1), 1);
+    low[at] = -1;
+    high[at] = 1;
+    return logDensity(actions[at], mean, sigma[k]);
   }
 
   /**

@@ -9,9 +9,13 @@ import org.unifiedrl.engine.Philox;
  * independent.
  *
  * <p>The density is that of the intersected box, {@code 1 / PROD_k (high_k - low_k)}, which is
- * larger near the edge of the action range. Since {@code lower < 0 < upper}, no box is empty.
+ * larger near the edge of the action range. Since bounds are at least {@value #LEAST} away from 0,
+ * no box is empty, whatever the rounding.
  */
-public final class UniformBox implements Explorer {
+public final class UniformBox extends IndependentExplorer {
+
+  /** Smallest distance of a bound from 0: several units in the last place of an action near 1. */
+  public static final float LEAST = 1e-6f;
 
   private final float[] lower;
   private final float[] upper;
@@ -19,17 +23,17 @@ public final class UniformBox implements Explorer {
   /**
    * Creates the explorer with bounds per dimension.
    *
-   * @param lower A lower bounds relative to the baseline, each in [-2, 0)
-   * @param upper A upper bounds, each in (0, 2]
+   * @param lower A lower bounds relative to the baseline, each in [-2, -{@value #LEAST}]
+   * @param upper A upper bounds, each in [{@value #LEAST}, 2]
    */
   public UniformBox(float[] lower, float[] upper) {
-    Keys.checkedSize(lower.length);
+    super(checkedSize(lower.length));
     if (lower.length != upper.length) {
       throw new IllegalArgumentException(
           "got " + lower.length + " lower and " + upper.length + " upper bounds; expected as many");
     }
     for (int k = 0; k < lower.length; k++) {
-      if (!(lower[k] >= -2 && lower[k] < 0 && upper[k] > 0 && upper[k] <= 2)) {
+      if (!(lower[k] >= -2 && lower[k] <= -LEAST && upper[k] >= LEAST && upper[k] <= 2)) {
         throw new IllegalArgumentException(
             "bounds of dimension "
                 + k
@@ -37,7 +41,7 @@ public final class UniformBox implements Explorer {
                 + lower[k]
                 + ", "
                 + upper[k]
-                + "]; expected -2 <= lower < 0 < upper <= 2");
+                + "]; expected lower in [-2, -1e-6] and upper in [1e-6, 2]");
       }
     }
     this.lower = lower.clone();
@@ -46,7 +50,7 @@ public final class UniformBox implements Explorer {
 
   /** The same bounds {@code -halfWidth, +halfWidth} in every dimension; the paper's are 0.15. */
   public static UniformBox symmetric(int actionSize, float halfWidth) {
-    float[] upper = new float[Keys.checkedSize(actionSize)];
+    float[] upper = new float[checkedSize(actionSize)];
     Arrays.fill(upper, halfWidth);
     float[] lower = new float[actionSize];
     Arrays.fill(lower, -halfWidth);
@@ -54,37 +58,23 @@ public final class UniformBox implements Explorer {
   }
 
   @Override
-  public int actionSize() {
-    return lower.length;
-  }
-
-  @Override
-  public void explore(
+  double draw(
+      int k,
+      float mean,
       long seed,
-      int[] users,
-      long[] requests,
-      int rows,
-      float[] baseline,
+      long counterHigh,
+      long counterLow,
+      int at,
       float[] actions,
       float[] low,
-      float[] high,
-      float[] logDensity) {
-    int size = lower.length;
-    for (int row = 0; row < rows; row++) {
-      double log = 0;
-      for (int k = 0; k < size; k++) {
-        int at = row * size + k;
-        float mean = Keys.checked(baseline[at], row, k);
-        float from = Math.max(mean + lower[k], -1);
-        float to = Math.min(mean + upper[k], 1);
-        long bits = Philox.bits(seed, Keys.counterHigh(users[row], k), requests[row]);
-        float draw = from + (to - from) * Philox.uniformFloat((int) bits);
-        low[at] = from;
-        high[at] = to;
-        actions[at] = Math.min(draw, to); // rounding may pass the edge
-        log -= Math.log(to - from);
-      }
-      logDensity[row] = (float) log;
-    }
+      float[] high) {
+    float from = Math.max(mean + lower[k], -1);
+    float to = Math.min(mean + upper[k], 1);
+    long bits = Philox.bits(seed, counterHigh, counterLow);
+    float draw = from + (to - from) * Philox.uniformFloat((int) bits);
+    low[at] = from;
+    high[at] = to;
+    actions[at] = Math.min(draw, to); // rounding may pass the edge
+    return -Math.log(to - from);
   }
 }

@@ -7,7 +7,7 @@ package org.unifiedrl.mtf.fusion;
  *
  * evaluated as {@code SUM_i power_i * ln(max(score_i + bias_i, 1e-6))}: the order is the same, and
  * products of tiny scores do not underflow. Logarithms are {@link FastMath#log} (absolute error
- * 2e-7 each).
+ * 2e-7 each). A candidate with a score that is NaN gets NaN.
  *
  * <p>Scores lie task by task ("struct of arrays"): score i of candidate c is at {@code offset + i *
  * stride + c}.
@@ -18,6 +18,8 @@ public final class Fusion {
 
   /** Smallest {@code score + bias} that is told apart from zero. */
   public static final float EPSILON = 1e-6f;
+
+  private static final float LOG_EPSILON = FastMath.log(EPSILON);
 
   private final ActionMap map;
 
@@ -74,8 +76,9 @@ public final class Fusion {
     }
   }
 
+  /** NaN passes through, so that {@link #top} sees it; {@link FastMath#log} would hide it. */
   private static float logarithm(float x) {
-    return FastMath.log(x < EPSILON ? EPSILON : x);
+    return x >= EPSILON ? FastMath.log(x) : x < EPSILON ? LOG_EPSILON : x;
   }
 
   /**

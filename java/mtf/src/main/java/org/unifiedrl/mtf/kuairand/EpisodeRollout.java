@@ -16,7 +16,7 @@ final class EpisodeRollout implements Rollout {
   private static final int GROUPS = 2;
 
   /** Reward weight of each behaviour in the second group; the watch time has its own group. */
-  private static final float[] BEHAVIOUR_WEIGHT = {1, 0, 0.2f, 1, 1};
+  static final float[] BEHAVIOUR_WEIGHT = {1, 0, 0.2f, 1, 1};
 
   // Running features: what the user did on the pages of this episode so far.
   private static final int PROGRESS = UserProfiles.SIZE;

@@ -165,6 +165,9 @@ public final class KuaiRand implements Environment {
             log.users(),
             MINIMUM_POOL,
             100 * pools.shownShare()));
+    limits.add(
+        "The state says how many pages an episode has left, and with them how active the user is"
+            + " going to be; a production system would not know.");
     if (scores.auc().isEmpty()) {
       limits.add(
           "Predicted scores come from the folder's score file; item statistics behind them may"
@@ -224,6 +227,15 @@ public final class KuaiRand implements Environment {
   }
 
   @Override
+  public double reward(float[] responses, int at) {
+    double sum = Math.log1p(responses[at + ExposureScores.WATCH]);
+    for (int i = 0; i < ExposureScores.COUNT; i++) {
+      sum += EpisodeRollout.BEHAVIOUR_WEIGHT[i] * responses[at + i];
+    }
+    return sum;
+  }
+
+  @Override
   public int pageSize() {
     return PAGE_SIZE;
   }
@@ -236,6 +248,11 @@ public final class KuaiRand implements Environment {
   @Override
   public UserRange judgeUsers() {
     return new UserRange(trainUsers, pools.users() - trainUsers);
+  }
+
+  @Override
+  public boolean hasDays() {
+    return false;
   }
 
   @Override

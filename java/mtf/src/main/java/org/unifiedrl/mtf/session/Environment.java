@@ -41,6 +41,26 @@ public interface Environment {
   /** Names of the behaviours in {@link Rollout#pageResponses()}, in order. */
   List<String> responseNames();
 
+  /**
+   * Instant reward of one shown item (specification 1.4): a page's rewards, summed over groups, are
+   * the sum of its items'.
+   *
+   * @param responses holds the item's behaviours in the order of {@link #responseNames()}
+   * @param at position of the first one
+   */
+  default double reward(float[] responses, int at) {
+    if (this instanceof Simulator simulator) {
+      SimulatorConfig worth = simulator.config();
+      return worth.validReward() * responses[at + Simulator.VALID]
+          + worth.watchReward() * responses[at + Simulator.WATCH]
+          + worth.finishReward() * responses[at + Simulator.FINISH]
+          + worth.likeReward() * responses[at + Simulator.LIKE]
+          + worth.positiveReward() * responses[at + Simulator.POSITIVE];
+    }
+    throw new UnsupportedOperationException(
+        "environment " + name() + " does not say what one item is worth");
+  }
+
   /** Number of items on a page, l. */
   int pageSize();
 
@@ -49,6 +69,11 @@ public interface Environment {
 
   /** Users that policies are judged on; disjoint from {@link #trainUsers()}. */
   UserRange judgeUsers();
+
+  /** Whether users come back on other days, so that results are per user and day. */
+  default boolean hasDays() {
+    return true;
+  }
 
   /** What a reader of this environment's results must know, one sentence each. */
   List<String> limits();

@@ -22,7 +22,10 @@ public interface Rollout {
   /** Requests that wait for an action; 0 when every user is done. */
   int active();
 
-  /** States of the waiting requests, row-major {@code [active, S]}. */
+  /**
+   * States of the waiting requests, row-major {@code [active, S]}. {@link #serve} may change them:
+   * copy what is needed after it.
+   */
   float[] states();
 
   /** User of each lane. */

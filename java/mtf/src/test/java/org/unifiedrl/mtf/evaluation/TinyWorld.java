@@ -46,6 +46,11 @@ final class TinyWorld implements Environment {
   }
 
   @Override
+  public double reward(float[] responses, int at) {
+    return responses[at];
+  }
+
+  @Override
   public int pageSize() {
     return 1;
   }

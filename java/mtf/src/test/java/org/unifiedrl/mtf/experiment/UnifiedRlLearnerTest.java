@@ -74,6 +74,7 @@ class UnifiedRlLearnerTest {
             1e-3,
             1e-3,
             t.gradientClip(),
+            t.normaliseReturns(),
             t.report(),
             t.checkpoint(),
             2);
@@ -163,6 +164,7 @@ class UnifiedRlLearnerTest {
                     t.actorRate(),
                     1e30,
                     0,
+                    t.normaliseReturns(),
                     t.report(),
                     t.checkpoint(),
                     t.keep()));

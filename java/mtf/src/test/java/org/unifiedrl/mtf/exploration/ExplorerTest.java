@@ -94,6 +94,18 @@ class ExplorerTest {
     check(draw(Gaussian.isotropic(2, 0.1f), 1, users, requests, mean), 1, n, 0, 0.01);
   }
 
+  /** Logs of earlier versions must stay reproducible: the same keys give the same draws. */
+  @Test
+  void drawsStayThoseOfEarlierVersions() {
+    int[] users = {7};
+    long[] requests = {123};
+    float[] mean = {0.2f, -0.95f};
+    Draws uniform = draw(UniformBox.symmetric(2, 0.15f), 42, users, requests, mean);
+    Draws normal = draw(Gaussian.isotropic(2, 0.2f), 42, users, requests, mean);
+    assertThat(uniform.actions()).containsExactly(0.30457956f, -0.8254763f);
+    assertThat(normal.actions()).containsExactly(0.22612302f, -1f);
+  }
+
   private static void check(Draws d, int dimension, int n, double mean, double variance) {
     double sum = 0;
     double squares = 0;
@@ -155,6 +167,16 @@ class ExplorerTest {
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("row 0, dimension 1 is NaN");
     assertThatThrownBy(() -> UniformBox.symmetric(2, 0)).hasMessageContaining("dimension 0");
+    // Narrower than the spacing of floats near 1: the box would be empty, its density infinite.
+    assertThatThrownBy(() -> UniformBox.symmetric(2, 1e-8f)).hasMessageContaining("1e-6");
+    Draws narrow =
+        draw(
+            UniformBox.symmetric(2, UniformBox.LEAST),
+            1,
+            new int[] {1},
+            new long[] {1},
+            new float[] {1, -1});
+    assertThat(narrow.logDensity()[0]).isFinite();
     assertThatThrownBy(() -> UniformBox.symmetric(0, 0.1f)).hasMessageContaining("1 .. 255");
     assertThatThrownBy(() -> Gaussian.isotropic(2, Float.NaN)).hasMessageContaining("sigma");
   }

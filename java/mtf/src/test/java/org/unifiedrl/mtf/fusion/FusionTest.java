@@ -55,6 +55,19 @@ class FusionTest {
     assertThat(fused[0]).isEqualTo(fused[1]).isFinite().isLessThan(fused[2]);
   }
 
+  @Test
+  void brokenScoresAreNeverChosen() {
+    float[] scores = {Float.NaN, 0.2f, 0.3f, 0.1f, 0.2f, Float.NaN, 0.1f, 0.2f, 0.3f};
+    float[] fused = new float[3];
+    new Fusion(MAP).fuse(scores, 0, 3, 3, new float[6], 0, fused);
+    int[] page = new int[3];
+    assertThat(Fusion.top(fused, 3, 3, page)).isEqualTo(1);
+    assertThat(page[0]).isEqualTo(1);
+    float[] broken = {Float.NaN, 0, 0, 0, 0, 0};
+    new Fusion(MAP).fuse(new float[9], 0, 3, 3, broken, 0, fused);
+    assertThat(Fusion.top(fused, 3, 3, page)).isZero();
+  }
+
   @Property(tries = 500)
   void topIsAStableSortsPrefix(
       @ForAll @Size(min = 0, max = 30) int[] draws, @ForAll @IntRange(min = 0, max = 12) int size) {

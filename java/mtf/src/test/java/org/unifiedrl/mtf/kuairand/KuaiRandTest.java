@@ -115,6 +115,9 @@ class KuaiRandTest {
     }
     assertThat(rollout.rewards()[0]).isCloseTo(watchReward, within(1e-5f));
     assertThat(rollout.rewards()[1]).isCloseTo(behaviours, within(1e-5f));
+    assertThat(world.reward(seen, 0) + world.reward(seen, K))
+        .isCloseTo(watchReward + behaviours, within(1e-5));
+    assertThat(world.hasDays()).isFalse();
     assertThat(rollout.last()[0]).isFalse();
     rollout.advance();
     assertThat(states[names.indexOf("last_page_valid_consumption")]).isEqualTo(valid / 2);
@@ -213,6 +216,43 @@ class KuaiRandTest {
     }
     KuaiRand world = KuaiRand.open(files.writeWithoutScores(folder));
     assertThat(world.scoreAuc().get("valid_consumption")).isGreaterThan(0.99);
+  }
+
+  /** What users do on the served days must reach neither scores, nor profiles, nor first states. */
+  @Test
+  void nothingOfTheServedDaysLeaksIntoWhatAPolicySees(@TempDir Path other) throws IOException {
+    PublishedFiles files = new PublishedFiles();
+    files.writeWithoutScores(folder);
+    for (int i = 1; i < files.lateLog.size(); i++) {
+      String[] fields = files.lateLog.get(i).split(",", -1);
+      for (int action = 5; action <= 11; action++) {
+        fields[action] = fields[action].equals("0") ? "1" : "0";
+      }
+      fields[12] = Integer.toString(50_000 - Integer.parseInt(fields[12]));
+      files.lateLog.set(i, String.join(",", fields));
+    }
+    files.writeWithoutScores(other);
+    ExposureScores[] scores = new ExposureScores[2];
+    float[][] profiles = new float[2][PublishedFiles.USERS * UserProfiles.SIZE];
+    float[][] states = new float[2][];
+    double[] watched = new double[2];
+    for (int i = 0; i < 2; i++) {
+      KuaiRandFiles found = KuaiRandFiles.find(i == 0 ? folder : other);
+      ExposureLog log = ExposureLog.read(found.logs());
+      scores[i] = ScoreModels.fit(log, found.videoFeatures());
+      UserProfiles known = UserProfiles.read(found, log, scores[i].firstDate());
+      for (int user = 0; user < PublishedFiles.USERS; user++) {
+        known.copy(user, profiles[i], user * UserProfiles.SIZE);
+      }
+      KuaiRand world = KuaiRand.open(i == 0 ? folder : other);
+      UserRange all = new UserRange(0, PublishedFiles.USERS);
+      states[i] = world.rollout(1, all, 1, PublishedFiles.USERS).states().clone();
+      watched[i] = Arrays.stream(serve(world, all, EqualWeights.of(world)).watchSeconds()).sum();
+    }
+    assertThat(watched[0]).isNotEqualTo(watched[1]);
+    assertThat(scores[0].values()).isEqualTo(scores[1].values());
+    assertThat(profiles[0]).isEqualTo(profiles[1]);
+    assertThat(states[0]).isEqualTo(states[1]);
   }
 
   @Test

@@ -1,0 +1,5 @@
+/**
+ * Random actions around a baseline policy's, logged with their box and density. Knows actions only,
+ * neither policies nor environments.
+ */
+package org.unifiedrl.mtf.exploration;

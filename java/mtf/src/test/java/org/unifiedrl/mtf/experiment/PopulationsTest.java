@@ -1,0 +1,131 @@
+package org.unifiedrl.mtf.experiment;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.lang.reflect.Proxy;
+import java.util.HashSet;
+import java.util.Set;
+import net.jqwik.api.ForAll;
+import net.jqwik.api.Property;
+import net.jqwik.api.constraints.IntRange;
+import org.junit.jupiter.api.Test;
+import org.unifiedrl.mtf.experiment.ExperimentConfig.Population;
+import org.unifiedrl.mtf.session.Environment;
+import org.unifiedrl.mtf.session.Environment.UserRange;
+
+class PopulationsTest {
+
+  /** An environment that only has users. */
+  private static Environment world(int train, int judge) {
+    return (Environment)
+        Proxy.newProxyInstance(
+            Environment.class.getClassLoader(),
+            new Class<?>[] {Environment.class},
+            (proxy, method, arguments) ->
+                method.getName().equals("trainUsers")
+                    ? new UserRange(0, train)
+                    : new UserRange(train, judge));
+  }
+
+  private static Populations of(
+      Environment world, long seed, int learn, int heldOut, int test, Population population) {
+    ExperimentConfig d = ExperimentConfig.defaults();
+    ExperimentConfig.Exploration x = d.exploration();
+    ExperimentConfig.Evaluation e = d.evaluation();
+    return Populations.of(
+        world,
+        new ExperimentConfig(
+            d.environment(),
+            seed,
+            d.backend(),
+            d.threads(),
+            d.baseline(),
+            new ExperimentConfig.Exploration(
+                x.kind(),
+                x.halfWidth(),
+                x.lowerBounds(),
+                x.upperBounds(),
+                x.standardDeviation(),
+                learn,
+                heldOut,
+                x.days(),
+                x.lanes(),
+                x.logCandidates()),
+            d.training(),
+            new ExperimentConfig.Evaluation(
+                population,
+                e.bandwidth(),
+                e.cap(),
+                e.rewardConstant(),
+                test,
+                e.days(),
+                e.lanes(),
+                e.resamples())));
+  }
+
+  private static boolean within(UserRange part, UserRange whole) {
+    return part.first() >= whole.first()
+        && part.first() + part.count() <= whole.first() + whole.count();
+  }
+
+  private static boolean apart(UserRange one, UserRange other) {
+    return one.first() + one.count() <= other.first()
+        || other.first() + other.count() <= one.first();
+  }
+
+  @Property(tries = 500)
+  void whoIsLearnedFromIsNeverJudgedOrValidatedOn(
+      @ForAll long seed,
+      @ForAll long otherSeed,
+      @ForAll @IntRange(min = 2, max = 300) int train,
+      @ForAll @IntRange(min = 1, max = 300) int judge,
+      @ForAll @IntRange(min = 1, max = 400) int learn,
+      @ForAll @IntRange(min = 1, max = 400) int heldOut,
+      @ForAll @IntRange(min = 1, max = 400) int test) {
+    Environment world = world(train, judge);
+    Populations one = of(world, seed, learn, heldOut, test, Population.JUDGE);
+    assertThat(within(one.test(), world.judgeUsers())).isTrue();
+    assertThat(one.test().count()).isEqualTo(Math.min(test, judge));
+    assertThat(one.learn().count()).isBetween(1, learn);
+    assertThat(one.heldOut().count()).isBetween(1, heldOut);
+    assertThat(within(one.search(), world.trainUsers())).isTrue();
+    assertThat(within(one.learn(), one.search())).isTrue();
+    assertThat(within(one.heldOut(), world.trainUsers())).isTrue();
+    assertThat(apart(one.heldOut(), one.search())).isTrue();
+
+    // Validation of one seed does not meet what another seed learned from either.
+    Populations validated = of(world, otherSeed, learn, heldOut, test, Population.VALIDATION);
+    assertThat(within(validated.test(), world.trainUsers())).isTrue();
+    assertThat(apart(validated.test(), one.search())).isTrue();
+    assertThat(validated.test().count()).isBetween(1, test);
+    if (test >= validated.heldOut().count()) {
+      assertThat(within(validated.heldOut(), validated.test())).isTrue();
+    }
+  }
+
+  @Test
+  void seedsMeetDifferentPeopleWhereThereAreEnough() {
+    Environment world = world(1_000_000, 1_000_000);
+    Set<Integer> learn = new HashSet<>();
+    Set<Integer> test = new HashSet<>();
+    for (int seed = 1; seed <= 5; seed++) {
+      Populations people = of(world, seed, 60_000, 5_000, 20_000, Population.JUDGE);
+      assertThat(people).isEqualTo(of(world, seed, 60_000, 5_000, 20_000, Population.JUDGE));
+      learn.add(people.learn().first());
+      test.add(people.test().first());
+      assertThat(people.learn().count()).isEqualTo(60_000);
+      Populations other = of(world, seed, 60_000, 5_000, 20_000, Population.VALIDATION);
+      assertThat(other.test().count()).isEqualTo(20_000);
+    }
+    assertThat(learn).hasSize(5);
+    assertThat(test).hasSize(5);
+  }
+
+  @Test
+  void fewUsersAreAllUsed() {
+    Populations people = of(world(3_300, 2_200), 7, 60_000, 5_000, 20_000, Population.JUDGE);
+    assertThat(people.learn()).isEqualTo(new UserRange(0, 2_640));
+    assertThat(people.heldOut()).isEqualTo(new UserRange(2_640, 660));
+    assertThat(people.test()).isEqualTo(new UserRange(3_300, 2_200));
+  }
+}
