@@ -6,11 +6,10 @@ import java.util.Collections;
 import java.util.List;
 import org.unifiedrl.mtf.fusion.Fusion;
 import org.unifiedrl.mtf.session.Environment.UserRange;
-import org.unifiedrl.mtf.session.Rollout;
-import org.unifiedrl.mtf.session.UserTotals;
+import org.unifiedrl.mtf.session.LaneRollout;
 
 /** Users' episodes in flight; see {@link KuaiRand} for the rules. */
-final class EpisodeRollout implements Rollout {
+final class EpisodeRollout extends LaneRollout<EpisodeRollout.Lane> {
 
   private static final int K = ExposureScores.COUNT;
   private static final int GROUPS = 2;
@@ -38,56 +37,40 @@ final class EpisodeRollout implements Rollout {
 
   private final EpisodePools pools;
   private final Fusion fusion;
-  private final UserRange range;
-  private final int pageSize;
-
-  private int active;
-  private int nextUser;
-
-  // One entry per lane; an episode stays in its lane's slot of `left` wherever the lane moves.
-  private final int[] users;
-  private final int[] page;
-  private final int[] remaining;
-  private final int[][] left; // candidates not shown yet, ascending in time
-  private final float[][] sums; // K sums of outcomes, then items shown, sum of valid durations
-  private final float[] states;
-  private final float[] rewards;
-  private final float[] pageScores;
-  private final float[] pageResponses;
-  private final int[] pageItems;
-  private final boolean[] last;
-  private final long[] sessions;
-  private final long[] times;
-  private final UserTotals totals;
-
-  private final float[] scores; // [K, candidates left] of one lane
   private final float[] fused;
   private final int[] picked;
 
-  EpisodeRollout(EpisodePools pools, Fusion fusion, UserRange range, int lanes) {
+  EpisodeRollout(
+      KuaiRand environment, EpisodePools pools, Fusion fusion, UserRange range, int lanes) {
+    super(environment, range, lanes(lanes, pools.largest), pools.largest);
     this.pools = pools;
     this.fusion = fusion;
-    this.range = range;
-    this.pageSize = pools.pageSize;
-    users = new int[lanes];
-    page = new int[lanes];
-    remaining = new int[lanes];
-    left = new int[lanes][pools.largest];
-    sums = new float[lanes][K + 2];
-    states = new float[lanes * STATE_SIZE];
-    rewards = new float[lanes * GROUPS];
-    pageScores = new float[lanes * pageSize * K];
-    pageResponses = new float[lanes * pageSize * K];
-    pageItems = new int[lanes];
-    last = new boolean[lanes];
-    sessions = new long[lanes];
-    times = new long[lanes];
-    totals = UserTotals.zero(range.count());
-    scores = new float[K * pools.largest];
     fused = new float[pools.largest];
     picked = new int[pageSize];
-    while (active < lanes) {
-      start(active++);
+    start();
+  }
+
+  private static Lane[] lanes(int count, int largest) {
+    Lane[] lanes = new Lane[count];
+    for (int i = 0; i < count; i++) {
+      lanes[i] = new Lane(largest);
+    }
+    return lanes;
+  }
+
+  /** One episode being served. */
+  static final class Lane {
+    private int index;
+    private int user;
+    private int page;
+    private int remaining;
+    private final int[] left; // candidates not shown yet, ascending in time
+    private final float[] sums = new float[K + 2]; // K outcomes, items shown, valid durations
+    private final float[] state = new float[STATE_SIZE];
+    private long time;
+
+    Lane(int largest) {
+      left = new int[largest];
     }
   }
 
@@ -110,85 +93,107 @@ final class EpisodeRollout implements Rollout {
     return Collections.unmodifiableList(names);
   }
 
-  private void start(int lane) {
-    int user = range.first() + nextUser++;
-    users[lane] = user;
-    page[lane] = 0;
-    remaining[lane] = pools.size(user);
-    for (int i = 0; i < remaining[lane]; i++) {
-      left[lane][i] = pools.start[user] + i;
+  @Override
+  protected void meet(Lane lane, int index) {
+    lane.index = index;
+    lane.user = range.first() + index;
+    lane.page = 0;
+    lane.remaining = pools.size(lane.user);
+    for (int i = 0; i < lane.remaining; i++) {
+      lane.left[i] = pools.start[lane.user] + i;
     }
-    Arrays.fill(sums[lane], 0);
-    int at = lane * STATE_SIZE;
-    Arrays.fill(states, at, at + STATE_SIZE, 0);
-    System.arraycopy(pools.profiles, user * UserProfiles.SIZE, states, at, UserProfiles.SIZE);
-    states[at + RECENT] = earlier(at, ExposureScores.VALID);
-    sessions[lane] = user;
+    Arrays.fill(lane.sums, 0);
+    Arrays.fill(lane.state, 0);
+    System.arraycopy(
+        pools.profiles, lane.user * UserProfiles.SIZE, lane.state, 0, UserProfiles.SIZE);
+    lane.state[RECENT] = earlier(lane, ExposureScores.VALID);
     observe(lane);
   }
 
+  @Override
+  protected boolean next(Lane lane) {
+    if (isLast(lane)) {
+      totals.sessions()[lane.index]++;
+      return false;
+    }
+    lane.page++;
+    observe(lane);
+    return true;
+  }
+
+  private boolean isLast(Lane lane) {
+    return lane.page == pools.pages(lane.user) - 1;
+  }
+
   /** Completes the state of the lane's next request from what happened so far. */
-  private void observe(int lane) {
-    int at = lane * STATE_SIZE;
-    int user = users[lane];
-    int pages = pools.pages(user);
-    float[] sum = sums[lane];
-    states[at + PROGRESS] = page[lane] / 10f;
-    states[at + PAGES_LEFT] = (pages - page[lane]) / 10f;
+  private void observe(Lane lane) {
+    float[] state = lane.state;
+    int pages = pools.pages(lane.user);
+    float[] sum = lane.sums;
+    state[PROGRESS] = lane.page / 10f;
+    state[PAGES_LEFT] = (pages - lane.page) / 10f;
     for (int i = 0; i < K; i++) {
-      states[at + MEAN + i] = (sum[i] + PRIOR_ITEMS * earlier(at, i)) / (sum[K] + PRIOR_ITEMS);
+      state[MEAN + i] = (sum[i] + PRIOR_ITEMS * earlier(lane, i)) / (sum[K] + PRIOR_ITEMS);
     }
     float valid = sum[ExposureScores.VALID];
-    states[at + VALID_DURATION] = valid > 0 ? sum[K + 1] / valid : 0;
+    state[VALID_DURATION] = valid > 0 ? sum[K + 1] / valid : 0;
     // Requests are spread evenly over the recorded moments of the pool.
-    int first = pools.start[user];
-    times[lane] = pools.times[first + page[lane] * pools.size(user) / pages];
-    states[at + HOURS] = (times[lane] - pools.times[first]) / MS_PER_HUNDRED_HOURS;
-    last[lane] = page[lane] == pages - 1;
+    int first = pools.start[lane.user];
+    lane.time = pools.times[first + lane.page * pools.size(lane.user) / pages];
+    state[HOURS] = (lane.time - pools.times[first]) / MS_PER_HUNDRED_HOURS;
   }
 
   /** The user's mean of a behaviour in the earlier days; profiles hold them in score order. */
-  private float earlier(int at, int score) {
-    return states[at + UserProfiles.EARLIER_MEANS_AT + score];
+  private static float earlier(Lane lane, int score) {
+    return lane.state[UserProfiles.EARLIER_MEANS_AT + score];
   }
 
   @Override
-  public void serve(float[] actions) {
-    for (int lane = 0; lane < active; lane++) {
-      int candidates = gather(lane);
-      fusion.fuse(
-          scores, 0, candidates, candidates, actions, lane * fusion.map().actionSize(), fused);
-      int items = Fusion.top(fused, candidates, pageSize, picked);
-      pageItems[lane] = items;
-      show(lane, items);
-      remove(lane, items);
-    }
+  protected void describe(Lane lane, int place) {
+    users[place] = lane.user;
+    sessions[place] = lane.user;
+    times[place] = lane.time;
+    System.arraycopy(lane.state, 0, states, place * STATE_SIZE, STATE_SIZE);
+  }
+
+  @Override
+  protected void serve(Lane lane, int place, float[] actions) {
+    int base = place * K * candidates;
+    gather(lane, base);
+    fusion.fuse(
+        candidateScores, base, candidates, lane.remaining, actions, place * actionSize, fused);
+    int items = Fusion.top(fused, lane.remaining, pageSize, picked);
+    pageItems[place] = items;
+    last[place] = isLast(lane);
+    show(lane, place, items);
+    remove(lane, items);
   }
 
   /** Lays out the scores of what is left in the lane's pool, task by task. */
-  private int gather(int lane) {
-    int n = remaining[lane];
-    for (int c = 0; c < n; c++) {
-      int from = left[lane][c] * K;
-      for (int i = 0; i < K; i++) {
-        scores[i * n + c] = pools.scores[from + i];
+  private void gather(Lane lane, int base) {
+    int n = lane.remaining;
+    for (int i = 0; i < K; i++) {
+      int row = base + i * candidates;
+      for (int c = 0; c < n; c++) {
+        candidateScores[row + c] = pools.scores[lane.left[c] * K + i];
       }
+      Arrays.fill(candidateScores, row + n, row + candidates, 0);
     }
-    return n;
   }
 
-  private void show(int lane, int items) {
-    int at = lane * STATE_SIZE;
-    int user = users[lane] - range.first();
-    float[] sum = sums[lane];
-    Arrays.fill(states, at + LAST, at + LAST + K, 0);
-    states[at + LAST_DURATION] = 0;
+  private void show(Lane lane, int place, int items) {
+    float[] state = lane.state;
+    int user = lane.index;
+    float[] sum = lane.sums;
+    Arrays.fill(state, LAST, LAST + K, 0);
+    state[LAST_DURATION] = 0;
     float watchReward = 0;
     float behaviourReward = 0;
     float validItems = 0;
     for (int item = 0; item < items; item++) {
-      int candidate = left[lane][picked[item]];
-      int to = (lane * pageSize + item) * K;
+      pageCandidates[place * pageSize + item] = picked[item];
+      int candidate = lane.left[picked[item]];
+      int to = (place * pageSize + item) * K;
       System.arraycopy(pools.scores, candidate * K, pageScores, to, K);
       System.arraycopy(pools.outcomes, candidate * K, pageResponses, to, K);
       float watched = pageResponses[to + ExposureScores.WATCH];
@@ -197,127 +202,37 @@ final class EpisodeRollout implements Rollout {
         behaviourReward += BEHAVIOUR_WEIGHT[i] * response;
         float scaled = i == ExposureScores.WATCH ? (float) Math.log1p(watched) : response;
         sum[i] += scaled;
-        states[at + LAST + i] += scaled / items;
+        state[LAST + i] += scaled / items;
       }
       watchReward += (float) Math.log1p(watched);
       float valid = pageResponses[to + ExposureScores.VALID];
       validItems += valid;
       sum[K]++;
       sum[K + 1] += valid * pools.durations[candidate];
-      states[at + LAST_DURATION] += pools.durations[candidate] / items;
+      state[LAST_DURATION] += pools.durations[candidate] / items;
       totals.validConsumptions()[user] += valid;
       totals.watchSeconds()[user] += watched;
     }
-    states[at + RECENT] =
-        RECENT_DECAY * states[at + RECENT] + (1 - RECENT_DECAY) * validItems / items;
-    states[at + SKIPS] = validItems > 0 ? 0 : states[at + SKIPS] + 0.1f;
-    rewards[lane * GROUPS] = watchReward;
-    rewards[lane * GROUPS + 1] = behaviourReward;
+    state[RECENT] = RECENT_DECAY * state[RECENT] + (1 - RECENT_DECAY) * validItems / items;
+    state[SKIPS] = validItems > 0 ? 0 : state[SKIPS] + 0.1f;
+    rewards[place * GROUPS] = watchReward;
+    rewards[place * GROUPS + 1] = behaviourReward;
     totals.requests()[user]++;
     totals.returns()[user] += watchReward + behaviourReward;
   }
 
   /** Takes the picked candidates out of the pool, keeping the order of the others. */
-  private void remove(int lane, int items) {
+  private void remove(Lane lane, int items) {
     for (int item = 0; item < items; item++) {
-      left[lane][picked[item]] = -1;
+      lane.left[picked[item]] = -1;
     }
     int kept = 0;
-    for (int i = 0; i < remaining[lane]; i++) {
-      int candidate = left[lane][i];
+    for (int i = 0; i < lane.remaining; i++) {
+      int candidate = lane.left[i];
       if (candidate >= 0) {
-        left[lane][kept++] = candidate;
+        lane.left[kept++] = candidate;
       }
     }
-    remaining[lane] = kept;
-  }
-
-  @Override
-  public void advance() {
-    for (int lane = active - 1; lane >= 0; lane--) {
-      if (!last[lane]) {
-        page[lane]++;
-        observe(lane);
-        continue;
-      }
-      totals.sessions()[users[lane] - range.first()]++;
-      if (nextUser < range.count()) {
-        start(lane);
-      } else {
-        active--;
-        move(active, lane);
-      }
-    }
-  }
-
-  private void move(int from, int to) {
-    users[to] = users[from];
-    page[to] = page[from];
-    remaining[to] = remaining[from];
-    last[to] = last[from];
-    sessions[to] = sessions[from];
-    times[to] = times[from];
-    int[] spareLeft = left[to];
-    left[to] = left[from];
-    left[from] = spareLeft;
-    float[] spareSums = sums[to];
-    sums[to] = sums[from];
-    sums[from] = spareSums;
-    System.arraycopy(states, from * STATE_SIZE, states, to * STATE_SIZE, STATE_SIZE);
-  }
-
-  @Override
-  public int active() {
-    return active;
-  }
-
-  @Override
-  public float[] states() {
-    return states;
-  }
-
-  @Override
-  public int[] users() {
-    return users;
-  }
-
-  @Override
-  public long[] sessions() {
-    return sessions;
-  }
-
-  @Override
-  public long[] times() {
-    return times;
-  }
-
-  @Override
-  public float[] rewards() {
-    return rewards;
-  }
-
-  @Override
-  public boolean[] last() {
-    return last;
-  }
-
-  @Override
-  public float[] pageScores() {
-    return pageScores;
-  }
-
-  @Override
-  public float[] pageResponses() {
-    return pageResponses;
-  }
-
-  @Override
-  public int[] pageItems() {
-    return pageItems;
-  }
-
-  @Override
-  public UserTotals totals() {
-    return totals;
+    lane.remaining = kept;
   }
 }

@@ -279,6 +279,6 @@ public final class KuaiRand implements Environment {
     if (lanes < 1) {
       throw new IllegalArgumentException("lanes=" + lanes + ": must be at least 1");
     }
-    return new EpisodeRollout(pools, fusion, users, Math.min(lanes, users.count()));
+    return new EpisodeRollout(this, pools, fusion, users, Math.min(lanes, users.count()));
   }
 }

@@ -44,6 +44,7 @@ public interface Rollout {
    * Fuses, ranks and shows one page per lane and draws the responses.
    *
    * @param actions normalised actions, row-major {@code [active, A]}, each in [-1, 1]
+   * @throws IllegalArgumentException if an action is not a number in [-1, 1]
    */
   void serve(float[] actions);
 
@@ -63,6 +64,21 @@ public interface Rollout {
 
   /** After {@link #serve}: number of items shown in each lane, at most l. */
   int[] pageItems();
+
+  /** Most candidates that a request can have, n. */
+  int candidates();
+
+  /**
+   * After {@link #serve}: predicted scores of all candidates, task by task, {@code [active, k, n]};
+   * 0 beyond the candidates of a request that has fewer than n.
+   */
+  float[] candidateScores();
+
+  /**
+   * After {@link #serve}: the place of each shown item among the candidates, {@code [active, l]};
+   * -1 beyond {@link #pageItems()}.
+   */
+  int[] pageCandidates();
 
   /** Moves each lane to its next request; lanes whose user is done are refilled or removed. */
   void advance();

@@ -11,11 +11,13 @@ import org.unifiedrl.mtf.fusion.FastMath;
  * how far the predicted scores can be trusted, and a hidden session state.
  *
  * <p>A request draws candidates from a shared pool: three fifths from the user's three favourite
- * topics, the rest from others. Predictors know the user's and the item's propensities in part; the
- * truth adds a residual of its own, so that with the reliability dial at 0 the scores are
- * calibrated posterior means. Satisfaction is the true expected value of the page with the user's
- * own weights, relative to the user's norm; with the value dial at 0 the weights are the reward's.
- * Leaving and the next day's return depend on it.
+ * topics, the rest from others. A play passes up to two thresholds, 10 s and the video's duration,
+ * the smaller first; each has a probability, that of the second given the first. Predictors know
+ * the user's and the item's propensities in part; the truth adds what they do not know, a lasting
+ * effect of the item and one of the user and the item together, so that with the reliability and
+ * hidden dials at 0 the scores are calibrated posterior means. Satisfaction is the value of what
+ * happened on the page by the user's own weights, relative to the user's norm; with the value dial
+ * at 0 the weights are the reward's. Leaving and the next day's return depend on it.
  *
  * <p>The pool is a struct of float32 arrays. Every draw is Philox, keyed by (user, day, request,
  * item, use), so two policies meet the same people, candidates and luck.
@@ -31,7 +33,10 @@ public final class Simulator implements Environment {
   /** Predicted scores k; also the number of responses. */
   static final int SCORES = 5;
 
-  /** Behaviours that are Bernoulli: valid, finish, like, positive. */
+  /**
+   * Bernoulli draws behind the responses, in this order: first threshold passed, second passed
+   * given the first, like, positive.
+   */
   static final int BINARY = 4;
 
   static final int SEGMENTS = 6;
@@ -45,13 +50,33 @@ public final class Simulator implements Environment {
   static final int NORMAL_BITS = 12;
 
   /** Standard deviation, on the logit, of what predictors know about an item beyond duration. */
-  private static final double[] KNOWN_SD = {.30, .90, .15, .50};
+  private static final double[] KNOWN_SD = {.25, .90, .15, .50};
 
-  /** Standard deviation of what they do not know: item and user-item effects. */
-  private static final double[] RESIDUAL_SD = {.55, .30, 1.2, 1.0};
+  /**
+   * Standard deviation of what they do not know of an item. Thresholds and likes: with what is
+   * known and the durations, rates of items spread as in the log (Beta(4.4, 6.3) for valid
+   * consumption, Beta(.76, 36) for likes); the others are assumed.
+   */
+  private static final double[] ITEM_SD = {.59, .25, 1.07, .70};
+
+  /** Gain on the logit of a user's favourite topics, and loss of the others: 3/5 to 2/5. */
+  static final float FAVOURITE_GAIN = 0.2f;
+
+  static final float OTHER_LOSS = -0.3f;
+  private static final double AFFINITY_SD = .245;
+
+  /** Standard deviation of what is particular to a user and an item, unknown to predictors. */
+  private static final double[] USER_ITEM_SD = {.15, .17, .54, .70};
+
+  /** Users who pass the first threshold more often also pass the second more often. */
+  static final double USER_CORRELATION = .5;
 
   private static final double USER_FINISH_SD = .75;
   private static final double USER_POSITIVE_SD = .8;
+
+  private static final float TABLE_FROM = -14;
+  private static final float TABLE_STEP = .125f;
+  private static final int TABLE_SIZE = 176; // up to a logit of 8
 
   /** Log-multipliers of what satisfies a segment: valid, watch, finish, like, positive. */
   static final double[][] SEGMENT_VALUE = {
@@ -149,6 +174,7 @@ public final class Simulator implements Environment {
   final float[] duration; // (I) seconds
   final float[] length; // (I) centred, clamped log duration
   final float[] known; // (I, BINARY) known logits
+  final float[] unknown; // (I, BINARY) what predictors do not know, on the truth's logit
   final float[] meanSeconds; // (I, 3) mean play below, between and above the two knots
   final float[] meanLike; // (I, 3) mean like factor of the same three parts
   final float[] replay; // (I) 1 / tail exponent of replayed plays
@@ -156,7 +182,10 @@ public final class Simulator implements Environment {
   final float[] normals; // standard normal quantiles, 2^12
   final float[] likeLogits; // centred user like logits, 1024
   final double[] centre = new double[BINARY]; // mean known logit over items
-  final double[] spread = new double[BINARY]; // truth = spread * known logit + residual
+  final float[] usualSeconds = new float[3]; // mean over items of meanSeconds
+
+  /** Logit of the truth without the unknown, by predicted logit: {@link #truthLogit}. */
+  private final float[][] truthTable = new float[BINARY][TABLE_SIZE + 1];
 
   /** Builds the default world. */
   public Simulator() {
@@ -174,16 +203,19 @@ public final class Simulator implements Environment {
 
     normals = Calibration.normalQuantiles(1 << NORMAL_BITS);
     likeLogits = Calibration.likeLogitQuantiles(1024);
-    double[][] intercepts = intercepts();
+    double[][][] intercepts = intercepts();
     for (int b = 0; b < BINARY; b++) {
-      // sigmoid averaged over N(0, sd^2) is close to sigmoid(x / sqrt(1 + pi sd^2 / 8)).
-      spread[b] = Math.sqrt(1 + Math.PI * RESIDUAL_SD[b] * RESIDUAL_SD[b] / 8);
+      double sd = Math.hypot(ITEM_SD[b], USER_ITEM_SD[b]);
+      for (int i = 0; i <= TABLE_SIZE; i++) {
+        truthTable[b][i] = (float) Calibration.beforeAveraging(TABLE_FROM + i * TABLE_STEP, sd);
+      }
     }
 
     int items = TOPICS * TOPIC_ITEMS;
     duration = new float[items];
     length = new float[items];
     known = new float[items * BINARY];
+    unknown = new float[items * BINARY];
     meanSeconds = new float[items * 3];
     meanLike = new float[items * 3];
     replay = new float[items];
@@ -192,46 +224,64 @@ public final class Simulator implements Environment {
     }
   }
 
-  private double[][] intercepts() {
-    float[] normalUsers = Calibration.normalQuantiles(64);
-    float[] likeUsers = Calibration.likeLogitQuantiles(64);
+  /** Intercepts by Bernoulli, bucket and whether the video lasts at least 10 s. */
+  private static double[][][] intercepts() {
+    int users = 64;
+    float[] normalUsers = Calibration.normalQuantiles(users);
+    float[] likeUsers = Calibration.likeLogitQuantiles(users);
+    float[] firstUsers = new float[users];
+    float[] secondUsers = new float[users];
+    float[] positiveUsers = new float[users];
+    double[] equal = new double[users];
+    java.util.Arrays.fill(equal, 1);
+    for (int u = 0; u < users; u++) {
+      firstUsers[u] = (float) Calibration.USER_VALID_SD * normalUsers[u];
+      secondUsers[u] = (float) (USER_FINISH_SD * USER_CORRELATION) * normalUsers[u];
+      likeUsers[u] *= (float) Calibration.USER_LIKE_SCALE;
+      positiveUsers[u] = (float) USER_POSITIVE_SD * normalUsers[u];
+    }
+    double firstSd = Math.hypot(KNOWN_SD[0], AFFINITY_SD);
+    double secondSd =
+        Math.hypot(
+            KNOWN_SD[1], USER_FINISH_SD * Math.sqrt(1 - USER_CORRELATION * USER_CORRELATION));
+    double likeSd = Math.hypot(KNOWN_SD[2], AFFINITY_SD);
     int buckets = Calibration.BUCKET_ROWS.length;
-    double[][] intercepts = new double[BINARY][buckets];
+    double[][][] intercepts = new double[BINARY][buckets][2];
     double positive =
-        Calibration.intercept(Calibration.POSITIVE, normalUsers, USER_POSITIVE_SD, KNOWN_SD[3]);
+        Calibration.intercept(Calibration.POSITIVE, positiveUsers, equal, KNOWN_SD[3]);
+    double[] passed = new double[users];
     for (int d = 0; d < buckets; d++) {
-      intercepts[0][d] =
-          Calibration.intercept(
-              Calibration.VALID[d] + Calibration.NESTING_LOSS[0][d],
-              normalUsers,
-              Calibration.USER_VALID_SD,
-              KNOWN_SD[0]);
-      intercepts[1][d] =
-          Calibration.intercept(
-              Calibration.FINISH[d] + Calibration.NESTING_LOSS[1][d],
-              normalUsers,
-              USER_FINISH_SD,
-              KNOWN_SD[1]);
-      intercepts[2][d] =
-          Calibration.intercept(
-              Calibration.LIKE[d], likeUsers, Calibration.USER_LIKE_SCALE, KNOWN_SD[2]);
-      intercepts[3][d] = positive;
+      double like = Calibration.intercept(Calibration.LIKE[d], likeUsers, equal, likeSd);
+      for (int lengthy = 0; lengthy < 2; lengthy++) {
+        double rate = Calibration.firstRate(d, lengthy == 1);
+        double first = Calibration.intercept(rate, firstUsers, equal, firstSd);
+        for (int u = 0; u < users; u++) {
+          passed[u] = Calibration.averagedSigmoid(first + firstUsers[u], firstSd);
+        }
+        intercepts[0][d][lengthy] = first;
+        intercepts[1][d][lengthy] =
+            Calibration.intercept(
+                Calibration.secondRate(d, lengthy == 1), secondUsers, passed, secondSd);
+        intercepts[2][d][lengthy] = like;
+        intercepts[3][d][lengthy] = positive;
+      }
     }
     return intercepts;
   }
 
-  private void drawItem(int item, double[][] intercepts) {
+  private void drawItem(int item, double[][][] intercepts) {
+    // Counters of users are not negative, so items are drawn apart from them.
     long key = config.worldSeed();
     double total = 0;
     for (double rows : Calibration.BUCKET_ROWS) {
       total += rows;
     }
-    double at = Philox.uniform(key, 1, item) * total;
+    double at = Philox.uniform(key, -1, item) * total;
     int d = 0;
     while (d < Calibration.BUCKET_ROWS.length - 1 && at >= Calibration.BUCKET_ROWS[d]) {
       at -= Calibration.BUCKET_ROWS[d++];
     }
-    double share = Philox.uniform(key, 2, item);
+    double share = Philox.uniform(key, -2, item);
     double seconds =
         Calibration.BUCKET_EDGES[d]
             * Math.pow(Calibration.BUCKET_EDGES[d + 1] / Calibration.BUCKET_EDGES[d], share);
@@ -239,8 +289,10 @@ public final class Simulator implements Environment {
     length[item] = (float) Math.max(-1.5, Math.min(1.5, Math.log(seconds) - 4.2));
     replay[item] = (float) (1 / Calibration.REPLAY_EXPONENT[d]);
     for (int b = 0; b < BINARY; b++) {
-      double logit = intercepts[b][d] + KNOWN_SD[b] * Philox.normal(key, 3 + b, item);
+      double logit =
+          intercepts[b][d][seconds >= 10 ? 1 : 0] + KNOWN_SD[b] * Philox.normal(key, -3 - b, item);
       known[item * BINARY + b] = (float) logit;
+      unknown[item * BINARY + b] = (float) (ITEM_SD[b] * Philox.normal(key, -3 - BINARY - b, item));
       centre[b] += logit / (TOPICS * TOPIC_ITEMS);
     }
     int points = 64;
@@ -250,6 +302,7 @@ public final class Simulator implements Environment {
         meanSeconds[item * 3 + part] += play / points;
         meanLike[item * 3 + part] += Calibration.likeFactor(play) / points;
       }
+      usualSeconds[part] += meanSeconds[item * 3 + part] / (TOPICS * TOPIC_ITEMS);
     }
   }
 
@@ -269,17 +322,26 @@ public final class Simulator implements Environment {
     return Math.min(play, LONGEST_PLAY);
   }
 
-  /** Expected play time in seconds from the probabilities of valid consumption and finishing. */
-  float expectedSeconds(int item, float valid, float finish) {
-    float passFirst = duration[item] >= 10 ? valid : finish;
-    float passSecond = Math.min(duration[item] >= 10 ? finish : valid, passFirst);
+  /** Expected play time in seconds, from the probabilities of passing one and both thresholds. */
+  float expectedSeconds(int item, float passFirst, float passSecond) {
     return (float) Calibration.STARTED * (1 - passFirst) * meanSeconds[item * 3]
         + (passFirst - passSecond) * meanSeconds[item * 3 + 1]
         + passSecond * meanSeconds[item * 3 + 2];
   }
 
-  double residualSd(int behaviour) {
-    return RESIDUAL_SD[behaviour];
+  /**
+   * Logit of the truth where the unknown is 0, such that the truth averaged over the unknown is
+   * sigmoid({@code predicted}). Linear between tabled points (error below 2e-3) and beyond them.
+   */
+  float truthLogit(int b, float predicted) {
+    float[] table = truthTable[b];
+    float at = (predicted - TABLE_FROM) / TABLE_STEP;
+    int i = Math.max(0, Math.min((int) at, TABLE_SIZE - 1));
+    return table[i] + (at - i) * (table[i + 1] - table[i]);
+  }
+
+  float userItemSd(int b) {
+    return (float) USER_ITEM_SD[b];
   }
 
   double userFinishSd() {
@@ -346,7 +408,9 @@ public final class Simulator implements Environment {
         "Simulated users: marginals follow KuaiRand-Pure, session dynamics are assumed, since that"
             + " data has holes between exposures.",
         "The gain of personal fusion comes from the dials value, reliability and hidden; on"
-            + " KuaiRand's real exposures no such gain was measurable.");
+            + " KuaiRand's real exposures no such gain was measurable.",
+        "The state holds each user's true segment, by which value and reliability vary; a production"
+            + " system would have to estimate it, so personal methods are favoured here.");
   }
 
   @Override

@@ -8,7 +8,7 @@ import org.unifiedrl.mtf.fusion.Fusion;
  * Sessions of simulated users. Beyond {@link Rollout} it shows what a production log holds (the
  * candidates' scores and the places of the page among them) and, for oracles only, hidden state.
  */
-public final class SimulatorRollout implements Rollout {
+public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
 
   private static final int MAXIMUM_REQUESTS = 60;
   private static final long DAY_MILLIS = 86_400_000L;
@@ -16,19 +16,20 @@ public final class SimulatorRollout implements Rollout {
   /** 9 May 2022 00:00 UTC, the day after the calibration data ends. */
   private static final long FIRST_MILLIS = 1_652_054_400_000L;
 
+  /** A page counts at most so many times the user's norm: one lucky event does not make a day. */
+  private static final float BEST_EXPERIENCE = 8;
+
   private static final float LONG_SECONDS = 60;
   private static final float SKIP_SECONDS = 3;
   private static final float HISTORY_ITEMS = 100;
   private static final float RECENT = 0.08f; // per item
-  private static final float FAVOURITE_GAIN = 0.2f;
-  private static final float OTHER_LOSS = -0.3f;
 
   // Uses of random numbers, part of the counter.
   private static final int USE_PROFILE = 1;
   private static final int USE_SESSION = 2;
   private static final int USE_CANDIDATES = 3;
   private static final int USE_NOISE = 4;
-  private static final int USE_RESIDUAL = 5;
+  private static final int USE_USER_ITEM = 5;
   private static final int USE_RESPONSE = 6;
   private static final int USE_LEAVE = 7;
   private static final int USE_RETURN = 8;
@@ -37,29 +38,8 @@ public final class SimulatorRollout implements Rollout {
   private final SimulatorConfig config;
   private final Fusion fusion;
   private final long seed;
-  private final Environment.UserRange range;
   private final int days;
-  private final int candidates;
-  private final int pageSize;
-  private final int stateSize;
   private final float[] rewardWeights;
-
-  private final Lane[] lanes;
-  private int active;
-  private int nextUser;
-
-  private final float[] states;
-  private final int[] users;
-  private final long[] sessions;
-  private final long[] times;
-  private final float[] rewards;
-  private final boolean[] last;
-  private final float[] pageScores;
-  private final float[] pageResponses;
-  private final int[] pageItems;
-  private final float[] candidateScores;
-  private final int[] pageCandidates;
-  private final UserTotals totals;
 
   // Scratch of one request.
   private final int[] items;
@@ -68,22 +48,17 @@ public final class SimulatorRollout implements Rollout {
   private final int[] page;
   private final int[] words = new int[4];
   private final float[] truth = new float[Simulator.SCORES];
+  private float passFirst;
+  private float passSecond;
 
   SimulatorRollout(
       Simulator world, long seed, Environment.UserRange range, int days, int laneCount) {
-    if (days < 1 || days > 10_000 || laneCount < 1) {
-      throw new IllegalArgumentException(
-          "days " + days + ", lanes " + laneCount + "; expected 1 .. 10000 and at least 1");
-    }
+    super(world, range, lanes(range, days, laneCount), world.config.candidates());
     this.world = world;
     this.config = world.config;
     this.fusion = new Fusion(world.actionMap());
     this.seed = seed;
-    this.range = range;
     this.days = days;
-    candidates = config.candidates();
-    pageSize = config.pageSize();
-    stateSize = world.stateSize();
     rewardWeights =
         new float[] {
           (float) config.validReward(),
@@ -92,36 +67,27 @@ public final class SimulatorRollout implements Rollout {
           (float) config.likeReward(),
           (float) config.positiveReward()
         };
-    int n = Math.min(laneCount, Math.max(range.count(), 1));
-    lanes = new Lane[n];
-    states = new float[n * stateSize];
-    users = new int[n];
-    sessions = new long[n];
-    times = new long[n];
-    rewards = new float[n * 2];
-    last = new boolean[n];
-    pageScores = new float[n * pageSize * Simulator.SCORES];
-    pageResponses = new float[n * pageSize * Simulator.SCORES];
-    pageItems = new int[n];
-    candidateScores = new float[n * Simulator.SCORES * candidates];
-    pageCandidates = new int[n * pageSize];
-    totals = UserTotals.zero(range.count());
     items = new int[candidates];
     knownLogits = new float[candidates * Simulator.BINARY];
     fused = new float[candidates];
     page = new int[pageSize];
-    for (int i = 0; i < n; i++) {
-      lanes[i] = new Lane();
-      if (nextUser < range.count()) {
-        meet(lanes[i], nextUser++);
-        active++;
-      }
+    start();
+  }
+
+  private static Lane[] lanes(Environment.UserRange range, int days, int laneCount) {
+    if (days < 1 || days > 10_000 || laneCount < 1) {
+      throw new IllegalArgumentException(
+          "days " + days + ", lanes " + laneCount + "; expected 1 .. 10000 and at least 1");
     }
-    describe();
+    Lane[] lanes = new Lane[Math.min(laneCount, Math.max(range.count(), 1))];
+    for (int i = 0; i < lanes.length; i++) {
+      lanes[i] = new Lane();
+    }
+    return lanes;
   }
 
   /** One user being served. */
-  private static final class Lane {
+  static final class Lane {
     int index;
     int user;
     int day;
@@ -132,6 +98,7 @@ public final class SimulatorRollout implements Rollout {
     final float[] noise = new float[Simulator.SCORES];
     final float[] bias = new float[Simulator.SCORES];
     final float[] slope = new float[Simulator.SCORES];
+    final float[] centre = new float[Simulator.SCORES]; // logit about which slope turns
     final float[] satisfies = new float[Simulator.SCORES]; // value weight over the user's norm
     double hour;
     float hourSine;
@@ -171,7 +138,8 @@ public final class SimulatorRollout implements Rollout {
   }
 
   /** Puts a user's tastes into a lane and starts the first session. They belong to the world. */
-  private void meet(Lane lane, int index) {
+  @Override
+  protected void meet(Lane lane, int index) {
     lane.index = index;
     lane.user = range.first() + index;
     lane.day = 0;
@@ -182,7 +150,9 @@ public final class SimulatorRollout implements Rollout {
     lane.segment = (int) (((words[0] & 0xFFFFFFFFL) * Simulator.SEGMENTS) >>> 32);
     float shared = normal(words[1], 0);
     lane.offsets[0] = (float) Calibration.USER_VALID_SD * shared;
-    lane.offsets[1] = (float) world.userFinishSd() * (0.5f * shared + 0.866f * normal(words[1], 1));
+    lane.offsets[1] =
+        (float) world.userFinishSd()
+            * ((float) Simulator.USER_CORRELATION * shared + 0.866f * normal(words[1], 1));
     int quantile = words[2] >>> 22;
     lane.offsets[2] = (float) Calibration.USER_LIKE_SCALE * world.likeLogits[quantile];
     // Users who like more also follow, comment and forward more: rank correlation one half.
@@ -202,21 +172,32 @@ public final class SimulatorRollout implements Rollout {
     float value = (float) config.value();
     float reliability = (float) config.reliability();
     float norm = 0;
-    float valid = FastMath.sigmoid((float) world.centre[0] + lane.offsets[0]);
-    float finish = FastMath.sigmoid((float) world.centre[1] + lane.offsets[1]);
+    float first = (float) world.centre[0] + lane.offsets[0];
+    float second = (float) world.centre[1] + lane.offsets[1];
+    // Nearly all videos last longer than 10 s, so the first threshold is valid consumption.
+    float valid = FastMath.sigmoid(first);
+    float finish = valid * FastMath.sigmoid(second);
     float like = FastMath.sigmoid((float) world.centre[2] + lane.offsets[2]);
     float positive = FastMath.sigmoid((float) world.centre[3] + lane.offsets[3]);
+    lane.centre[Simulator.VALID] = first;
+    lane.centre[Simulator.FINISH] = FastMath.log(finish / (1 - finish));
+    lane.centre[Simulator.LIKE] = (float) world.centre[2] + lane.offsets[2];
+    lane.centre[Simulator.POSITIVE] = (float) world.centre[3] + lane.offsets[3];
+    float seconds =
+        (float) Calibration.STARTED * (1 - valid) * world.usualSeconds[0]
+            + (valid - finish) * world.usualSeconds[1]
+            + finish * world.usualSeconds[2];
     for (int i = 0; i < Simulator.SCORES; i++) {
       double spread =
           Simulator.SEGMENT_VALUE[lane.segment][i]
               + Simulator.INDIVIDUAL_VALUE_SD * Philox.normal(key, counter, 2 + i);
       lane.satisfies[i] = rewardWeights[i] * (float) Math.exp(value * spread);
-      // The norm's watch time: a third of a minute per unit of valid rate above a few seconds.
+      // The norm is what an item that nobody chose gives this user on average.
       float usual =
           i == Simulator.VALID
               ? valid
               : i == Simulator.WATCH
-                  ? 2 + 45 * valid
+                  ? seconds
                   : i == Simulator.FINISH ? finish : i == Simulator.LIKE ? like : positive;
       norm += lane.satisfies[i] * usual;
       lane.noise[i] = reliability * (float) Simulator.SEGMENT_NOISE[lane.segment][i];
@@ -329,53 +310,69 @@ public final class SimulatorRollout implements Rollout {
     long counter = high(lane, USE_NOISE);
     for (int c = 0; c < candidates; c++) {
       int at = items[c] * Simulator.BINARY;
-      float affinity = c < favourites ? FAVOURITE_GAIN : OTHER_LOSS;
-      float valid = known[at] + lane.offsets[0] + affinity;
-      float finish = known[at + 1] + lane.offsets[1];
+      float affinity = c < favourites ? Simulator.FAVOURITE_GAIN : Simulator.OTHER_LOSS;
+      float first = known[at] + lane.offsets[0] + affinity;
+      float second = known[at + 1] + lane.offsets[1];
       float like = known[at + 2] + lane.offsets[2] + affinity;
       float positive = known[at + 3] + lane.offsets[3];
       int slot = c * Simulator.BINARY;
-      knownLogits[slot] = valid;
-      knownLogits[slot + 1] = finish;
+      knownLogits[slot] = first;
+      knownLogits[slot + 1] = second;
       knownLogits[slot + 2] = like;
       knownLogits[slot + 3] = positive;
-      float seconds =
-          world.expectedSeconds(items[c], FastMath.sigmoid(valid), FastMath.sigmoid(finish));
+      float oddsFirst = FastMath.exp(-first); // against
+      float oddsSecond = FastMath.exp(-second);
+      float passFirst = 1 / (1 + oddsFirst);
+      float passSecond = passFirst / (1 + oddsSecond);
+      boolean lengthy = world.duration[items[c]] >= 10;
+      float valid = lengthy ? passFirst : passSecond;
+      float finish = lengthy ? passSecond : passFirst;
+      float seconds = world.expectedSeconds(items[c], passFirst, passSecond);
       if (noisy) {
         if ((c & 1) == 0) {
           Philox.block(seed, counter, low(lane.request, c >> 1), words, 0);
         }
-        int first = words[(c & 1) * 2];
-        int second = words[(c & 1) * 2 + 1];
+        int low = words[(c & 1) * 2];
+        int high = words[(c & 1) * 2 + 1];
         // 64 bits hold five 12-bit normals: two in each word, and one of the words' top bits.
-        int fifth = (((first >>> 24) & 0x3F) << 6) | ((second >>> 24) & 0x3F);
-        valid = distort(lane, 0, 0, valid, normal(first, 0));
-        finish = distort(lane, 2, 1, finish, normal(first, 1));
-        like = distort(lane, 3, 2, like, normal(second, 0));
-        positive = distort(lane, 4, 3, positive, normal(second, 1));
+        int fifth = (((low >>> 24) & 0x3F) << 6) | ((high >>> 24) & 0x3F);
+        float both = -FastMath.log(oddsFirst + oddsSecond + oddsFirst * oddsSecond); // a logit
+        valid =
+            FastMath.sigmoid(
+                distort(lane, Simulator.VALID, lengthy ? first : both, normal(low, 0)));
+        finish =
+            FastMath.sigmoid(
+                distort(lane, Simulator.FINISH, lengthy ? both : first, normal(low, 1)));
+        like = distort(lane, Simulator.LIKE, like, normal(high, 0));
+        positive = distort(lane, Simulator.POSITIVE, positive, normal(high, 1));
         seconds *= FastMath.exp(lane.bias[1] + lane.noise[1] * world.normals[fifth]);
       }
       int out = base + c;
-      candidateScores[out] = FastMath.sigmoid(valid);
+      candidateScores[out] = valid;
       candidateScores[out + candidates] = Math.min(seconds / Simulator.WATCH_UNIT, 1);
-      candidateScores[out + 2 * candidates] = FastMath.sigmoid(finish);
+      candidateScores[out + 2 * candidates] = finish;
       candidateScores[out + 3 * candidates] = FastMath.sigmoid(like);
       candidateScores[out + 4 * candidates] = FastMath.sigmoid(positive);
     }
   }
 
-  private float distort(Lane lane, int score, int behaviour, float logit, float normal) {
-    float centre = (float) world.centre[behaviour] + lane.offsets[behaviour];
+  private static float distort(Lane lane, int score, float logit, float normal) {
+    float centre = lane.centre[score];
     return centre
         + lane.bias[score]
         + lane.slope[score] * (logit - centre)
         + lane.noise[score] * normal;
   }
 
-  /** True probabilities (and expected seconds) of candidate {@code c}, into {@link #truth}. */
+  /**
+   * True probabilities (and expected seconds) of candidate {@code c}, into {@link #truth}, and of
+   * the two thresholds.
+   */
   private void reveal(Lane lane, int c, float fatigue) {
-    Philox.block(seed, high(lane, USE_RESIDUAL), low(lane.request, c), words, 0);
     int item = items[c];
+    // What a user and an item are to each other lasts, so it is the world's, whatever the day.
+    Philox.block(
+        config.worldSeed(), ((long) lane.user << 32) | USE_USER_ITEM, low(0, item), words, 0);
     int slot = c * Simulator.BINARY;
     float hidden = (float) config.hidden();
     float span = world.length[item];
@@ -387,21 +384,24 @@ public final class SimulatorRollout implements Rollout {
       }
     }
     float drift = 0.9f * lane.intent * span - fatigue * (0.3f + 0.8f * span) - 0.04f * satiation;
-    float valid = truthLogit(0, slot, normal(words[0], 0)) + hidden * drift;
-    float finish = truthLogit(1, slot, normal(words[0], 1)) + hidden * 0.6f * drift;
-    float like = truthLogit(2, slot, normal(words[1], 0)) + hidden * 0.5f * drift;
-    float positive = truthLogit(3, slot, normal(words[1], 1)) + hidden * 0.3f * drift;
-    truth[Simulator.VALID] = FastMath.sigmoid(valid);
-    truth[Simulator.FINISH] = FastMath.sigmoid(finish);
+    float first = truthLogit(0, item, slot, normal(words[0], 0)) + hidden * drift;
+    float second = truthLogit(1, item, slot, normal(words[0], 1)) + hidden * 0.6f * drift;
+    float like = truthLogit(2, item, slot, normal(words[1], 0)) + hidden * 0.5f * drift;
+    float positive = truthLogit(3, item, slot, normal(words[1], 1)) + hidden * 0.3f * drift;
+    passFirst = FastMath.sigmoid(first);
+    passSecond = passFirst * FastMath.sigmoid(second);
+    boolean lengthy = world.duration[item] >= 10;
+    truth[Simulator.VALID] = lengthy ? passFirst : passSecond;
+    truth[Simulator.FINISH] = lengthy ? passSecond : passFirst;
     truth[Simulator.LIKE] = FastMath.sigmoid(like);
     truth[Simulator.POSITIVE] = FastMath.sigmoid(positive);
-    truth[Simulator.WATCH] =
-        world.expectedSeconds(item, truth[Simulator.VALID], truth[Simulator.FINISH]);
+    truth[Simulator.WATCH] = world.expectedSeconds(item, passFirst, passSecond);
   }
 
-  private float truthLogit(int behaviour, int slot, float normal) {
-    return (float) world.spread[behaviour] * knownLogits[slot + behaviour]
-        + (float) world.residualSd(behaviour) * normal;
+  private float truthLogit(int b, int item, int slot, float normal) {
+    return world.truthLogit(b, knownLogits[slot + b])
+        + world.unknown[item * Simulator.BINARY + b]
+        + world.userItemSd(b) * normal;
   }
 
   private static float dot(float[] a, float[] b) {
@@ -413,28 +413,12 @@ public final class SimulatorRollout implements Rollout {
   }
 
   @Override
-  public void serve(float[] actions) {
-    int size = world.actionSize();
-    for (int i = 0; i < active; i++) {
-      for (int k = 0; k < size; k++) {
-        if (!(actions[i * size + k] >= -1 && actions[i * size + k] <= 1)) {
-          throw new IllegalArgumentException(
-              "action of lane "
-                  + i
-                  + ", dimension "
-                  + k
-                  + " is "
-                  + actions[i * size + k]
-                  + "; expected a number in [-1, 1]");
-        }
-      }
-      Lane lane = lanes[i];
-      int base = i * Simulator.SCORES * candidates;
-      retrieve(lane);
-      predict(lane, base);
-      fusion.fuse(candidateScores, base, candidates, candidates, actions, i * size, fused);
-      respond(lane, i, base);
-    }
+  protected void serve(Lane lane, int place, float[] actions) {
+    int base = place * Simulator.SCORES * candidates;
+    retrieve(lane);
+    predict(lane, base);
+    fusion.fuse(candidateScores, base, candidates, candidates, actions, place * actionSize, fused);
+    respond(lane, place, base);
   }
 
   /**
@@ -442,7 +426,7 @@ public final class SimulatorRollout implements Rollout {
    * true satisfaction: the request oracle, outside the action space.
    */
   void serveByTrueValue(float longTerm) {
-    for (int i = 0; i < active; i++) {
+    for (int i = 0; i < active(); i++) {
       Lane lane = lanes[i];
       int base = i * Simulator.SCORES * candidates;
       retrieve(lane);
@@ -470,12 +454,8 @@ public final class SimulatorRollout implements Rollout {
       int item = items[c];
       pageCandidates[i * pageSize + p] = c;
       reveal(lane, c, fatigue);
-      enjoyed += dot(truth, lane.satisfies);
-
       Philox.block(seed, high(lane, USE_RESPONSE), low(lane.request, c), words, 0);
       boolean lengthy = world.duration[item] >= 10;
-      float passFirst = truth[lengthy ? Simulator.VALID : Simulator.FINISH];
-      float passSecond = Math.min(truth[lengthy ? Simulator.FINISH : Simulator.VALID], passFirst);
       float started = (float) Calibration.STARTED * (1 - passFirst);
       float u = Philox.uniformFloat(words[0]);
       int part = u < passSecond ? 2 : u < passFirst ? 1 : u < passFirst + started ? 0 : -1;
@@ -500,6 +480,9 @@ public final class SimulatorRollout implements Rollout {
       pageResponses[out + 3] = like ? 1 : 0;
       pageResponses[out + 4] = positive ? 1 : 0;
       watched += play;
+      for (int k = 0; k < Simulator.SCORES; k++) {
+        enjoyed += lane.satisfies[k] * pageResponses[out + k];
+      }
       others +=
           pageResponses[out] * rewardWeights[0]
               + pageResponses[out + 2] * rewardWeights[2]
@@ -513,8 +496,8 @@ public final class SimulatorRollout implements Rollout {
       lane.shown[s] /= Math.max(chosen, 1);
     }
     lane.seconds += watched;
-    float page1 = Math.min(enjoyed / Math.max(chosen, 1), 4);
-    lane.satisfaction += (float) config.satisfactionRate() * (page1 - lane.satisfaction);
+    float experience = Math.min(enjoyed / Math.max(chosen, 1), BEST_EXPERIENCE);
+    lane.satisfaction += (float) config.satisfactionRate() * (experience - lane.satisfaction);
     float hazard =
         FastMath.sigmoid(
             (float)
@@ -593,81 +576,63 @@ public final class SimulatorRollout implements Rollout {
   }
 
   @Override
-  public void advance() {
-    int i = 0;
-    while (i < active) {
-      Lane lane = lanes[i];
-      lane.request++;
-      if (lane.leaves && !comeBack(lane)) {
-        if (nextUser < range.count()) {
-          meet(lane, nextUser++);
-        } else {
-          // The last lane takes this place and still has to advance itself.
-          active--;
-          lanes[i] = lanes[active];
-          lanes[active] = lane;
-          continue;
-        }
-      }
-      i++;
-    }
-    describe();
+  protected boolean next(Lane lane) {
+    lane.request++;
+    return !lane.leaves || comeBack(lane);
   }
 
-  /** Writes what the platform sees of each waiting request. */
-  private void describe() {
-    for (int i = 0; i < active; i++) {
-      Lane lane = lanes[i];
-      users[i] = lane.user;
-      sessions[i] = (long) lane.index * days + lane.day;
-      times[i] =
-          FIRST_MILLIS
-              + lane.day * DAY_MILLIS
-              + (long) (lane.hour * 3_600_000)
-              + (long) (lane.seconds * 1000)
-              + 1000L * lane.request;
-      int at = i * stateSize;
-      for (int s = 0; s < Simulator.SEGMENTS; s++) {
-        states[at++] = s == lane.segment ? 1 : 0;
-      }
-      float n = 1 / lane.historyItems;
-      states[at++] = 4 * (lane.history[0] * n - 0.42f);
-      states[at++] = 4 * (lane.history[1] * n - 0.17f);
-      states[at++] = 0.4f * (FastMath.log(0.002f + lane.history[2] * n) + 5);
-      states[at++] = 0.4f * (FastMath.log(0.002f + lane.history[3] * n) + 5.5f);
-      states[at++] = lane.history[4] * n - 2;
-      states[at++] = 4 * (lane.history[5] / lane.historyLong - 0.42f);
-      states[at++] = 4 * (lane.history[6] / lane.historyShort - 0.42f);
-      states[at++] = 0.5f * (FastMath.log(lane.historyItems) - 5);
-      states[at++] = lane.lastVisit < 0 ? 0 : 0.2f * (lane.day - lane.lastVisit);
-      states[at++] = lane.lastVisit < 0 ? 1 : 0;
-      states[at++] = lane.hourSine;
-      states[at++] = lane.hourCosine;
-      states[at++] = 0.5f * FastMath.log(1 + lane.request);
-      states[at++] = 0.1f * Math.min(lane.request, 40);
-      states[at++] = 0.5f * FastMath.log(1 + lane.seconds / 60);
-      float m = 1 / Math.max(lane.sessionItems, 1);
-      boolean fresh = lane.sessionItems == 0;
-      states[at++] = fresh ? 0 : 4 * (lane.session[0] * m - 0.42f);
-      states[at++] = fresh ? 0 : 4 * (lane.session[1] * m - 0.17f);
-      states[at++] = 10 * lane.session[2] * m;
-      states[at++] = 20 * lane.session[3] * m;
-      states[at++] = fresh ? 0 : lane.session[4] * m - 2;
-      states[at++] = fresh ? 0 : 2 * (lane.shown[0] - 0.42f);
-      states[at++] = fresh ? 0 : 2 * (lane.shown[1] - 0.17f);
-      states[at++] = 4 * lane.shown[2];
-      states[at++] = fresh ? 0 : lane.shown[3] - 2;
-      states[at++] = fresh ? 0 : 2 * (lane.shown[4] - 0.4f);
-      states[at++] = 0.2f * Math.min(lane.skips, 10);
-      states[at++] = 4 * (lane.recent[0] - 0.42f);
-      states[at++] = 4 * (lane.recent[1] - 0.42f);
-      states[at++] = 4 * lane.recent[2];
-      states[at++] = 4 * lane.recent[3];
-      states[at++] = 4 * lane.recent[4];
-      states[at++] = 2 * (lane.recent[5] - 0.5f);
-      states[at++] = 2 * (lane.recent[6] - 0.6f);
-      states[at] = lane.recent[7] - 1;
+  /** Writes what the platform sees of a waiting request. */
+  @Override
+  protected void describe(Lane lane, int i) {
+    users[i] = lane.user;
+    sessions[i] = (long) lane.index * days + lane.day;
+    times[i] =
+        FIRST_MILLIS
+            + lane.day * DAY_MILLIS
+            + (long) (lane.hour * 3_600_000)
+            + (long) (lane.seconds * 1000)
+            + 1000L * lane.request;
+    int at = i * stateSize;
+    for (int s = 0; s < Simulator.SEGMENTS; s++) {
+      states[at++] = s == lane.segment ? 1 : 0;
     }
+    float n = 1 / lane.historyItems;
+    states[at++] = 4 * (lane.history[0] * n - 0.42f);
+    states[at++] = 4 * (lane.history[1] * n - 0.17f);
+    states[at++] = 0.4f * (FastMath.log(0.002f + lane.history[2] * n) + 5);
+    states[at++] = 0.4f * (FastMath.log(0.002f + lane.history[3] * n) + 5.5f);
+    states[at++] = lane.history[4] * n - 2;
+    states[at++] = 4 * (lane.history[5] / lane.historyLong - 0.42f);
+    states[at++] = 4 * (lane.history[6] / lane.historyShort - 0.42f);
+    states[at++] = 0.5f * (FastMath.log(lane.historyItems) - 5);
+    states[at++] = lane.lastVisit < 0 ? 0 : 0.2f * (lane.day - lane.lastVisit);
+    states[at++] = lane.lastVisit < 0 ? 1 : 0;
+    states[at++] = lane.hourSine;
+    states[at++] = lane.hourCosine;
+    states[at++] = 0.5f * FastMath.log(1 + lane.request);
+    states[at++] = 0.1f * Math.min(lane.request, 40);
+    states[at++] = 0.5f * FastMath.log(1 + lane.seconds / 60);
+    float m = 1 / Math.max(lane.sessionItems, 1);
+    boolean fresh = lane.sessionItems == 0;
+    states[at++] = fresh ? 0 : 4 * (lane.session[0] * m - 0.42f);
+    states[at++] = fresh ? 0 : 4 * (lane.session[1] * m - 0.17f);
+    states[at++] = 10 * lane.session[2] * m;
+    states[at++] = 20 * lane.session[3] * m;
+    states[at++] = fresh ? 0 : lane.session[4] * m - 2;
+    states[at++] = fresh ? 0 : 2 * (lane.shown[0] - 0.42f);
+    states[at++] = fresh ? 0 : 2 * (lane.shown[1] - 0.17f);
+    states[at++] = 4 * lane.shown[2];
+    states[at++] = fresh ? 0 : lane.shown[3] - 2;
+    states[at++] = fresh ? 0 : 2 * (lane.shown[4] - 0.4f);
+    states[at++] = 0.2f * Math.min(lane.skips, 10);
+    states[at++] = 4 * (lane.recent[0] - 0.42f);
+    states[at++] = 4 * (lane.recent[1] - 0.42f);
+    states[at++] = 4 * lane.recent[2];
+    states[at++] = 4 * lane.recent[3];
+    states[at++] = 4 * lane.recent[4];
+    states[at++] = 2 * (lane.recent[5] - 0.5f);
+    states[at++] = 2 * (lane.recent[6] - 0.6f);
+    states[at] = lane.recent[7] - 1;
   }
 
   /** After {@link #serve}: candidates of the last lane; for tests. */
@@ -685,68 +650,8 @@ public final class SimulatorRollout implements Rollout {
     return (lanes[lane].intent > 0 ? 1 : 0) + (fatigue(lanes[lane]) > 0.2f ? 2 : 0);
   }
 
-  @Override
-  public int active() {
-    return active;
-  }
-
-  @Override
-  public float[] states() {
-    return states;
-  }
-
-  @Override
-  public int[] users() {
-    return users;
-  }
-
-  @Override
-  public long[] sessions() {
-    return sessions;
-  }
-
-  @Override
-  public long[] times() {
-    return times;
-  }
-
-  @Override
-  public float[] rewards() {
-    return rewards;
-  }
-
-  @Override
-  public boolean[] last() {
-    return last;
-  }
-
-  @Override
-  public float[] pageScores() {
-    return pageScores;
-  }
-
-  @Override
-  public float[] pageResponses() {
-    return pageResponses;
-  }
-
-  @Override
-  public int[] pageItems() {
-    return pageItems;
-  }
-
-  /** After {@link #serve}: predicted scores of all candidates, {@code [active, k, n]}. */
-  public float[] candidateScores() {
-    return candidateScores;
-  }
-
-  /** After {@link #serve}: each shown item's place among the candidates, {@code [active, l]}. */
-  public int[] pageCandidates() {
-    return pageCandidates;
-  }
-
-  @Override
-  public UserTotals totals() {
-    return totals;
+  /** After {@link #serve}: smoothed satisfaction of a lane's user, 1 is the norm; for tests. */
+  float satisfaction(int lane) {
+    return lanes[lane].satisfaction;
   }
 }

@@ -174,6 +174,21 @@ final class TinyWorld implements Environment {
       }
 
       @Override
+      public int candidates() {
+        return 1;
+      }
+
+      @Override
+      public float[] candidateScores() {
+        return states;
+      }
+
+      @Override
+      public int[] pageCandidates() {
+        return new int[lanes];
+      }
+
+      @Override
       public void advance() {
         for (int lane = active - 1; lane >= 0; lane--) {
           request[lane]++;
