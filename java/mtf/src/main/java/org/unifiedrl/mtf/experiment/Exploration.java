@@ -19,7 +19,6 @@ import org.unifiedrl.mtf.policy.Policy;
 import org.unifiedrl.mtf.session.Environment;
 import org.unifiedrl.mtf.session.Environment.UserRange;
 import org.unifiedrl.mtf.session.Rollout;
-import org.unifiedrl.mtf.session.SimulatorRollout;
 
 /**
  * Serves users by a baseline policy with exploration and logs every request in session order.
@@ -147,12 +146,10 @@ final class Exploration {
         at = copy(rollout.pageScores(), lane, scores, row, at);
         at = copy(rollout.pageResponses(), lane, responses, row, at);
         row[at++] = rollout.pageItems()[lane];
-        if (candidateScores > 0 && rollout instanceof SimulatorRollout simulated) {
-          at = copy(simulated.candidateScores(), lane, candidateScores, row, at);
-          int[] places = simulated.pageCandidates();
+        if (candidateScores > 0) {
+          at = copy(rollout.candidateScores(), lane, candidateScores, row, at);
           for (int item = 0; item < page; item++) {
-            boolean shown = item < rollout.pageItems()[lane];
-            row[at + item] = shown ? places[lane * page + item] : -1;
+            row[at + item] = rollout.pageCandidates()[lane * page + item];
           }
         }
         slice.add(

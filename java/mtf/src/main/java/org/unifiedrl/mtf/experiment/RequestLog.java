@@ -5,7 +5,6 @@ import org.unifiedrl.engine.replay.ReplaySchema;
 import org.unifiedrl.engine.replay.ReplaySchema.Column;
 import org.unifiedrl.mtf.session.Environment;
 import org.unifiedrl.mtf.session.Rollout;
-import org.unifiedrl.mtf.session.SimulatorRollout;
 
 /** The columns of a logged request, beyond the engine's standard ones: what the page showed. */
 public final class RequestLog {
@@ -38,7 +37,6 @@ public final class RequestLog {
    *
    * @param candidates whether all candidates' scores are logged, so that a request can be ranked
    *     again by any action; 4 k n bytes more a row
-   * @throws IllegalArgumentException if they are to be, and the environment does not show them
    */
   public static ReplaySchema schema(
       Environment environment, Map<String, String> metadata, boolean candidates) {
@@ -53,13 +51,7 @@ public final class RequestLog {
   /** Number k n of one request's candidate scores. */
   private static int candidateScores(Environment environment) {
     Rollout rollout = environment.rollout(0, environment.trainUsers().slice(0, 1), 1, 1);
-    if (rollout instanceof SimulatorRollout simulated) {
-      return simulated.candidateScores().length;
-    }
-    throw new IllegalArgumentException(
-        "exploration.log_candidates is true: environment "
-            + environment.name()
-            + " does not show its candidates; expected false");
+    return environment.scoreNames().size() * rollout.candidates();
   }
 
   private static ReplaySchema schema(Environment environment, Map<String, String> metadata) {

@@ -48,18 +48,7 @@ public interface Environment {
    * @param responses holds the item's behaviours in the order of {@link #responseNames()}
    * @param at position of the first one
    */
-  default double reward(float[] responses, int at) {
-    if (this instanceof Simulator simulator) {
-      SimulatorConfig worth = simulator.config();
-      return worth.validReward() * responses[at + Simulator.VALID]
-          + worth.watchReward() * responses[at + Simulator.WATCH]
-          + worth.finishReward() * responses[at + Simulator.FINISH]
-          + worth.likeReward() * responses[at + Simulator.LIKE]
-          + worth.positiveReward() * responses[at + Simulator.POSITIVE];
-    }
-    throw new UnsupportedOperationException(
-        "environment " + name() + " does not say what one item is worth");
-  }
+  double reward(float[] responses, int at);
 
   /** Number of items on a page, l. */
   int pageSize();

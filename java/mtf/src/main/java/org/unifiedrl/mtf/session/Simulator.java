@@ -373,6 +373,15 @@ public final class Simulator implements Environment {
   }
 
   @Override
+  public double reward(float[] responses, int at) {
+    return config.validReward() * responses[at + VALID]
+        + config.watchReward() * responses[at + WATCH]
+        + config.finishReward() * responses[at + FINISH]
+        + config.likeReward() * responses[at + LIKE]
+        + config.positiveReward() * responses[at + POSITIVE];
+  }
+
+  @Override
   public List<String> rewardGroups() {
     return List.of("watch_time", "behaviours");
   }
