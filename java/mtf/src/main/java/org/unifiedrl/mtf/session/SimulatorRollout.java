@@ -10,6 +10,9 @@ import org.unifiedrl.mtf.fusion.Fusion;
  */
 public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
 
+  /** Hidden buckets, see {@link #bucket}. */
+  public static final int BUCKETS = 4;
+
   private static final int MAXIMUM_REQUESTS = 60;
   private static final long DAY_MILLIS = 86_400_000L;
 
@@ -422,19 +425,23 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
   }
 
   /**
-   * Serves like {@link #serve}, but ranks by true expected reward plus {@code longTerm} times the
-   * true satisfaction: the request oracle, outside the action space.
+   * Serves like {@link #serve}, but ranks each candidate by its true expectations: for oracles, as
+   * no predictor knows them and no action expresses them.
+   *
+   * @param weights of valid consumption, watch second, finish, like and positive interaction
+   * @param longTerm weight of the user's own satisfaction, which is 1 for a usual item
    */
-  void serveByTrueValue(float longTerm) {
+  public void serveByTrueValue(float[] weights, float longTerm) {
     for (int i = 0; i < active(); i++) {
       Lane lane = lanes[i];
       int base = i * Simulator.SCORES * candidates;
+      java.util.Arrays.fill(pageCandidates, i * pageSize, (i + 1) * pageSize, -1);
       retrieve(lane);
       predict(lane, base);
       float fatigue = fatigue(lane);
       for (int c = 0; c < candidates; c++) {
         reveal(lane, c, fatigue);
-        fused[c] = dot(truth, rewardWeights) + longTerm * dot(truth, lane.satisfies);
+        fused[c] = dot(truth, weights) + longTerm * dot(truth, lane.satisfies);
       }
       respond(lane, i, base);
     }
@@ -640,13 +647,16 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
     return items;
   }
 
-  /** Segment of a lane's user. */
-  int segment(int lane) {
+  /** Segment of a lane's user; for oracles. */
+  public int segment(int lane) {
     return lanes[lane].segment;
   }
 
-  /** Hidden bucket of a lane, 0 .. 3: intent, and whether fatigue has passed one fifth. */
-  int bucket(int lane) {
+  /**
+   * Hidden bucket of a lane, 0 .. {@link #BUCKETS} - 1: intent, and whether fatigue has passed one
+   * fifth; for oracles.
+   */
+  public int bucket(int lane) {
     return (lanes[lane].intent > 0 ? 1 : 0) + (fatigue(lanes[lane]) > 0.2f ? 2 : 0);
   }
 
