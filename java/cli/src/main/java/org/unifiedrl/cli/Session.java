@@ -4,9 +4,11 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Supplier;
 import org.unifiedrl.mtf.baseline.ConstantPolicy;
 import org.unifiedrl.mtf.evaluation.AbTest;
+import org.unifiedrl.mtf.evaluation.Headroom;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import org.unifiedrl.mtf.experiment.Pipeline;
 import org.unifiedrl.mtf.policy.Policy;
@@ -99,10 +101,25 @@ final class Session {
 
   /** Tests a policy on users that nobody has seen. */
   AbTest.Result compare(Supplier<? extends Policy> baseline, Supplier<Policy> policy) {
+    Optional<Headroom> headroom = pipeline.headroom();
+    headroom.ifPresent(
+        h -> {
+          out.print(Results.table(h));
+          out.flush();
+          Results.putHeadroom(result, h);
+        });
     AbTest.Result test = pipeline.compare(baseline, policy);
     out.print(Results.table(test));
     out.flush();
     Results.putTest(result, test);
+    headroom
+        .map(h -> h.regret(policy))
+        .ifPresent(
+            regret -> {
+              out.print(Results.table(regret));
+              out.flush();
+              Results.putRegret(result, regret);
+            });
     return test;
   }
 

@@ -75,9 +75,22 @@ class MainTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "training.steps=-1", "training.batch=0", "training.steps=many", "training.discount=1.5",
-        "training.penalty_form=round", "training=3", "threads=-2", "exploration.half_width=0",
-        "training.group_weights=[1]", "=3", "training.steps"
+        "training.steps=-1",
+        "training.batch=0",
+        "training.steps=many",
+        "training.discount=1.5",
+        "training.penalty_form=round",
+        "training=3",
+        "threads=-2",
+        "exploration.half_width=0",
+        "training.group_weights=[1]",
+        "simulator.reliability=-1",
+        "simulator.page_size=0",
+        "simulator.candidates=65",
+        "simulator.satisfaction_rate=2",
+        "evaluation.headroom=7",
+        "=3",
+        "training.steps"
       })
   void valuesOutOfRangeExitWith2(String setting) {
     CommandLineRun run =

@@ -139,15 +139,10 @@ public final class ConstantVectorSearch {
               p ->
                   totals[p] =
                       evaluate(
-                          environment,
-                          vectors.vector(p),
-                          settings.seed(),
-                          users,
-                          settings.days()));
+                          environment, vectors.vector(p), settings.seed(), users, settings.days()));
       double[] values = new double[population];
       for (int p = 0; p < population; p++) {
-        values[p] =
-            Arrays.stream(settings.objective().of(totals[p])).average().orElse(0);
+        values[p] = Arrays.stream(settings.objective().of(totals[p])).average().orElse(0);
         requests += (long) Arrays.stream(totals[p].requests()).sum();
       }
       int best = vectors.update(values);

@@ -64,8 +64,7 @@ public final class CrossEntropy {
     for (int p = 0; p < sampled.length; p++) {
       for (int k = 0; k < mean.length; k++) {
         double noise = p == 0 ? 0 : Philox.normal(seed, stream + k, ((long) round << 32) | p);
-        sampled[p][k] =
-            (float) Math.max(low[k], Math.min(high[k], mean[k] + deviation[k] * noise));
+        sampled[p][k] = (float) Math.max(low[k], Math.min(high[k], mean[k] + deviation[k] * noise));
       }
     }
   }

@@ -2,6 +2,7 @@ package org.unifiedrl.mtf.evaluation;
 
 import java.util.Arrays;
 import java.util.Locale;
+import java.util.function.IntConsumer;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.unifiedrl.mtf.baseline.ConstantVectorSearch;
@@ -48,11 +49,15 @@ public final class Headroom {
    *
    * @param search budget of the searches, and the objective in which everything is measured
    * @param judged users to judge by, their draws and the bootstrap
+   * @param progress hears the number of rounds done, of {@link #rounds}
    */
   public static Headroom measure(
-      Simulator world, ConstantVectorSearch.Settings search, AbTest.Settings judged) {
+      Simulator world,
+      ConstantVectorSearch.Settings search,
+      AbTest.Settings judged,
+      IntConsumer progress) {
     float[] equal = EqualWeights.of(world).action();
-    Oracles.Vectors vectors = Oracles.search(world, equal, 2, search);
+    Oracles.Vectors vectors = Oracles.search(world, equal, 2, search, progress);
     Oracles.RequestObjective request = Oracles.searchRequestObjective(world, search);
     long seed = judged.seed();
     UserRange users = judged.users();
@@ -78,6 +83,11 @@ public final class Headroom {
     return new Headroom(world, search.objective(), judged, vectors.constant(), values);
   }
 
+  /** Rounds of the searches. */
+  public static int rounds(ConstantVectorSearch.Settings search) {
+    return Oracles.rounds(search);
+  }
+
   /**
    * What a policy leaves to be gained: the lift of each yardstick over the policy, in percent.
    *
@@ -90,8 +100,7 @@ public final class Headroom {
 
   /** Serves the judged users by a policy and compares. */
   public Regret regret(Supplier<? extends Policy> policy) {
-    double[] values =
-        objective.of(AbTest.serve(world, policy, judged, AbTest.Progress.NONE));
+    double[] values = objective.of(AbTest.serve(world, policy, judged, AbTest.Progress.NONE));
     return new Regret(
         lift(values, bestConstant), lift(values, actionOracle), lift(values, requestOracle));
   }

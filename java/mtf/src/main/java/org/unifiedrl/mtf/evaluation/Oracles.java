@@ -1,6 +1,7 @@
 package org.unifiedrl.mtf.evaluation;
 
 import java.util.Arrays;
+import java.util.function.IntConsumer;
 import java.util.stream.IntStream;
 import org.unifiedrl.mtf.baseline.ConstantVectorSearch;
 import org.unifiedrl.mtf.baseline.CrossEntropy;
@@ -11,8 +12,8 @@ import org.unifiedrl.mtf.session.SimulatorRollout;
 import org.unifiedrl.mtf.session.UserTotals;
 
 /**
- * Yardsticks of a simulated world. Oracles read hidden state, so they are not policies; and they are
- * found by search, so they are not upper bounds: a better policy may exist.
+ * Yardsticks of a simulated world. Oracles read hidden state, so they are not policies; and they
+ * are found by search, so they are not upper bounds: a better policy may exist.
  *
  * <ul>
  *   <li>best constant vector;
@@ -58,18 +59,32 @@ public final class Oracles {
    * @param start vector from which both searches start
    * @param reach largest distance from {@code start} in each dimension; 2 is no bound
    * @param settings budget: {@code generations} rounds for the start and twice as many for each
-   *     search; every vector of a round serves {@code users} users per segment on average
+   *     search; every vector of a round serves {@code users} users per segment on average, a third
+   *     of it for the start
+   * @param progress hears the number of rounds done, of {@link #rounds}
    */
   public static Vectors search(
-      Simulator world, float[] start, double reach, ConstantVectorSearch.Settings settings) {
-    Search search = new Search(world, start, reach, settings);
+      Simulator world,
+      float[] start,
+      double reach,
+      ConstantVectorSearch.Settings settings,
+      IntConsumer progress) {
+    Search search = new Search(world, start, reach, settings, progress);
     Tie one = c -> 0;
-    float[][][] common = search.improve(all(start), one, 1, 2 * settings.generations(), 0);
+    float[][][] common =
+        search.improve(
+            all(start), one, 1, 2 * settings.generations(), 0, Math.max(1, search.perRound / 3));
     float[][][] tied = search.run(common, one, one, all(start));
     // A constant is among the personal choices, so an oracle that found nothing is no worse.
-    float[][][] personal = search.run(
+    float[][][] personal =
+        search.run(
             common, c -> c % SimulatorRollout.BUCKETS, c -> c / SimulatorRollout.BUCKETS, tied);
     return new Vectors(tied[0][0], personal);
+  }
+
+  /** Rounds of a search. */
+  static int rounds(ConstantVectorSearch.Settings settings) {
+    return 6 * settings.generations();
   }
 
   private static float[][][] all(float[] vector) {
@@ -94,12 +109,16 @@ public final class Oracles {
     private final UserRange rounds; // users that shape vectors
     private final UserRange choice; // users by whom one of the results is chosen
     private final int perRound;
+    private final IntConsumer progress;
+    private int done;
 
     Search(
         Simulator world,
         float[] centre,
         double reach,
-        ConstantVectorSearch.Settings settings) {
+        ConstantVectorSearch.Settings settings,
+        IntConsumer progress) {
+      this.progress = progress;
       this.world = world;
       this.centre = centre;
       this.reach = reach;
@@ -123,13 +142,14 @@ public final class Oracles {
      */
     float[][][] run(float[][][] from, Tie first, Tie second, float[][][] incumbent) {
       int generations = settings.generations();
-      float[][][] half = improve(from, first, REFINEMENT, generations, 2 * generations);
-      float[][][] whole = improve(half, second, REFINEMENT, generations, 3 * generations);
+      float[][][] half = improve(from, first, REFINEMENT, generations, 2 * generations, perRound);
+      float[][][] whole = improve(half, second, REFINEMENT, generations, 3 * generations, perRound);
       return choose(second, incumbent, from, half, whole);
     }
 
     /** Searches a shift of the vectors in {@code from}, common to the cells that are tied. */
-    private float[][][] improve(float[][][] from, Tie tie, double width, int count, int round) {
+    private float[][][] improve(
+        float[][][] from, Tie tie, double width, int count, int round, int served) {
       CrossEntropy[] searches = new CrossEntropy[CELLS];
       for (int c = 0; c < CELLS; c++) {
         if (searches[tie.of(c)] == null) {
@@ -155,13 +175,14 @@ public final class Oracles {
           int vector = p;
           sampled[p] = shifted(from, c -> searches[tie.of(c)].vector(vector));
         }
-        int offset = (int) ((long) g * perRound % (rounds.count() - perRound + 1));
-        double[][] values = values(sampled, rounds.slice(offset, perRound));
+        int offset = (int) ((long) g * served % (rounds.count() - served + 1));
+        double[][] values = values(sampled, rounds.slice(offset, served));
         for (int s = 0; s < searches.length; s++) {
           if (searches[s] != null) {
             searches[s].update(worth(values, tie, s));
           }
         }
+        progress.accept(++done);
       }
       return shifted(from, c -> searches[tie.of(c)].mean());
     }
@@ -271,7 +292,11 @@ public final class Oracles {
                                 .objective()
                                 .of(
                                     evaluate(
-                                        world, options[o], settings.seed(), users, settings.days())))
+                                        world,
+                                        options[o],
+                                        settings.seed(),
+                                        users,
+                                        settings.days())))
                         .sum());
     int best = 0;
     for (int o = 1; o < options.length; o++) {

@@ -2,6 +2,7 @@ package org.unifiedrl.mtf.experiment;
 
 import java.util.List;
 import org.unifiedrl.mtf.baseline.ConstantVectorSearch.Objective;
+import org.unifiedrl.mtf.session.SimulatorConfig;
 
 /**
  * Everything that decides a run. The same configuration on the same back end gives the same result,
@@ -11,6 +12,7 @@ import org.unifiedrl.mtf.baseline.ConstantVectorSearch.Objective;
  * @param seed key of every random draw
  * @param backend {@code auto}, {@code cpu}, {@code reference}, or {@code check:A,B}
  * @param threads threads that serve users and train; 0 for as many as there are processors
+ * @param simulator the simulated world; other environments ignore it
  */
 public record ExperimentConfig(
     String environment,
@@ -20,7 +22,8 @@ public record ExperimentConfig(
     Baseline baseline,
     Exploration exploration,
     Training training,
-    Evaluation evaluation) {
+    Evaluation evaluation,
+    SimulatorConfig simulator) {
 
   /** How the baseline, one constant vector, is found. */
   public enum BaselineKind {
@@ -181,9 +184,17 @@ public record ExperimentConfig(
    * @param days days that each user is followed
    * @param lanes users in flight at once per thread
    * @param resamples bootstrap resamples
+   * @param headroom whether oracles are searched before the A/B test, and the policy's regret to
+   *     them measured after it; in the simulator only, a quarter of a minute on two processors
    */
   public record Evaluation(
-      double bandwidth, double cap, int users, int days, int lanes, int resamples) {
+      double bandwidth,
+      double cap,
+      int users,
+      int days,
+      int lanes,
+      int resamples,
+      boolean headroom) {
 
     public Evaluation {
       require("evaluation.bandwidth", bandwidth, bandwidth > 0, "positive");
@@ -234,7 +245,8 @@ public record ExperimentConfig(
             100,
             1_000,
             3),
-        new Evaluation(0.10, 10, 20_000, 1, 64, 1_000));
+        new Evaluation(0.10, 10, 20_000, 1, 64, 1_000, true),
+        SimulatorConfig.defaults());
   }
 
   /** Threads to use: {@link #threads}, or the number of processors. */

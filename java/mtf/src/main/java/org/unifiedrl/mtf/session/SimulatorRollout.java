@@ -51,6 +51,10 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
   private final int[] page;
   private final int[] words = new int[4];
   private final float[] truth = new float[Simulator.SCORES];
+
+  /** When the page was asked for: responses to a page do not depend on its order. */
+  private final float[] satiationBefore = new float[3];
+
   private float passFirst;
   private float passSecond;
 
@@ -275,6 +279,7 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
 
   /** Draws the candidates, all distinct: strided walks in the favourite topics, then others. */
   private void retrieve(Lane lane) {
+    System.arraycopy(lane.satiation, 0, satiationBefore, 0, satiationBefore.length);
     long counter = high(lane, USE_CANDIDATES);
     int favourites = candidates * 3 / 5;
     Philox.block(seed, counter, low(lane.request, 0), words, 0);
@@ -383,7 +388,7 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
     int topic = item / Simulator.TOPIC_ITEMS;
     for (int t = 0; t < 3; t++) {
       if (lane.topics[t] == topic) {
-        satiation = lane.satiation[t];
+        satiation = satiationBefore[t];
       }
     }
     float drift = 0.9f * lane.intent * span - fatigue * (0.3f + 0.8f * span) - 0.04f * satiation;

@@ -85,7 +85,8 @@ class UnifiedRlLearnerTest {
         d.baseline(),
         d.exploration(),
         change.apply(small),
-        d.evaluation());
+        d.evaluation(),
+        d.simulator());
   }
 
   private static Learner open(Replay replay, Path checkpoints, boolean resume) {
