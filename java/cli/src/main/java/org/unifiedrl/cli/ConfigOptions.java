@@ -76,7 +76,7 @@ final class ConfigOptions {
   /** Opens the environment of a configuration; a wrong name or folder is wrong use. */
   static Environment open(ExperimentConfig config) {
     try {
-      return Environments.open(config.environment());
+      return Environments.open(config);
     } catch (IllegalArgumentException e) {
       throw new UsageException(e.getMessage(), e);
     }

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Locale;
 import org.unifiedrl.mtf.evaluation.AbTest;
+import org.unifiedrl.mtf.evaluation.Headroom;
 import org.unifiedrl.mtf.evaluation.Interval;
 import org.unifiedrl.mtf.evaluation.OffPolicyEstimate;
 import org.unifiedrl.mtf.experiment.OfflineEvaluation;
@@ -42,6 +43,26 @@ final class Results {
 
   static void putLimits(ObjectNode result, Environment environment) {
     environment.limits().forEach(result.withArray("limits")::add);
+  }
+
+  static void putHeadroom(ObjectNode result, Headroom headroom) {
+    ObjectNode node = result.putObject("headroom");
+    node.put("users", headroom.users());
+    ObjectNode uvc = node.putObject("uvc");
+    Json.put(uvc, "equal_weights", headroom.equalWeights());
+    Json.put(uvc, "best_constant", headroom.bestConstant());
+    Json.put(uvc, "action_oracle", headroom.actionOracle());
+    Json.put(uvc, "request_oracle", headroom.requestOracle());
+    node.set("constant_over_equal", interval(headroom.constantOverEqual()));
+    node.set("oracle_over_constant", interval(headroom.oracleOverConstant()));
+    node.set("request_over_constant", interval(headroom.requestOverConstant()));
+  }
+
+  static void putRegret(ObjectNode result, Headroom.Regret regret) {
+    ObjectNode node = result.putObject("regret");
+    node.set("best_constant", interval(regret.overBestConstant()));
+    node.set("action_oracle", interval(regret.overActionOracle()));
+    node.set("request_oracle", interval(regret.overRequestOracle()));
   }
 
   private static ObjectNode summary(AbTest.Summary summary) {
@@ -117,6 +138,46 @@ final class Results {
             lift.mean(),
             lift.low(),
             lift.high()));
+  }
+
+  /** What there is to gain, as a few lines. */
+  static String table(Headroom headroom) {
+    return String.format(
+            Locale.ROOT, "Headroom, UVC of %,d unseen users, by search%n", headroom.users())
+        + String.format(Locale.ROOT, "  %-28s %10.3f%n", "equal weights", headroom.equalWeights())
+        + yardstick(
+            "best constant vector",
+            headroom.bestConstant(),
+            headroom.constantOverEqual(),
+            "equal weights")
+        + yardstick(
+            "action oracle",
+            headroom.actionOracle(),
+            headroom.oracleOverConstant(),
+            "best constant")
+        + yardstick(
+            "request oracle",
+            headroom.requestOracle(),
+            headroom.requestOverConstant(),
+            "best constant");
+  }
+
+  private static String yardstick(String name, double value, Interval lift, String over) {
+    return String.format(
+        Locale.ROOT, "  %-28s %10.3f   %s over %s%n", name, value, text(lift), over);
+  }
+
+  /** What the policy leaves to be gained, as a few lines. */
+  static String table(Headroom.Regret regret) {
+    return String.format("Regret of the policy: UVC that each yardstick has more than it%n")
+        + String.format("  %-28s %s%n", "best constant vector", text(regret.overBestConstant()))
+        + String.format("  %-28s %s%n", "action oracle", text(regret.overActionOracle()))
+        + String.format("  %-28s %s%n", "request oracle", text(regret.overRequestOracle()));
+  }
+
+  private static String text(Interval lift) {
+    return String.format(
+        Locale.ROOT, "%+.2f %% [%+.2f, %+.2f]", lift.mean(), lift.low(), lift.high());
   }
 
   /** The offline evaluation as two lines. */

@@ -5,9 +5,11 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Supplier;
 import org.unifiedrl.mtf.baseline.ConstantPolicy;
 import org.unifiedrl.mtf.evaluation.AbTest;
+import org.unifiedrl.mtf.evaluation.Headroom;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import org.unifiedrl.mtf.experiment.OfflineEvaluation;
 import org.unifiedrl.mtf.experiment.Pipeline;
@@ -103,11 +105,26 @@ final class Session {
 
   /** Tests a policy on users that nothing was learned from. */
   AbTest.Result compare(Supplier<? extends Policy> baseline, Supplier<Policy> policy) {
+    Optional<Headroom> headroom = pipeline.headroom();
+    headroom.ifPresent(
+        h -> {
+          out.print(Results.table(h));
+          out.flush();
+          Results.putHeadroom(result, h);
+        });
     AbTest.Result test = pipeline.compare(baseline, policy);
     out.print(Results.table(test, environment.hasDays() ? "per user and day" : "per user"));
     out.flush();
     Results.putTest(result, test);
     result.put("population", population.name().toLowerCase(Locale.ROOT));
+    headroom
+        .map(h -> h.regret(policy))
+        .ifPresent(
+            regret -> {
+              out.print(Results.table(regret));
+              out.flush();
+              Results.putRegret(result, regret);
+            });
     return test;
   }
 

@@ -29,6 +29,8 @@ record CommandLineRun(int code, String out, String err) {
             threads: 2
             baseline:
               kind: equal
+            simulator:
+              train_users: 1200
             exploration:
               users: 300
               held_out_users: 300

@@ -97,7 +97,12 @@ class MainTest {
         "baseline.generations=0",
         "evaluation.population=nobody",
         "evaluation.bandwidth=-1",
-        "evaluation.reward_constant=-1"
+        "evaluation.reward_constant=-1",
+        "simulator.reliability=-1",
+        "simulator.page_size=0",
+        "simulator.candidates=65",
+        "simulator.satisfaction_rate=2",
+        "evaluation.headroom=7"
       })
   void valuesOutOfRangeExitWith2(String setting) {
     CommandLineRun run =

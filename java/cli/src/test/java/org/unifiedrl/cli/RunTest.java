@@ -38,6 +38,14 @@ class RunTest {
       assertThat(node.path("mean").asDouble())
           .isBetween(node.path("low").asDouble(), node.path("high").asDouble());
     }
+    for (String oracle : new String[] {"best_constant", "action_oracle", "request_oracle"}) {
+      assertThat(result.path("headroom").path("uvc").path(oracle).asDouble()).isPositive();
+      JsonNode regret = result.path("regret").path(oracle);
+      assertThat(regret.path("mean").asDouble())
+          .isBetween(regret.path("low").asDouble(), regret.path("high").asDouble());
+    }
+    assertThat(result.path("headroom").path("oracle_over_constant").has("low")).isTrue();
+    assertThat(demo.out()).contains("Headroom, UVC of 200 unseen users", "Regret of the policy");
     assertThat(result.path("ncis").has("value")).isTrue();
     assertThat(result.path("ncis").has("low")).isTrue();
     assertThat(result.path("ncis").has("high")).isTrue();
@@ -86,10 +94,19 @@ class RunTest {
 
     CommandLineRun compare =
         CommandLineRun.of(
-            "compare", "--quiet", "--policy", folder, "--out", temporary.resolve("compare"));
+            "compare",
+            "--quiet",
+            "--policy",
+            folder,
+            "--out",
+            temporary.resolve("compare"),
+            "--set",
+            "evaluation.headroom=false");
     assertThat(compare.code()).as(compare.err()).isZero();
     JsonNode compared = Json.MAPPER.readTree(temporary.resolve("compare/result.json").toFile());
     assertThat(compared.path("uvc_lift")).isEqualTo(result.path("uvc_lift"));
+    assertThat(compared.has("headroom")).isFalse();
+    assertThat(compared.has("regret")).isFalse();
 
     CommandLineRun validate =
         CommandLineRun.of(
@@ -179,6 +196,38 @@ class RunTest {
       assertThat(result.path(key).asDouble()).as(key).isPositive();
     }
     assertThat(result.path("java_bytes_per_step").asDouble()).isLessThan(1);
+  }
+
+  /** Dials are settings like any other: they reach the world, and the run's configuration. */
+  @Test
+  void dialsChangeTheWorld() throws IOException {
+    Path config = CommandLineRun.tinyConfiguration(temporary);
+    double[] rewards = new double[2];
+    for (int i = 0; i < 2; i++) {
+      Path out = temporary.resolve("log" + i);
+      CommandLineRun run =
+          CommandLineRun.of(
+              "explore",
+              "--quiet",
+              "--config",
+              config,
+              "--out",
+              out,
+              "--set",
+              "simulator.value=0",
+              "--set",
+              "simulator.hidden=" + i);
+      assertThat(run.code()).as(run.err()).isZero();
+      assertThat(Files.readString(out.resolve("config.yaml")))
+          .contains("value: 0.0", "hidden: " + i + ".0", "leave_intercept: -0.7");
+      rewards[i] =
+          Json.MAPPER
+              .readTree(out.resolve("result.json").toFile())
+              .path("log")
+              .path("reward_per_request")
+              .asDouble();
+    }
+    assertThat(rewards[1]).isPositive().isNotEqualTo(rewards[0]);
   }
 
   private static String hash(Path folder) throws IOException {

@@ -48,6 +48,20 @@ class LayersTest {
   }
 
   @Test
+  void environmentsKnowNothingOfWhatIsTriedInThem() {
+    noClasses()
+        .that()
+        .resideInAnyPackage("org.unifiedrl.mtf.session..", "org.unifiedrl.mtf.kuairand..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage(
+            "org.unifiedrl.mtf.baseline..",
+            "org.unifiedrl.mtf.evaluation..",
+            "org.unifiedrl.mtf.experiment..")
+        .check(CLASSES);
+  }
+
+  @Test
   void nothingButTheBindingTouchesJavaCpp() {
     noClasses()
         .that()

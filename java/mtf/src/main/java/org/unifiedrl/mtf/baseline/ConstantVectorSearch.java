@@ -1,9 +1,7 @@
 package org.unifiedrl.mtf.baseline;
 
 import java.util.Arrays;
-import java.util.Comparator;
 import java.util.stream.IntStream;
-import org.unifiedrl.engine.Philox;
 import org.unifiedrl.mtf.session.Environment;
 import org.unifiedrl.mtf.session.Rollout;
 import org.unifiedrl.mtf.session.UserTotals;
@@ -19,15 +17,18 @@ import org.unifiedrl.mtf.session.UserTotals;
 public final class ConstantVectorSearch {
 
   private static final long DRAWS = 0x43454dL;
-  private static final double SMOOTHING = 0.8;
-  private static final double LEAST_DEVIATION = 0.02;
 
   /** What is maximised, per user. */
   public enum Objective {
     /** Valid consumptions per day. */
     VALID_CONSUMPTIONS,
     /** Sum of all rewards. */
-    RETURN
+    RETURN;
+
+    /** The maximised value of each user. */
+    public double[] of(UserTotals totals) {
+      return this == RETURN ? totals.returns() : totals.validConsumptions();
+    }
   }
 
   /**
@@ -125,27 +126,21 @@ public final class ConstantVectorSearch {
       float[] start,
       Settings settings,
       Progress progress) {
-    int size = environment.actionSize();
-    double[] mean = new double[size];
-    double[] deviation = new double[size];
-    Arrays.fill(deviation, settings.deviation());
-    for (int k = 0; k < size; k++) {
-      mean[k] = start[k];
-    }
+    CrossEntropy vectors =
+        new CrossEntropy(
+            start,
+            2,
+            settings.deviation(),
+            settings.population(),
+            settings.elite(),
+            settings.seed(),
+            DRAWS);
     int population = settings.population();
     int available = users.count();
     int count = Math.min(settings.users(), available);
     long requests = 0;
     for (int generation = 0; generation < settings.generations(); generation++) {
-      float[][] vectors = new float[population][size];
-      for (int p = 0; p < population; p++) {
-        for (int k = 0; k < size; k++) {
-          // The first vector is the mean itself.
-          double noise =
-              p == 0 ? 0 : Philox.normal(settings.seed(), DRAWS + k, ((long) generation << 32) | p);
-          vectors[p][k] = (float) Math.max(-1, Math.min(1, mean[k] + deviation[k] * noise));
-        }
-      }
+      vectors.sample(generation);
       int offset = (int) ((long) generation * count % Math.max(available - count + 1, 1));
       Environment.UserRange served = users.slice(offset, count);
       UserTotals[] totals = new UserTotals[population];
@@ -154,45 +149,21 @@ public final class ConstantVectorSearch {
           .forEach(
               p ->
                   totals[p] =
-                      evaluate(environment, vectors[p], settings.seed(), served, settings.days()));
+                      evaluate(
+                          environment,
+                          vectors.vector(p),
+                          settings.seed(),
+                          served,
+                          settings.days()));
       double[] values = new double[population];
       for (int p = 0; p < population; p++) {
-        values[p] =
-            mean(
-                settings.objective() == Objective.RETURN
-                    ? totals[p].returns()
-                    : totals[p].validConsumptions());
+        values[p] = Arrays.stream(settings.objective().of(totals[p])).average().orElse(0);
         requests += (long) Arrays.stream(totals[p].requests()).sum();
       }
-      int[] order =
-          IntStream.range(0, population)
-              .boxed()
-              .sorted(Comparator.comparingDouble((Integer p) -> -values[p]))
-              .mapToInt(Integer::intValue)
-              .toArray();
-      for (int k = 0; k < size; k++) {
-        double sum = 0;
-        double squares = 0;
-        for (int e = 0; e < settings.elite(); e++) {
-          sum += vectors[order[e]][k];
-        }
-        double eliteMean = sum / settings.elite();
-        for (int e = 0; e < settings.elite(); e++) {
-          double d = vectors[order[e]][k] - eliteMean;
-          squares += d * d;
-        }
-        mean[k] += SMOOTHING * (eliteMean - mean[k]);
-        double spread = Math.sqrt(squares / settings.elite());
-        deviation[k] =
-            Math.max(deviation[k] + SMOOTHING * (spread - deviation[k]), LEAST_DEVIATION);
-      }
-      progress.generation(generation + 1, values[order[0]], requests);
+      int best = vectors.update(values);
+      progress.generation(generation + 1, values[best], requests);
     }
-    float[] action = new float[size];
-    for (int k = 0; k < size; k++) {
-      action[k] = (float) mean[k];
-    }
-    return new Result(action, requests);
+    return new Result(vectors.mean(), requests);
   }
 
   /** What users do under one constant vector. */
@@ -207,9 +178,5 @@ public final class ConstantVectorSearch {
       rollout.advance();
     }
     return rollout.totals();
-  }
-
-  private static double mean(double[] values) {
-    return Arrays.stream(values).average().orElse(0);
   }
 }

@@ -14,14 +14,14 @@ public final class Environments {
   private Environments() {}
 
   /**
-   * Opens an environment.
+   * Opens a configuration's environment: {@code simulator} or {@code kuairand:DIR}.
    *
-   * @param name {@code simulator} or {@code kuairand:DIR}
    * @throws IllegalArgumentException if there is none of that name, or no such folder
    */
-  public static Environment open(String name) {
+  public static Environment open(ExperimentConfig config) {
+    String name = config.environment();
     if (name.equals("simulator")) {
-      return new Simulator();
+      return new Simulator(config.simulator());
     }
     if (!name.startsWith(KUAIRAND)) {
       throw new IllegalArgumentException(

@@ -3,6 +3,7 @@ package org.unifiedrl.mtf.experiment;
 import java.util.List;
 import org.unifiedrl.mtf.baseline.ConstantVectorSearch.Objective;
 import org.unifiedrl.mtf.exploration.UniformBox;
+import org.unifiedrl.mtf.session.SimulatorConfig;
 
 /**
  * Everything that decides a run. The same configuration on the same back end gives the same result,
@@ -16,6 +17,7 @@ import org.unifiedrl.mtf.exploration.UniformBox;
  * @param exploration the log
  * @param training offline training
  * @param evaluation evaluation, offline and by A/B test
+ * @param simulator the simulated world; other environments ignore it
  */
 public record ExperimentConfig(
     String environment,
@@ -25,7 +27,8 @@ public record ExperimentConfig(
     Baseline baseline,
     Exploration exploration,
     Training training,
-    Evaluation evaluation) {
+    Evaluation evaluation,
+    SimulatorConfig simulator) {
 
   /** How the baseline, one constant vector, is found. */
   public enum BaselineKind {
@@ -254,6 +257,8 @@ public record ExperimentConfig(
    * @param days days that each user is followed
    * @param lanes users in flight at once per thread
    * @param resamples bootstrap resamples
+   * @param headroom whether oracles are searched before the A/B test, and the policy's regret to
+   *     them measured after it; in the simulator only, a quarter of a minute on two processors
    */
   public record Evaluation(
       Population population,
@@ -263,7 +268,8 @@ public record ExperimentConfig(
       int users,
       int days,
       int lanes,
-      int resamples) {
+      int resamples,
+      boolean headroom) {
 
     public Evaluation {
       require("evaluation.bandwidth", bandwidth, bandwidth >= 0, "at least 0");
@@ -317,7 +323,8 @@ public record ExperimentConfig(
             100,
             1_000,
             3),
-        new Evaluation(Population.JUDGE, 0, 10, 1, 20_000, 1, 64, 1_000));
+        new Evaluation(Population.JUDGE, 0, 10, 1, 20_000, 1, 64, 1_000, true),
+        SimulatorConfig.defaults());
   }
 
   /** Threads to use: {@link #threads}, or the number of processors. */

@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.BiConsumer;
 import java.util.function.Supplier;
 import org.unifiedrl.engine.replay.Replay;
@@ -13,6 +14,7 @@ import org.unifiedrl.mtf.baseline.ConstantPolicy;
 import org.unifiedrl.mtf.baseline.ConstantVectorSearch;
 import org.unifiedrl.mtf.baseline.EqualWeights;
 import org.unifiedrl.mtf.evaluation.AbTest;
+import org.unifiedrl.mtf.evaluation.Headroom;
 import org.unifiedrl.mtf.evaluation.RankingTestSet;
 import org.unifiedrl.mtf.exploration.Explorer;
 import org.unifiedrl.mtf.exploration.Gaussian;
@@ -20,6 +22,7 @@ import org.unifiedrl.mtf.exploration.UniformBox;
 import org.unifiedrl.mtf.policy.Policy;
 import org.unifiedrl.mtf.session.Environment;
 import org.unifiedrl.mtf.session.Environment.UserRange;
+import org.unifiedrl.mtf.session.Simulator;
 
 /**
  * The stages of an experiment, each on its own: find a baseline, log exploration around it, train
@@ -35,6 +38,10 @@ public final class Pipeline {
   private static final long HELD_OUT_KEY = 0x4845_4c44L;
   private static final long RANKING_KEY = 0x5241_4e4bL;
   private static final long TEST_KEY = 0x5445_5354L;
+  private static final long HEADROOM_KEY = 0x4845_4144L;
+
+  /** Users by whom oracles are judged at most; their intervals are below half a percent wide. */
+  private static final int HEADROOM_USERS = 10_000;
 
   private final ExperimentConfig config;
   private final Environment environment;
@@ -310,6 +317,43 @@ public final class Pipeline {
               settings.lanes(),
               settings.resamples()),
           (served, total) -> stage.at(served, ""));
+    }
+  }
+
+  /**
+   * Measures how much there is to gain, where that can be known: in the simulator, unless the
+   * configuration says not to. The yardsticks serve users of the A/B test with the test's draws.
+   */
+  public Optional<Headroom> headroom() {
+    ExperimentConfig.Evaluation settings = config.evaluation();
+    if (!settings.headroom() || !(environment instanceof Simulator world)) {
+      return Optional.empty();
+    }
+    UserRange tested = populations.test();
+    UserRange users = tested.slice(0, Math.min(tested.count(), HEADROOM_USERS));
+    ConstantVectorSearch.Settings search =
+        new ConstantVectorSearch.Settings(
+            16,
+            4,
+            5,
+            300,
+            settings.days(),
+            0.5,
+            config.seed() ^ HEADROOM_KEY,
+            ConstantVectorSearch.Objective.VALID_CONSUMPTIONS);
+    try (RunListener.Stage stage = listener.begin("headroom", "rounds", Headroom.rounds(search))) {
+      return Optional.of(
+          Headroom.measure(
+              world,
+              search,
+              new AbTest.Settings(
+                  config.seed() ^ TEST_KEY,
+                  users,
+                  settings.days(),
+                  config.effectiveThreads(),
+                  settings.lanes(),
+                  settings.resamples()),
+              done -> stage.at(done, "")));
     }
   }
 

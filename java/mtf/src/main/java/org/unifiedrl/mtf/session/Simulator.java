@@ -39,7 +39,9 @@ public final class Simulator implements Environment {
    */
   static final int BINARY = 4;
 
-  static final int SEGMENTS = 6;
+  /** Segments of users, which differ in values and in how they are predicted. */
+  public static final int SEGMENTS = 6;
+
   static final int TOPICS = 32;
   static final int TOPIC_ITEMS = 512;
 

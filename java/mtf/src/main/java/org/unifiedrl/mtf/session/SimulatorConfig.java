@@ -1,8 +1,9 @@
 package org.unifiedrl.mtf.session;
 
 /**
- * Everything about the simulated world that is a choice. Rates and spreads that come from data are
- * not here but in the calibration constants.
+ * Everything about the simulated world that is a choice; the group {@code simulator} of an
+ * experiment's configuration. Rates and spreads that come from data are not here but in the
+ * calibration constants.
  *
  * @param worldSeed key of the item pool and of the users' tastes
  * @param trainUsers users {@code 0 .. trainUsers - 1} may be learned from
@@ -55,38 +56,46 @@ public record SimulatorConfig(
 
   /** Checks every value. */
   public SimulatorConfig {
-    atLeast("trainUsers", trainUsers, 1);
-    atLeast("judgeUsers", judgeUsers, 1);
+    atLeast("simulator.train_users", trainUsers, 1);
+    atLeast("simulator.judge_users", judgeUsers, 1);
     if ((long) trainUsers + judgeUsers > Integer.MAX_VALUE) {
-      throw new IllegalArgumentException("trainUsers + judgeUsers must be below 2^31");
+      throw new IllegalArgumentException(
+          "simulator.train_users + simulator.judge_users is "
+              + ((long) trainUsers + judgeUsers)
+              + "; expected less than 2^31");
     }
-    atLeast("pageSize", pageSize, 1);
+    atLeast("simulator.page_size", pageSize, 1);
     if (candidates < pageSize || candidates > 64) {
       throw new IllegalArgumentException(
-          "candidates is " + candidates + "; expected pageSize .. 64 = " + pageSize + " .. 64");
+          "simulator.candidates is "
+              + candidates
+              + "; expected simulator.page_size .. 64 = "
+              + pageSize
+              + " .. 64");
     }
-    atLeast("value", value, 0);
-    atLeast("reliability", reliability, 0);
-    atLeast("hidden", hidden, 0);
-    atLeast("validReward", validReward, 0);
-    atLeast("watchReward", watchReward, 0);
-    atLeast("finishReward", finishReward, 0);
-    atLeast("likeReward", likeReward, 0);
-    atLeast("positiveReward", positiveReward, 0);
+    atLeast("simulator.value", value, 0);
+    atLeast("simulator.reliability", reliability, 0);
+    atLeast("simulator.hidden", hidden, 0);
+    atLeast("simulator.valid_reward", validReward, 0);
+    atLeast("simulator.watch_reward", watchReward, 0);
+    atLeast("simulator.finish_reward", finishReward, 0);
+    atLeast("simulator.like_reward", likeReward, 0);
+    atLeast("simulator.positive_reward", positiveReward, 0);
     if (!(validReward + watchReward + finishReward + likeReward + positiveReward > 0)) {
-      throw new IllegalArgumentException("every reward is 0; expected at least one above 0");
+      throw new IllegalArgumentException(
+          "every simulator.*_reward is 0; expected at least one above 0");
     }
-    finite("leaveIntercept", leaveIntercept);
-    atLeast("leaveFatigue", leaveFatigue, 0);
-    atLeast("leaveSatisfaction", leaveSatisfaction, 0);
-    atLeast("leaveSkips", leaveSkips, 0);
+    finite("simulator.leave_intercept", leaveIntercept);
+    atLeast("simulator.leave_fatigue", leaveFatigue, 0);
+    atLeast("simulator.leave_satisfaction", leaveSatisfaction, 0);
+    atLeast("simulator.leave_skips", leaveSkips, 0);
     if (!(satisfactionRate > 0 && satisfactionRate <= 1)) {
       throw new IllegalArgumentException(
-          "satisfactionRate is " + satisfactionRate + "; expected a number in (0, 1]");
+          "simulator.satisfaction_rate is " + satisfactionRate + "; expected a number in (0, 1]");
     }
-    atLeast("fatigueSeconds", fatigueSeconds, 1);
-    finite("returnIntercept", returnIntercept);
-    atLeast("returnSatisfaction", returnSatisfaction, 0);
+    atLeast("simulator.fatigue_seconds", fatigueSeconds, 1);
+    finite("simulator.return_intercept", returnIntercept);
+    atLeast("simulator.return_satisfaction", returnSatisfaction, 0);
   }
 
   private static void atLeast(String name, double value, double least) {

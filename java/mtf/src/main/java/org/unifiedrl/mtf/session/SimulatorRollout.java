@@ -10,6 +10,9 @@ import org.unifiedrl.mtf.fusion.Fusion;
  */
 public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
 
+  /** Hidden buckets, see {@link #bucket}. */
+  public static final int BUCKETS = 4;
+
   private static final int MAXIMUM_REQUESTS = 60;
   private static final long DAY_MILLIS = 86_400_000L;
 
@@ -48,6 +51,10 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
   private final int[] page;
   private final int[] words = new int[4];
   private final float[] truth = new float[Simulator.SCORES];
+
+  /** When the page was asked for: responses to a page do not depend on its order. */
+  private final float[] satiationBefore = new float[3];
+
   private float passFirst;
   private float passSecond;
 
@@ -272,6 +279,7 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
 
   /** Draws the candidates, all distinct: strided walks in the favourite topics, then others. */
   private void retrieve(Lane lane) {
+    System.arraycopy(lane.satiation, 0, satiationBefore, 0, satiationBefore.length);
     long counter = high(lane, USE_CANDIDATES);
     int favourites = candidates * 3 / 5;
     Philox.block(seed, counter, low(lane.request, 0), words, 0);
@@ -380,7 +388,7 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
     int topic = item / Simulator.TOPIC_ITEMS;
     for (int t = 0; t < 3; t++) {
       if (lane.topics[t] == topic) {
-        satiation = lane.satiation[t];
+        satiation = satiationBefore[t];
       }
     }
     float drift = 0.9f * lane.intent * span - fatigue * (0.3f + 0.8f * span) - 0.04f * satiation;
@@ -422,19 +430,23 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
   }
 
   /**
-   * Serves like {@link #serve}, but ranks by true expected reward plus {@code longTerm} times the
-   * true satisfaction: the request oracle, outside the action space.
+   * Serves like {@link #serve}, but ranks each candidate by its true expectations: for oracles, as
+   * no predictor knows them and no action expresses them.
+   *
+   * @param weights of valid consumption, watch second, finish, like and positive interaction
+   * @param longTerm weight of the user's own satisfaction, which is 1 for a usual item
    */
-  void serveByTrueValue(float longTerm) {
+  public void serveByTrueValue(float[] weights, float longTerm) {
     for (int i = 0; i < active(); i++) {
       Lane lane = lanes[i];
       int base = i * Simulator.SCORES * candidates;
+      java.util.Arrays.fill(pageCandidates, i * pageSize, (i + 1) * pageSize, -1);
       retrieve(lane);
       predict(lane, base);
       float fatigue = fatigue(lane);
       for (int c = 0; c < candidates; c++) {
         reveal(lane, c, fatigue);
-        fused[c] = dot(truth, rewardWeights) + longTerm * dot(truth, lane.satisfies);
+        fused[c] = dot(truth, weights) + longTerm * dot(truth, lane.satisfies);
       }
       respond(lane, i, base);
     }
@@ -640,13 +652,16 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
     return items;
   }
 
-  /** Segment of a lane's user. */
-  int segment(int lane) {
+  /** Segment of a lane's user; for oracles. */
+  public int segment(int lane) {
     return lanes[lane].segment;
   }
 
-  /** Hidden bucket of a lane, 0 .. 3: intent, and whether fatigue has passed one fifth. */
-  int bucket(int lane) {
+  /**
+   * Hidden bucket of a lane, 0 .. {@link #BUCKETS} - 1: intent, and whether fatigue has passed one
+   * fifth; for oracles.
+   */
+  public int bucket(int lane) {
     return (lanes[lane].intent > 0 ? 1 : 0) + (fatigue(lanes[lane]) > 0.2f ? 2 : 0);
   }
 

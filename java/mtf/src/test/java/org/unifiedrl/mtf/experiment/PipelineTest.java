@@ -36,7 +36,8 @@ class PipelineTest {
         new ExperimentConfig.Exploration(
             kind, 0.1, lower, List.of(), 0.3, 100, 100, 1, 16, candidates),
         d.training(),
-        new ExperimentConfig.Evaluation(Population.JUDGE, bandwidth, 10, 1, 100, 1, 16, 100));
+        new ExperimentConfig.Evaluation(Population.JUDGE, bandwidth, 10, 1, 100, 1, 16, 100, false),
+        d.simulator());
   }
 
   private OfflineEvaluation evaluated(ExperimentConfig config, String name) {

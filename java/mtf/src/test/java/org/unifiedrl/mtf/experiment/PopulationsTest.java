@@ -60,7 +60,9 @@ class PopulationsTest {
                 test,
                 e.days(),
                 e.lanes(),
-                e.resamples())));
+                e.resamples(),
+                e.headroom()),
+            d.simulator()));
   }
 
   private static boolean within(UserRange part, UserRange whole) {

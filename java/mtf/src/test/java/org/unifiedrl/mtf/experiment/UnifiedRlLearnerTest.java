@@ -86,7 +86,8 @@ class UnifiedRlLearnerTest {
         d.baseline(),
         d.exploration(),
         change.apply(small),
-        d.evaluation());
+        d.evaluation(),
+        d.simulator());
   }
 
   private static Learner open(Replay replay, Path checkpoints, boolean resume) {

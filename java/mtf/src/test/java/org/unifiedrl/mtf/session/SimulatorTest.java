@@ -2,8 +2,10 @@ package org.unifiedrl.mtf.session;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -12,6 +14,7 @@ import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.unifiedrl.mtf.baseline.ConstantVectorSearch;
 import org.unifiedrl.mtf.baseline.EqualWeights;
+import org.unifiedrl.mtf.evaluation.Oracles;
 
 class SimulatorTest {
 
@@ -64,19 +67,141 @@ class SimulatorTest {
     assertThat(log(7, 3, action)).isEqualTo(log(1, 3, action)).isEqualTo(log(64, 3, action));
   }
 
+  /** What a request was, whatever was shown; responses by the shown item's place. */
+  private record Met(List<Float> scores, Map<Integer, List<Float>> responses) {}
+
+  /** Requests by user, day and number in the session. */
+  private static Map<String, Met> requests(float[] action, int days) {
+    Map<String, Met> requests = new HashMap<>();
+    SimulatorRollout rollout = WORLD.rollout(5, new Environment.UserRange(100, 400), days, 1);
+    long session = -1;
+    int request = 0;
+    while (rollout.active() > 0) {
+      request = rollout.sessions()[0] == session ? request + 1 : 0;
+      session = rollout.sessions()[0];
+      int user = rollout.users()[0];
+      long day = session % days;
+      rollout.serve(action);
+      Map<Integer, List<Float>> responses = new HashMap<>();
+      for (int p = 0; p < rollout.pageItems()[0]; p++) {
+        responses.put(rollout.pageCandidates()[p], slice(rollout.pageResponses(), p, 5));
+      }
+      requests.put(
+          user + " " + day + " " + request,
+          new Met(slice(rollout.candidateScores(), 0, 200), responses));
+      rollout.advance();
+    }
+    return requests;
+  }
+
+  /**
+   * Common random numbers: every request that two policies both reach has the same candidates with
+   * the same scores; and in a session's first request, before anything differs, an item that both
+   * show gets the same response.
+   */
   @Test
-  void twoPoliciesMeetTheSameUsersAndCandidates() {
-    Map<String, Row> one = log(8, 1, EqualWeights.of(WORLD).action());
-    Map<String, Row> other = log(8, 1, new float[10]);
-    int first = 0;
-    for (Map.Entry<String, Row> entry : one.entrySet()) {
-      Row row = other.get(entry.getKey());
-      if (row != null && row.state().equals(entry.getValue().state())) {
-        assertThat(row.scores()).isEqualTo(entry.getValue().scores());
-        first++;
+  void twoPoliciesMeetTheSameRequestsAndTheSameLuck() {
+    int days = 3;
+    Map<String, Met> one = requests(EqualWeights.of(WORLD).action(), days);
+    Map<String, Met> other = requests(new float[10], days);
+    int later = 0;
+    int items = 0;
+    for (Map.Entry<String, Met> entry : one.entrySet()) {
+      Met met = other.get(entry.getKey());
+      if (met == null) {
+        continue;
+      }
+      assertThat(met.scores()).as(entry.getKey()).isEqualTo(entry.getValue().scores());
+      if (!entry.getKey().endsWith(" 0")) {
+        later++;
+        continue;
+      }
+      for (Map.Entry<Integer, List<Float>> response : entry.getValue().responses().entrySet()) {
+        if (met.responses().containsKey(response.getKey())) {
+          assertThat(met.responses().get(response.getKey()))
+              .as(entry.getKey())
+              .isEqualTo(response.getValue());
+          items++;
+        }
       }
     }
-    assertThat(first).as("every user's first request").isGreaterThanOrEqualTo(60);
+    assertThat(later).as("later requests in common").isGreaterThan(400);
+    assertThat(items).as("items shown by both in a first request").isGreaterThan(1000);
+  }
+
+  /**
+   * With the value dial at 0, satisfaction is the smoothed reward of what happened on the page over
+   * the user's norm: the first request gives the norm, and from then on all is determined.
+   */
+  @Test
+  void satisfactionIsMadeOfWhatHappened() {
+    Simulator world = new Simulator(SimulatorConfig.defaults().withDials(0, 1, 1));
+    SimulatorRollout rollout = world.rollout(3, new Environment.UserRange(0, 300), 1, 1);
+    float[] action = EqualWeights.of(world).action();
+    double rate = world.config().satisfactionRate();
+    int user = -1;
+    double norm = Double.NaN;
+    double expected = 1;
+    int checked = 0;
+    while (rollout.active() > 0) {
+      boolean first = rollout.users()[0] != user;
+      user = rollout.users()[0];
+      rollout.serve(action);
+      double reward = (rollout.rewards()[0] + rollout.rewards()[1]) / 8;
+      if (first) {
+        norm = reward / ((rollout.satisfaction(0) - 1) / rate + 1);
+        expected = rollout.satisfaction(0);
+      } else if (norm > 0.05 && reward / norm < 8) { // known well, and the page below its limit
+        expected += rate * (reward / norm - expected);
+        assertThat((double) rollout.satisfaction(0)).isCloseTo(expected, within(0.02 * expected));
+        expected = rollout.satisfaction(0);
+        checked++;
+      } else {
+        expected = rollout.satisfaction(0);
+      }
+      rollout.advance();
+    }
+    assertThat(checked).isGreaterThan(500);
+  }
+
+  /**
+   * Users come back the next day with probability sigmoid(r0 + r1 (satisfaction - 1)) of the
+   * session's end: in each third of users by satisfaction within three standard errors, and the
+   * most satisfied third more often than the least.
+   */
+  @Test
+  void returningDependsOnHowTheSessionEnded() {
+    int count = 12_000;
+    double[] end = new double[count];
+    boolean[] back = new boolean[count];
+    SimulatorRollout rollout = WORLD.rollout(6, new Environment.UserRange(0, count), 2, 64);
+    float[] actions = new float[640];
+    while (rollout.active() > 0) {
+      rollout.serve(actions);
+      for (int i = 0; i < rollout.active(); i++) {
+        if (rollout.sessions()[i] % 2 == 1) {
+          back[rollout.users()[i]] = true;
+        } else {
+          end[rollout.users()[i]] = rollout.satisfaction(i);
+        }
+      }
+      rollout.advance();
+    }
+    Integer[] order = new Integer[count];
+    Arrays.setAll(order, u -> u);
+    Arrays.sort(order, (a, b) -> Double.compare(end[a], end[b]));
+    double[] rates = new double[3];
+    int third = count / 3;
+    for (int t = 0; t < 3; t++) {
+      double expected = 0;
+      for (int i = t * third; i < (t + 1) * third; i++) {
+        double x = WORLD.config().returnIntercept() + end[order[i]] - 1;
+        expected += Calibration.sigmoid(x) / third;
+        rates[t] += (back[order[i]] ? 1.0 : 0) / third;
+      }
+      assertThat(rates[t]).isCloseTo(expected, within(3 * Math.sqrt(.25 / third)));
+    }
+    assertThat(rates[2]).isGreaterThan(rates[0] + .1);
   }
 
   @Test
@@ -146,54 +271,11 @@ class SimulatorTest {
     float[] worst = new float[10];
     java.util.Arrays.fill(worst, -1); // all powers 0: the first candidates, unranked
     double unranked = sum(ConstantVectorSearch.evaluate(WORLD, worst, 1, users, 1).requests());
-    double satisfied = sum(Oracles.evaluateByTrueValue(WORLD, 8, 1, users, 1).requests());
+    double satisfied =
+        sum(
+            Oracles.evaluate(WORLD, new Oracles.RequestObjective(new float[5], 1), 1, users, 1)
+                .requests());
     assertThat(satisfied).isGreaterThan(1.3 * unranked);
-  }
-
-  /**
-   * With all dials at 0 the best constant vector is optimal for the return: no vector per segment
-   * and hidden bucket, searched on training users, beats it on judged users beyond noise.
-   */
-  @Test
-  void withoutDialsNoPersonalOracleBeatsTheBestConstant() {
-    Simulator plain = new Simulator(SimulatorConfig.defaults().withDials(0, 0, 0));
-    // Near-linear fusion of calibrated scores in the reward's proportions: Bayes' ranking.
-    float[] linear = new float[10];
-    double[] rewards = {1, 0.01 * Simulator.WATCH_UNIT, 0.2, 1, 2};
-    for (int i = 0; i < 5; i++) {
-      linear[i] = (float) plain.actionMap().actionOfPower(i, 1.5 * rewards[i]);
-      linear[5 + i] = 1;
-    }
-    // That ranking is optimal up to the curvature of the logarithm and the nesting of finish and
-    // valid; a search from it removes what a constant vector can remove of those.
-    ConstantVectorSearch.Settings search =
-        new ConstantVectorSearch.Settings(
-            16, 4, 5, 1800, 1, 0.2, 3, ConstantVectorSearch.Objective.RETURN);
-    float[] constant =
-        ConstantVectorSearch.search(plain, linear, search, (g, best, requests) -> {}).action();
-    ConstantVectorSearch.Settings settings =
-        new ConstantVectorSearch.Settings(
-            16, 4, 3, 600, 1, 0.2, 3, ConstantVectorSearch.Objective.RETURN);
-    float[][][] oracle = Oracles.actionOracle(plain, constant, 2, settings);
-    Environment.UserRange judged = plain.judgeUsers().slice(0, 12_000);
-    Oracles.Lift lift =
-        Oracles.lift(
-            Oracles.evaluate(plain, oracle, 4, judged, 1).returns(),
-            ConstantVectorSearch.evaluate(plain, constant, 4, judged, 1).returns(),
-            1);
-    System.out.println("dials 0, personal oracle over the best constant: " + lift);
-    assertThat(lift.low()).isLessThanOrEqualTo(0);
-  }
-
-  @Test
-  void dialsMakeRoomForPersonalFusion() {
-    ConstantVectorSearch.Settings settings =
-        new ConstantVectorSearch.Settings(
-            16, 4, 4, 400, 1, 0.4, 3, ConstantVectorSearch.Objective.VALID_CONSUMPTIONS);
-    Oracles.Headroom headroom = Oracles.headroom(WORLD, settings, 6_000, 1);
-    System.out.println(headroom);
-    assertThat(headroom.oracleOverConstant().low()).isPositive();
-    assertThat(headroom.requestOracle()).isGreaterThan(headroom.actionOracle());
   }
 
   @Test
@@ -203,7 +285,7 @@ class SimulatorTest {
     action[3] = Float.NaN;
     assertThatThrownBy(() -> rollout.serve(action)).hasMessageContaining("lane 0, dimension 3");
     assertThatThrownBy(() -> SimulatorConfig.defaults().withDials(-1, 0, 0))
-        .hasMessageContaining("value is -1.0");
+        .hasMessageContaining("simulator.value is -1.0");
     assertThatThrownBy(() -> WORLD.rollout(1, WORLD.trainUsers(), 0, 1))
         .hasMessageContaining("days 0");
     assertThat(WORLD.rollout(1, new Environment.UserRange(0, 0), 1, 4).active()).isZero();
