@@ -12,6 +12,18 @@ final class Machine {
   private static final Path STATUS = Path.of("/proc/self/status");
   private static final Path PROCESSOR = Path.of("/proc/cpuinfo");
 
+  // Found once and used once: a first use allocates, and what is measured is often 0 bytes.
+  private static final com.sun.management.ThreadMXBean THREADS =
+      ManagementFactory.getThreadMXBean() instanceof com.sun.management.ThreadMXBean threads
+          ? threads
+          : null;
+
+  static {
+    if (THREADS != null) {
+      THREADS.getCurrentThreadAllocatedBytes();
+    }
+  }
+
   private Machine() {}
 
   /** Largest resident memory of this process so far, in MiB; NaN where the system does not say. */
@@ -28,10 +40,10 @@ final class Machine {
 
   /** Bytes that the current thread has allocated on the Java heap. */
   static long allocatedBytes() {
-    if (ManagementFactory.getThreadMXBean() instanceof com.sun.management.ThreadMXBean threads) {
-      return threads.getCurrentThreadAllocatedBytes();
+    if (THREADS == null) {
+      throw new IllegalStateException("this JVM does not count allocated bytes; use a HotSpot JVM");
     }
-    throw new IllegalStateException("this JVM does not count allocated bytes; use a HotSpot JVM");
+    return THREADS.getCurrentThreadAllocatedBytes();
   }
 
   private static Optional<String> field(Path file, String name) {
