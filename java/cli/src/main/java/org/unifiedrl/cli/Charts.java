@@ -46,7 +46,7 @@ final class Charts {
           file.toString(),
           BitmapEncoder.BitmapFormat.PNG);
     } catch (IOException e) {
-      throw new UncheckedIOException("cannot write " + file + ": " + e.getMessage(), e);
+      throw new UncheckedIOException("cannot write " + file + ": " + FileErrors.reason(e), e);
     }
   }
 

@@ -11,8 +11,7 @@ import org.unifiedrl.engine.Device;
 import org.unifiedrl.engine.JvmAccess;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Spec;
+import picocli.CommandLine.Option;
 
 @Command(
     name = "doctor",
@@ -26,12 +25,15 @@ final class DoctorCommand implements Callable<Integer> {
 
   private static final int SIZE = 512;
 
-  @Mixin CommonOptions common;
-  @Spec CommandSpec spec;
+  @Mixin ReportOptions common;
+
+  @Option(names = "--seed", paramLabel = "N", description = "Of no effect: nothing is drawn here.")
+  Long seed;
 
   @Override
   public Integer call() {
-    PrintWriter out = spec.commandLine().getOut();
+    common.check();
+    PrintWriter out = common.text();
     ObjectNode result = Json.object();
     line(out, result, "unifiedrl", Main.version());
     line(
@@ -74,8 +76,7 @@ final class DoctorCommand implements Callable<Integer> {
     }
     result.put("works", works);
     out.println(works ? "The engine works here." : "The engine does not work here.");
-    common.write(result, out);
-    out.flush();
+    common.write(result);
     return works ? 0 : 1;
   }
 

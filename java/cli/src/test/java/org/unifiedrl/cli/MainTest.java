@@ -23,6 +23,7 @@ class MainTest {
         "evaluate",
         "compare",
         "inspect",
+        "config",
         "doctor",
         "bench step"
       })
@@ -32,6 +33,9 @@ class MainTest {
     assertThat(run.out())
         .contains("Usage: unifiedrl " + command, "Examples:", "unifiedrl " + command, "Exit codes:")
         .contains("--seed", "--out", "--json", "--verbose");
+    assertThat(run.out().lines().filter(line -> line.startsWith("  unifiedrl ")))
+        .as("examples fit a terminal of 80 columns, and can be copied")
+        .allMatch(line -> line.length() < 78);
   }
 
   @Test
@@ -39,7 +43,17 @@ class MainTest {
     CommandLineRun run = CommandLineRun.of("--help");
     assertThat(run.code()).isZero();
     assertThat(run.out())
-        .contains("demo", "explore", "train", "evaluate", "compare", "inspect", "doctor", "bench");
+        .contains(
+            "demo",
+            "explore",
+            "train",
+            "evaluate",
+            "compare",
+            "inspect",
+            "config",
+            "doctor",
+            "bench")
+        .contains("./unifiedrl setup", "./unifiedrl build", "UNIFIEDRL_JAVA_OPTIONS");
   }
 
   @Test
