@@ -2,6 +2,7 @@ package org.unifiedrl.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -162,7 +163,10 @@ class MainTest {
     Path json = temporary.resolve("doctor.json");
     CommandLineRun run = CommandLineRun.of("doctor", "--json", json);
     assertThat(run.code()).as(run.out()).isZero();
-    assertThat(run.out()).contains("The engine works here.");
-    assertThat(Json.MAPPER.readTree(json.toFile()).path("works").asBoolean()).isTrue();
+    assertThat(run.out()).contains("The engine works here.", "glibc 2.", "MiB available");
+    JsonNode result = Json.MAPPER.readTree(json.toFile());
+    assertThat(result.path("works").asBoolean()).isTrue();
+    assertThat(result.path("missing").isArray()).isTrue();
+    assertThat(result.path("disk_free_mib").asDouble()).isPositive();
   }
 }
