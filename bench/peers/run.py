@@ -4,7 +4,9 @@
     python bench/peers/run.py --out runs/peers --batch 256 --threads 1 --quick
 
 Every round runs ours, then each peer, each in a process of its own, so that a slow minute of the machine meets all of them.
-Ours is `./unifiedrl bench step --json FILE --batch B --threads T`. Writes peers.json and peers.md under --out.
+Every process is bound to as many processors as it has threads. Ours is `./unifiedrl bench step --json FILE --batch B --threads T`;
+all sample from 50,000 rows. Writes peers.json and peers.md under --out. Exit code 1: no peer could be compared, one was not equal, or
+ours or every peer of some batch and number of threads failed.
 """
 
 import argparse
@@ -13,6 +15,7 @@ import importlib.util
 import json
 import os
 import platform
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -64,11 +67,18 @@ def missing(mode):
     return None
 
 
-def peer(options, *more, timeout):
+def bound(threads):
+    """Binds a child to its first processors, as many as it has threads: nobody gets help from the others."""
+    if threads is None or not hasattr(os, "sched_setaffinity"):
+        return None
+    return lambda: os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+
+
+def peer(options, *more, timeout, threads=None):
     """The JSON line of one run of step.py, or {"error": ...}."""
     command = [sys.executable, str(HERE / "step.py"), "--mode", *options, *map(str, more)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, preexec_fn=bound(threads))
     except subprocess.TimeoutExpired:
         return {"error": f"no result within {timeout} s"}
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
@@ -85,7 +95,7 @@ def ours(batch, threads, timeout):
         file = Path(folder) / "step.json"
         command = [str(launcher), "bench", "step", "--json", str(file), "--batch", str(batch), "--threads", str(threads)]
         try:
-            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout)
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, preexec_fn=bound(threads))
         except subprocess.TimeoutExpired:
             return {"error": f"no result within {timeout} s"}
         if done.returncode or not file.exists():
@@ -95,7 +105,7 @@ def ours(batch, threads, timeout):
 
 
 def check_equality(files, timeout):
-    """Each peer against each file (losses of step 1, parameters after 10 steps); prints, returns (rows, all equal)."""
+    """Each peer against each file (losses of step 1, parameters after 10 steps); prints, returns (rows, all equal and some compared)."""
     rows, good = [], True
     for options in EQUALITY:
         label, reason = " ".join(options), missing(options[0])
@@ -106,14 +116,14 @@ def check_equality(files, timeout):
             row = peer(options, "--weights", file, "--steps", 10, timeout=timeout)
             row |= {"options": label, "file": file.name}
             rows.append(row)
-            equal = row.get("equal") is True
+            equal = row.get("equal") is True and bool(row.get("compared"))
             good &= equal
             text = f"NOT EQUAL: {row}"
             if equal:
                 numbers = (row["loss_difference"], row["parameter_difference"])
                 text = "loss, parameters: " + ", ".join("not given" if n is None else f"{n:.1e}" for n in numbers)
             print(f"equality  {label:36} {file.name}: {text}", flush=True)
-    return rows, good
+    return rows, good and bool(rows)
 
 
 def benchmark(batch, threads, arguments):
@@ -129,7 +139,7 @@ def benchmark(batch, threads, arguments):
                 result = {"error": missing(options[0])}
             else:
                 more = ("--batch", batch, "--threads", threads, "--seconds", arguments.seconds)
-                result = peer(options, *more, timeout=arguments.timeout)
+                result = peer(options, *more, timeout=arguments.timeout, threads=threads)
             results.setdefault(label, []).append(result)
             text = result.get("error") or f"{result['steps_per_s']:8.3f} steps/s  {result['gflops']:7.1f} GFLOP/s"
             print(f"batch {batch:5} threads {threads} round {number + 1}  {label:40} {text}", flush=True)
@@ -141,7 +151,7 @@ def summarise(batch, threads, results):
     for label, runs in results.items():
         good = [run for run in runs if "error" not in run]
         if not good:
-            rows.append(dict(batch=batch, threads=threads, name=label, error=runs[-1]["error"]))
+            rows.append(dict(batch=batch, threads=threads, name=label, rounds=f"0/{len(runs)}", error=runs[-1]["error"]))
             continue
         rates = [run["gflops"] for run in good]
         rows.append(
@@ -149,6 +159,7 @@ def summarise(batch, threads, results):
                 batch=batch,
                 threads=threads,
                 name=label,
+                rounds=f"{len(good)}/{len(runs)}",
                 steps_per_s=statistics.median(run["steps_per_s"] for run in good),
                 gflops=statistics.median(rates),
                 gflops_min=min(rates),
@@ -166,14 +177,35 @@ def summarise(batch, threads, results):
     return rows
 
 
+def incomplete(rows):
+    """Cells of the table that say nothing: ours failed, or every peer."""
+    faults = []
+    for cell in dict.fromkeys((row["batch"], row["threads"]) for row in rows):
+        fine = {row["name"] for row in rows if (row["batch"], row["threads"]) == cell and "error" not in row}
+        where = f"batch {cell[0]}, {cell[1]} thread(s)"
+        if "ours" not in fine:
+            faults.append(f"{where}: ours failed")
+        if not fine - {"ours"}:
+            faults.append(f"{where}: every peer failed")
+    return faults
+
+
+def heading(here):
+    packages = ", ".join(f"{name} {version}" for name, version in here["packages"].items())
+    return (
+        f"{here['cpu']}, {here['cores']} processors; commit {here['commit']}; Python {here['python']}, {packages or 'no peers'}.\n"
+        f"Command: `{here['command']}`. Medians of the rounds that gave a result; each process is bound to as many processors as threads.\n\n"
+    )
+
+
 def markdown(rows):
     number = lambda value, form: "" if value is None else format(value, form)
     lines = [
-        "| batch | threads | what | steps/s | GFLOP/s (min to max) | of the limit | to the best peer | peak MiB |",
-        "| ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: |",
+        "| batch | threads | what | rounds | steps/s | GFLOP/s (min to max) | of the limit | to the best peer | peak MiB |",
+        "| ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for row in rows:
-        head = f"| {row['batch']} | {row['threads']} | {row['name']} |"
+        head = f"| {row['batch']} | {row['threads']} | {row['name']} | {row['rounds']} |"
         if "error" in row:
             lines.append(f"{head} | {row['error']} | | | |")
             continue
@@ -195,7 +227,10 @@ def machine():
     for name in ("torch", "jax", "numpy"):
         if importlib.util.find_spec(name):
             packages[name] = importlib.metadata.version(name)
-    return dict(cpu=model, cores=cores, python=platform.python_version(), packages=packages)
+    git = lambda *more: subprocess.run(["git", "-C", str(ROOT), *more], capture_output=True, text=True).stdout.strip()
+    commit = (git("rev-parse", "--short=12", "HEAD") or "unknown") + (" with changes" if git("status", "--porcelain") else "")
+    command = " ".join(["python", "bench/peers/run.py", *map(shlex.quote, sys.argv[1:])])
+    return dict(cpu=model, cores=cores, commit=commit, command=command, python=platform.python_version(), packages=packages)
 
 
 def main():
@@ -219,8 +254,12 @@ def main():
     if absent:
         parser.error(f"no such file: {', '.join(absent)} (bench/peers/golden.py writes the golden files)")
     arguments.out.mkdir(parents=True, exist_ok=True)
+    here = machine()
 
     equality, equal = check_equality(files, arguments.timeout)
+    if not equality:
+        print(f"No peer could be compared; nothing is timed. Install them with: {INSTALL}", file=sys.stderr)
+        return 1
     if not equal:
         print("The peers do not compute the same step; nothing is timed.", file=sys.stderr)
         return 1
@@ -230,11 +269,15 @@ def main():
             results = benchmark(batch, threads, arguments)
             raw.append(dict(batch=batch, threads=threads, results=results))
             rows += summarise(batch, threads, results)
-    report = dict(machine=machine(), equality=equality, table=rows, raw=raw)
+    faults = incomplete(rows)
+    report = dict(machine=here, equality=equality, table=rows, raw=raw, faults=faults)
+    text = heading(here) + markdown(rows)
     (arguments.out / "peers.json").write_text(json.dumps(report, indent=1) + "\n")
-    (arguments.out / "peers.md").write_text(markdown(rows))
-    print(markdown(rows))
-    return 0
+    (arguments.out / "peers.md").write_text(text)
+    print(text)
+    for fault in faults:
+        print(f"incomplete: {fault}", file=sys.stderr)
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":

@@ -585,7 +585,7 @@ def main():
     arguments = parser.parse_args()
     if arguments.chunk and arguments.batch % arguments.chunk:
         parser.error(f"--chunk must divide --batch {arguments.batch}, found {arguments.chunk}")
-    if arguments.mode.startswith("jax") and hasattr(os, "sched_setaffinity"):  # XLA sizes its pool by the affinity
+    if hasattr(os, "sched_setaffinity"):  # XLA sizes its pool by the affinity; the others are bound alike
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments.threads])
     os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
     if arguments.threads == 1:

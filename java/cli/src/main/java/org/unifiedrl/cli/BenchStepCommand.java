@@ -26,9 +26,7 @@ import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import org.unifiedrl.mtf.experiment.UnifiedRlLearner;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 
 @Command(
     name = "step",
@@ -45,7 +43,7 @@ import picocli.CommandLine.Spec;
     })
 final class BenchStepCommand implements Callable<Integer> {
 
-  private static final int ROWS = 20_000;
+  private static final int ROWS = 50_000;
   private static final int SESSION = 10;
   private static final int LIMIT_SIZE = 1024;
 
@@ -113,11 +111,18 @@ final class BenchStepCommand implements Callable<Integer> {
       description = "Measurements, whose median counts (default: ${DEFAULT-VALUE}).")
   int repeats;
 
-  @Mixin CommonOptions common;
-  @Spec CommandSpec spec;
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      defaultValue = "1",
+      description = "Key of the random data and weights (default: ${DEFAULT-VALUE}).")
+  long seed;
+
+  @Mixin ReportOptions common;
 
   @Override
   public Integer call() {
+    common.check();
     EngineAccess.requireBackend(backend);
     if (batch < 1
         || threads < 1
@@ -145,19 +150,15 @@ final class BenchStepCommand implements Callable<Integer> {
             result.get("limit_gflops").asDouble(),
             result.get("java_bytes_per_step").asDouble(),
             result.get("peak_rss_mib").asDouble());
-    if (!"-".equals(common.json)) {
-      spec.commandLine().getOut().println(text);
-    }
-    common.write(result, spec.commandLine().getOut());
-    spec.commandLine().getOut().flush();
+    common.text().println(text);
+    common.write(result);
     return 0;
   }
 
   private ObjectNode measure() {
-    long seed = common.seed == null ? 1 : common.seed;
     Path folder = temporaryFolder();
     try {
-      writeReplay(folder, seed);
+      writeReplay(folder);
       UnifiedRlConfig config = config();
       try (Replay replay = Replay.open(folder);
           NativeReplay log = NativeReplay.of(replay)) {
@@ -244,7 +245,7 @@ final class BenchStepCommand implements Callable<Integer> {
   }
 
   /** Random requests: the time of a step does not depend on what they hold. */
-  private void writeReplay(Path folder, long seed) {
+  private void writeReplay(Path folder) {
     ReplaySchema schema = ReplaySchema.standard(state, action, 2, Map.of());
     SplittableRandom random = new SplittableRandom(seed);
     float[] row = new float[schema.rowWidth()];

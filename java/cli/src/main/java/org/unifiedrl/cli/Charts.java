@@ -9,8 +9,10 @@ import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
+import org.knowm.xchart.AnnotationText;
 import org.knowm.xchart.BitmapEncoder;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
@@ -46,7 +48,7 @@ final class Charts {
           file.toString(),
           BitmapEncoder.BitmapFormat.PNG);
     } catch (IOException e) {
-      throw new UncheckedIOException("cannot write " + file + ": " + e.getMessage(), e);
+      throw new UncheckedIOException("cannot write " + file + ": " + FileErrors.reason(e), e);
     }
   }
 
@@ -78,14 +80,17 @@ final class Charts {
     chart.getStyler().setYAxisTicksVisible(false);
     chart.getStyler().setYAxisMin(0.4);
     chart.getStyler().setYAxisMax(lifts.size() + 0.6);
+    chart.getStyler().setLegendVisible(false); // each row says what it is
+    chart.getStyler().setAnnotationTextFont(new Font(Font.SANS_SERIF, Font.PLAIN, 14));
+    chart.getStyler().setAnnotationTextFontColor(INK);
     double low = Math.min(0, lifts.values().stream().mapToDouble(Interval::low).min().orElse(0));
     double high = Math.max(0, lifts.values().stream().mapToDouble(Interval::high).max().orElse(0));
     double margin = 0.08 * Math.max(high - low, 0.1);
     chart.getStyler().setXAxisMin(low - margin);
     chart.getStyler().setXAxisMax(high + margin);
     double[] zero = {0, 0};
-    line(chart, "zero", zero, new double[] {0.4, lifts.size() + 0.6}, INK, 1)
-        .setShowInLegend(false);
+    line(chart, "zero", zero, new double[] {0.4, lifts.size() + 0.6}, INK, 1);
+    double middle = (low + high) / 2;
     int at = 1;
     for (Map.Entry<String, Interval> entry : lifts.entrySet()) {
       Interval lift = entry.getValue();
@@ -97,10 +102,21 @@ final class Charts {
               entry.getKey() + " estimate", new double[] {lift.mean()}, new double[] {at});
       point.setMarker(SeriesMarkers.CIRCLE);
       point.setMarkerColor(colour);
-      point.setShowInLegend(false);
+      chart.addAnnotation(new AnnotationText(label(entry), middle, at + 0.22, false));
       at++;
     }
     return chart;
+  }
+
+  private static String label(Map.Entry<String, Interval> row) {
+    Interval lift = row.getValue();
+    return String.format(
+        Locale.ROOT,
+        "%s: %+.2f [%+.2f, %+.2f]",
+        row.getKey(),
+        lift.mean(),
+        lift.low(),
+        lift.high());
   }
 
   private static XYSeries line(

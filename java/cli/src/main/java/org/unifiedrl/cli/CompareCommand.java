@@ -9,9 +9,7 @@ import org.unifiedrl.mtf.policy.Policy;
 import org.unifiedrl.mtf.session.Environment;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 
 @Command(
     name = "compare",
@@ -22,8 +20,10 @@ import picocli.CommandLine.Spec;
     footerHeading = "%nExamples:%n",
     footer = {
       "  unifiedrl compare --policy runs/policy",
-      "  unifiedrl compare --policy runs/new --against runs/old --set evaluation.users=100000",
-      "  unifiedrl compare --policy runs/policy --set evaluation.population=validation"
+      "  unifiedrl compare --policy runs/new --against runs/old \\",
+      "      --set evaluation.users=100000",
+      "  unifiedrl compare --policy runs/policy \\",
+      "      --set evaluation.population=validation"
     })
 final class CompareCommand implements Callable<Integer> {
 
@@ -40,26 +40,29 @@ final class CompareCommand implements Callable<Integer> {
       description = "Run folder of another policy (default: the baseline of --policy).")
   Path against;
 
-  @Mixin CommonOptions common;
+  @Mixin RunOptions common;
   @Mixin ConfigOptions options;
-  @Spec CommandSpec spec;
 
   @Override
   public Integer call() {
+    common.checkJson();
     RunFolder trained = RunFolder.open(policy, "--policy");
-    ExperimentConfig config = options.resolve(trained.config(), common);
+    trained.requirePolicy("--policy");
+    ExperimentConfig config = options.resolve(trained.config(), common.seed);
     Environment environment = ConfigOptions.open(config);
     Supplier<? extends Policy> other;
     if (against == null) {
       ConstantPolicy baseline = trained.readBaseline(environment);
       other = () -> new ConstantPolicy(baseline.stateSize(), baseline.action());
     } else {
-      other = EngineAccess.learners().policy(RunFolder.open(against, "--against").checkpoints());
+      RunFolder rival = RunFolder.open(against, "--against");
+      rival.requirePolicy("--against");
+      other = EngineAccess.learners().policy(rival.checkpoints());
     }
-    RunFolder folder = RunFolder.create(common.out, "compare");
-    Session session = new Session(config, environment, folder, common, spec.commandLine().getOut());
+    RunFolder folder = RunFolder.plan(common.out, "compare");
+    Session session = new Session(config, environment, folder, common);
     session.compare(other, EngineAccess.learners().policy(trained.checkpoints()));
-    session.finish(common);
+    session.finish();
     return 0;
   }
 }

@@ -3,18 +3,22 @@ package org.unifiedrl.cli;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.unifiedrl.mtf.experiment.Environments;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
+import org.unifiedrl.mtf.experiment.UnifiedRlLearner;
 import org.unifiedrl.mtf.session.Environment;
 import picocli.CommandLine.Option;
 
 /** Options that make up the configuration of an experiment. */
 final class ConfigOptions {
 
+  private static final String KUAIRAND = "kuairand:";
+
   @Option(
       names = "--config",
       paramLabel = "FILE",
-      description = "YAML over the defaults; a run folder's config.yaml has every key.")
+      description = "YAML over the defaults; 'unifiedrl config' prints every key.")
   Path file;
 
   @Option(
@@ -46,8 +50,9 @@ final class ConfigOptions {
    * settings.
    *
    * @param base configuration of the run that this one builds on, or null
+   * @param seed what the command line says of it, or null
    */
-  ExperimentConfig resolve(Path base, CommonOptions common) {
+  ExperimentConfig resolve(Path base, Long seed) {
     Configuration configuration = Configuration.of(ExperimentConfig.defaults());
     if (base != null) {
       configuration.readFile(base);
@@ -65,12 +70,30 @@ final class ConfigOptions {
     if (threads != null) {
       configuration.put("threads", threads);
     }
-    if (common.seed != null) {
-      configuration.put("seed", common.seed);
+    if (seed != null) {
+      configuration.put("seed", seed);
     }
+    configuration.absoluteFolder(KUAIRAND);
     ExperimentConfig config = configuration.get();
+    checkCoefficients(config);
     EngineAccess.requireBackend(config.backend());
     return config;
+  }
+
+  /** Folder of an environment's files, if it has any. */
+  static Optional<Path> folder(String environment) {
+    return environment.startsWith(KUAIRAND)
+        ? Optional.of(Path.of(environment.substring(KUAIRAND.length())))
+        : Optional.empty();
+  }
+
+  /** Training's coefficients are known to be wrong before anything runs, not at its start. */
+  private static void checkCoefficients(ExperimentConfig config) {
+    try {
+      UnifiedRlLearner.coefficients(config.training());
+    } catch (IllegalArgumentException e) {
+      throw new UsageException("training: " + Configuration.keys(e.getMessage()), e);
+    }
   }
 
   /** Opens the environment of a configuration; a wrong name or folder is wrong use. */

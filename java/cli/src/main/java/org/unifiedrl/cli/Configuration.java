@@ -2,22 +2,33 @@ package org.unifiedrl.cli;
 
 import com.fasterxml.jackson.core.JacksonException;
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.JsonMappingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.MapperFeature;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
+import com.fasterxml.jackson.databind.cfg.EnumFeature;
+import com.fasterxml.jackson.databind.exc.MismatchedInputException;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.DoubleNode;
+import com.fasterxml.jackson.databind.node.LongNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLGenerator;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import java.io.IOException;
+import java.lang.reflect.ParameterizedType;
+import java.lang.reflect.RecordComponent;
+import java.lang.reflect.Type;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
 
 /**
@@ -30,13 +41,22 @@ final class Configuration {
       YAMLMapper.builder()
           .disable(YAMLGenerator.Feature.WRITE_DOC_START_MARKER)
           .enable(YAMLGenerator.Feature.MINIMIZE_QUOTES)
-          .disable(MapperFeature.ALLOW_COERCION_OF_SCALARS)
-          .disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT)
-          .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
+          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
           .enable(MapperFeature.ACCEPT_CASE_INSENSITIVE_ENUMS)
+          .enable(EnumFeature.WRITE_ENUMS_TO_LOWERCASE)
           .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
           .build();
-  private static final JsonMapper JSON = Json.MAPPER;
+  private static final JsonMapper JSON =
+      JsonMapper.builder()
+          .enable(MapperFeature.ACCEPT_CASE_INSENSITIVE_ENUMS)
+          .enable(EnumFeature.WRITE_ENUMS_TO_LOWERCASE)
+          .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
+          .build();
+  private static final Pattern EXPONENT =
+      Pattern.compile("[-+]?([0-9]+|[0-9]*[.][0-9]+|[0-9]+[.])[eE][-+]?[0-9]+");
+  private static final Pattern FIELD = Pattern.compile("\\b[a-z]+([A-Z][a-z]+)+\\b");
+  private static final Pattern NAME = Pattern.compile("[a-z][a-z_]*");
 
   private final ObjectNode tree;
 
@@ -61,10 +81,12 @@ final class Configuration {
     JsonNode read;
     try {
       read = YAML.readTree(Files.readString(file));
+    } catch (MismatchedInputException e) {
+      throw new UsageException(file + ": expected one YAML document, found more", e);
     } catch (JacksonException e) {
       throw new UsageException(file + ": not valid YAML: " + firstLine(e) + at(e), e);
     } catch (IOException e) {
-      throw new UsageException(file + ": cannot be read: " + e.getMessage(), e);
+      throw new UsageException(file + ": cannot be read: " + FileErrors.reason(e), e);
     }
     if (read.isMissingNode() || read.isNull()) {
       return;
@@ -110,25 +132,159 @@ final class Configuration {
    * @throws UsageException if a value is of the wrong type or out of its range
    */
   ExperimentConfig get() {
+    checkTypes(tree, "", ExperimentConfig.class);
     try {
-      return YAML.treeToValue(tree, ExperimentConfig.class);
-    } catch (JsonMappingException e) {
-      StringBuilder path = new StringBuilder();
-      for (JsonMappingException.Reference reference : e.getPath()) {
-        path.append(path.isEmpty() || reference.getFieldName() == null ? "" : ".")
-            .append(
-                reference.getFieldName() == null
-                    ? "[" + reference.getIndex() + "]"
-                    : reference.getFieldName());
-      }
+      return JSON.treeToValue(tree, ExperimentConfig.class);
+    } catch (JsonProcessingException e) {
       Throwable reason = e;
       while (reason.getCause() != null) {
         reason = reason.getCause();
       }
-      String where = path.isEmpty() ? "" : " '" + path + "'";
-      throw new UsageException("configuration" + where + ": " + firstLine(reason), e);
-    } catch (JsonProcessingException e) {
-      throw new UsageException("configuration: " + firstLine(e), e);
+      throw new UsageException("configuration: " + firstLine(reason), e);
+    }
+  }
+
+  /** Makes the folder in {@code environment} absolute: a run may be resumed from elsewhere. */
+  void absoluteFolder(String scheme) {
+    String environment = tree.path("environment").asText();
+    if (environment.startsWith(scheme)) {
+      Path folder = Path.of(environment.substring(scheme.length()));
+      tree.put("environment", scheme + folder.toAbsolutePath().normalize());
+    }
+  }
+
+  /** A message with names of Java's fields as keys of the configuration. */
+  static String keys(String message) {
+    return message == null
+        ? ""
+        : FIELD.matcher(message).replaceAll(m -> snakeCase(m.group())).replaceAll("\\.0\\b", "");
+  }
+
+  private static void checkTypes(ObjectNode node, String prefix, Class<?> type) {
+    for (RecordComponent component : type.getRecordComponents()) {
+      String name = snakeCase(component.getName());
+      String key = prefix + name;
+      if (component.getType().isRecord()) {
+        checkTypes((ObjectNode) node.get(name), key + ".", component.getType());
+      } else {
+        node.set(name, checked(key, node.get(name), component.getGenericType()));
+      }
+    }
+  }
+
+  /** The value as one of the type, or an error that says what was expected. */
+  private static JsonNode checked(String key, JsonNode value, Type type) {
+    if (type instanceof ParameterizedType list) {
+      if (!value.isArray()) {
+        throw unexpected(key, "a list, as [1, 2]", value);
+      }
+      ArrayNode elements = JSON.createArrayNode();
+      value.forEach(e -> elements.add(checked(key, e, list.getActualTypeArguments()[0])));
+      return elements;
+    }
+    Class<?> scalar = (Class<?>) type;
+    if (scalar.isEnum()) {
+      List<String> names =
+          Stream.of(scalar.getEnumConstants())
+              .map(c -> ((Enum<?>) c).name().toLowerCase(Locale.ROOT))
+              .toList();
+      if (!value.isTextual() || !names.contains(value.asText().toLowerCase(Locale.ROOT))) {
+        throw unexpected(
+            key,
+            "one of " + String.join(", ", names),
+            value,
+            Suggestion.nearest(value.asText(), names));
+      }
+      return value;
+    }
+    if (scalar == String.class) {
+      if (!value.isTextual() || value.asText().isEmpty()) {
+        throw unexpected(key, "text", value);
+      }
+      return value;
+    }
+    if (scalar == boolean.class || scalar == Boolean.class) {
+      if (!value.isBoolean()) {
+        throw unexpected(key, "true or false", value);
+      }
+      return value;
+    }
+    boolean whole = scalar != double.class && scalar != Double.class;
+    JsonNode number = number(value);
+    if (!number.isNumber()) {
+      throw unexpected(key, whole ? "a whole number" : "a number", value);
+    }
+    if (!whole) {
+      return number;
+    }
+    double size = number.doubleValue();
+    long largest =
+        scalar == long.class || scalar == Long.class ? Long.MAX_VALUE : Integer.MAX_VALUE;
+    boolean fits = number.canConvertToLong() && Math.abs(number.longValue()) <= largest;
+    if (size != Math.rint(size)) {
+      throw unexpected(key, "a whole number", value);
+    }
+    if (!fits) {
+      throw unexpected(key, "a whole number of at most " + largest, value);
+    }
+    return LongNode.valueOf(number.longValue());
+  }
+
+  /** YAML takes 1e3 for text, since it has no point; people do not. */
+  private static JsonNode number(JsonNode value) {
+    return value.isTextual() && EXPONENT.matcher(value.asText()).matches()
+        ? DoubleNode.valueOf(Double.parseDouble(value.asText()))
+        : value;
+  }
+
+  private static UsageException unexpected(String key, String expected, JsonNode value) {
+    return unexpected(key, expected, value, Optional.empty());
+  }
+
+  private static UsageException unexpected(
+      String key, String expected, JsonNode value, Optional<String> suggestion) {
+    String found =
+        value.isNull() || value.isMissingNode() || (value.isTextual() && value.asText().isEmpty())
+            ? "nothing"
+            : value.isTextual() ? "'" + value.asText() + "'" : value.toString();
+    return new UsageException(
+        "configuration '"
+            + key
+            + "': expected "
+            + expected
+            + ", found "
+            + found
+            + suggestion.map(name -> "; did you mean '" + name + "'?").orElse(""));
+  }
+
+  private static String snakeCase(String name) {
+    return PropertyNamingStrategies.SnakeCaseStrategy.INSTANCE.translate(name);
+  }
+
+  /** The configuration as YAML with a line about each key. */
+  static String commented(ExperimentConfig config) {
+    StringBuilder text = new StringBuilder();
+    append(text, JSON.valueToTree(config), "", "");
+    return text.toString();
+  }
+
+  private static void append(StringBuilder text, ObjectNode node, String prefix, String indent) {
+    for (Map.Entry<String, JsonNode> entry : node.properties()) {
+      String key = prefix + entry.getKey();
+      String head = indent + entry.getKey() + ":";
+      if (entry.getValue().isObject()) {
+        text.append(head).append('\n');
+        append(text, (ObjectNode) entry.getValue(), key + ".", indent + "  ");
+        continue;
+      }
+      // Text of JSON is text of YAML, within quotes; names need none.
+      String value = entry.getValue().toString();
+      if (entry.getValue().isTextual() && NAME.matcher(entry.getValue().asText()).matches()) {
+        value = entry.getValue().asText();
+      }
+      String about = ConfigKeys.describe(key);
+      String line = head + " " + value;
+      text.append(about.isEmpty() ? line : String.format("%-36s # %s", line, about)).append('\n');
     }
   }
 

@@ -1,5 +1,6 @@
 package org.unifiedrl.cli;
 
+import java.io.PrintWriter;
 import java.util.concurrent.Callable;
 import java.util.function.Supplier;
 import org.unifiedrl.mtf.baseline.ConstantPolicy;
@@ -21,29 +22,49 @@ import picocli.CommandLine.Spec;
     footerHeading = "%nExamples:%n",
     footer = {
       "  unifiedrl demo",
-      "  unifiedrl demo --environment kuairand:../KuaiRand-Pure/data --out runs/kuairand",
+      "  unifiedrl demo --environment kuairand:../KuaiRand-Pure/data \\",
+      "      --out runs/kuairand",
       "  unifiedrl demo --seed 7 --set training.steps=8000 --json -"
     })
 final class DemoCommand implements Callable<Integer> {
 
-  @Mixin CommonOptions common;
+  @Mixin RunOptions common;
   @Mixin ConfigOptions options;
   @Spec CommandSpec spec;
 
   @Override
   public Integer call() {
-    ExperimentConfig config = options.resolve(null, common);
+    common.checkJson();
+    ExperimentConfig config = options.resolve(null, common.seed);
     Environment environment = ConfigOptions.open(config);
-    RunFolder folder = RunFolder.create(common.out, "demo");
-    Session session = new Session(config, environment, folder, common, spec.commandLine().getOut());
+    RunFolder folder = RunFolder.plan(common.out, "demo");
+    Session session = new Session(config, environment, folder, common);
     ConstantPolicy baseline = session.explore();
     Supplier<Policy> policy = session.train(baseline, folder.train(), false);
     session.evaluate(baseline, policy, folder.heldOut());
     AbTest.Result test =
         session.compare(() -> new ConstantPolicy(baseline.stateSize(), baseline.action()), policy);
-    Charts.write(
-        folder.chart(), folder.readMetrics(), test, environment.name() + ", seed " + config.seed());
-    session.finish(common);
+    session.finish();
+    draw(folder, config, environment, test);
     return 0;
+  }
+
+  /** The result is safe by now: a chart that cannot be drawn is not worth losing it. */
+  private void draw(
+      RunFolder folder, ExperimentConfig config, Environment environment, AbTest.Result test) {
+    String title = environment.name() + ", seed " + config.seed();
+    try {
+      Charts.write(folder.chart(), folder.readMetrics(), test, title);
+    } catch (RuntimeException | Error e) { // a JVM without fonts or a desktop throws errors here
+      PrintWriter err = spec.commandLine().getErr();
+      err.println(
+          "unifiedrl: warning: no chart was drawn ("
+              + FileErrors.message(e)
+              + "); everything else is in "
+              + folder.path());
+      if (common.verbose) {
+        e.printStackTrace(err);
+      }
+    }
   }
 }

@@ -83,13 +83,8 @@ final class EngineAccess {
     try (Stream<Path> entries = Files.list(path)) {
       return entries.anyMatch(entry -> Files.exists(entry.resolve(MANIFEST)));
     } catch (IOException e) {
-      throw new UncheckedIOException("cannot list " + path + ": " + e.getMessage(), e);
+      throw new UncheckedIOException("cannot list " + path + ": " + FileErrors.reason(e), e);
     }
-  }
-
-  /** Step of the newest sound checkpoint of a folder; 0 if there is none. */
-  static long newestStep(Path checkpoints) {
-    return new CheckpointStore(checkpoints, 1).latest().map(Checkpoint::step).orElse(0L);
   }
 
   /** Checks a checkpoint, or the newest sound one of a folder, and says what is in it. */

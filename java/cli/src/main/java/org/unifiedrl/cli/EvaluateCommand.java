@@ -6,9 +6,7 @@ import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import org.unifiedrl.mtf.session.Environment;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 
 @Command(
     name = "evaluate",
@@ -19,7 +17,8 @@ import picocli.CommandLine.Spec;
     footerHeading = "%nExamples:%n",
     footer = {
       "  unifiedrl evaluate --policy runs/policy --data runs/log",
-      "  unifiedrl evaluate --policy runs/policy --data runs/log --set evaluation.bandwidth=0.15"
+      "  unifiedrl evaluate --policy runs/policy --data runs/log \\",
+      "      --set evaluation.bandwidth=0.15"
     })
 final class EvaluateCommand implements Callable<Integer> {
 
@@ -37,23 +36,25 @@ final class EvaluateCommand implements Callable<Integer> {
       description = "Run folder of explore (or demo) with the held-out log.")
   Path data;
 
-  @Mixin CommonOptions common;
+  @Mixin RunOptions common;
   @Mixin ConfigOptions options;
-  @Spec CommandSpec spec;
 
   @Override
   public Integer call() {
+    common.checkJson();
     RunFolder trained = RunFolder.open(policy, "--policy");
+    trained.requirePolicy("--policy");
     RunFolder log = RunFolder.open(data, "--data");
-    ExperimentConfig config = options.resolve(trained.config(), common);
+    log.requireLog(log.heldOut(), "--data");
+    ExperimentConfig config = options.resolve(trained.config(), common.seed);
     Environment environment = ConfigOptions.open(config);
-    RunFolder folder = RunFolder.create(common.out, "evaluate");
-    Session session = new Session(config, environment, folder, common, spec.commandLine().getOut());
+    RunFolder folder = RunFolder.plan(common.out, "evaluate");
+    Session session = new Session(config, environment, folder, common);
     session.evaluate(
         log.readBaseline(environment),
         EngineAccess.learners().policy(trained.checkpoints()),
         log.heldOut());
-    session.finish(common);
+    session.finish();
     return 0;
   }
 }

@@ -4,8 +4,6 @@ import java.util.concurrent.Callable;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Spec;
 
 @Command(
     name = "explore",
@@ -16,22 +14,23 @@ import picocli.CommandLine.Spec;
     footerHeading = "%nExamples:%n",
     footer = {
       "  unifiedrl explore --out runs/log",
-      "  unifiedrl explore --set exploration.kind=gaussian --set exploration.users=50000"
+      "  unifiedrl explore --set exploration.kind=gaussian \\",
+      "      --set exploration.users=50000"
     })
 final class ExploreCommand implements Callable<Integer> {
 
-  @Mixin CommonOptions common;
+  @Mixin RunOptions common;
   @Mixin ConfigOptions options;
-  @Spec CommandSpec spec;
 
   @Override
   public Integer call() {
-    ExperimentConfig config = options.resolve(null, common);
+    common.checkJson();
+    ExperimentConfig config = options.resolve(null, common.seed);
     var environment = ConfigOptions.open(config);
-    RunFolder folder = RunFolder.create(common.out, "explore");
-    Session session = new Session(config, environment, folder, common, spec.commandLine().getOut());
+    RunFolder folder = RunFolder.plan(common.out, "explore");
+    Session session = new Session(config, environment, folder, common);
     session.explore();
-    session.finish(common);
+    session.finish();
     return 0;
   }
 }

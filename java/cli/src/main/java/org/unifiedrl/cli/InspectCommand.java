@@ -6,21 +6,24 @@ import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.Locale;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.engine.replay.ReplaySchema;
+import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 @Command(
     name = "inspect",
-    description = "Checks a log or a checkpoint and says what is in it.%n",
+    description = "Checks a run, a log or a checkpoint and says what is in it.%n",
     footerHeading = "%nExamples:%n",
     footer = {
+      "  unifiedrl inspect runs/log",
       "  unifiedrl inspect runs/log/shards/train",
       "  unifiedrl inspect runs/log/shards/train/shard-00000.arrow --json -",
       "  unifiedrl inspect runs/policy/checkpoints"
@@ -29,26 +32,56 @@ final class InspectCommand implements Callable<Integer> {
 
   @Parameters(
       paramLabel = "PATH",
-      description = "Shard, folder of shards, checkpoint, or folder of checkpoints.")
+      description = "Run folder, shard, folder of shards, checkpoint, or folder of checkpoints.")
   Path path;
 
-  @Mixin CommonOptions common;
-  @Spec CommandSpec spec;
+  @Mixin ReportOptions common;
+
+  @Option(names = "--seed", paramLabel = "N", description = "Of no effect: nothing is drawn here.")
+  Long seed;
 
   @Override
   public Integer call() {
     if (!Files.exists(path)) {
       throw new UsageException(path + ": there is no such file or folder");
     }
-    PrintWriter out = spec.commandLine().getOut();
-    ObjectNode result =
-        EngineAccess.isCheckpoint(path) ? EngineAccess.describe(path, out) : replay(out);
-    common.write(result, out);
-    out.flush();
+    common.check();
+    common.write(describe(path, common.text()));
     return 0;
   }
 
-  private ObjectNode replay(PrintWriter out) {
+  private static ObjectNode describe(Path path, PrintWriter out) {
+    if (Files.isRegularFile(new RunFolder(path).config())) {
+      return run(new RunFolder(path), out);
+    }
+    return EngineAccess.isCheckpoint(path) ? EngineAccess.describe(path, out) : replay(path, out);
+  }
+
+  /** Everything that a run has left so far. */
+  private static ObjectNode run(RunFolder folder, PrintWriter out) {
+    ExperimentConfig config = Configuration.read(folder.config());
+    ObjectNode result = Json.object();
+    result.put("kind", "run");
+    result.put("environment", config.environment());
+    result.put("seed", config.seed());
+    out.printf(
+        "Run folder %s: environment %s, seed %d%n",
+        folder.path(), config.environment(), config.seed());
+    Map<String, Path> parts = new LinkedHashMap<>();
+    parts.put("train", folder.train());
+    parts.put("held_out", folder.heldOut());
+    parts.put("checkpoints", folder.checkpoints());
+    parts.forEach(
+        (name, part) -> {
+          if (Files.isDirectory(part)) {
+            out.printf("%n%s%n", part);
+            result.set(name, describe(part, out));
+          }
+        });
+    return result;
+  }
+
+  private static ObjectNode replay(Path path, PrintWriter out) {
     try (Replay replay = Replay.open(path)) {
       ReplaySchema schema = replay.schema();
       long sessions = 0;

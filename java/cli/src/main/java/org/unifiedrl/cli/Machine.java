@@ -1,16 +1,34 @@
 package org.unifiedrl.cli;
 
+import java.awt.Graphics2D;
+import java.awt.image.BufferedImage;
+import java.io.File;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /** What the operating system and the JVM know of this process and its machine. */
 final class Machine {
 
   private static final Path STATUS = Path.of("/proc/self/status");
+  private static final Path MEMORY = Path.of("/proc/meminfo");
   private static final Path PROCESSOR = Path.of("/proc/cpuinfo");
+
+  // Found once and used once: a first use allocates, and what is measured is often 0 bytes.
+  private static final com.sun.management.ThreadMXBean THREADS =
+      ManagementFactory.getThreadMXBean() instanceof com.sun.management.ThreadMXBean threads
+          ? threads
+          : null;
+
+  static {
+    if (THREADS != null) {
+      THREADS.getCurrentThreadAllocatedBytes();
+    }
+  }
 
   private Machine() {}
 
@@ -28,10 +46,10 @@ final class Machine {
 
   /** Bytes that the current thread has allocated on the Java heap. */
   static long allocatedBytes() {
-    if (ManagementFactory.getThreadMXBean() instanceof com.sun.management.ThreadMXBean threads) {
-      return threads.getCurrentThreadAllocatedBytes();
+    if (THREADS == null) {
+      throw new IllegalStateException("this JVM does not count allocated bytes; use a HotSpot JVM");
     }
-    throw new IllegalStateException("this JVM does not count allocated bytes; use a HotSpot JVM");
+    return THREADS.getCurrentThreadAllocatedBytes();
   }
 
   private static Optional<String> field(Path file, String name) {
@@ -42,6 +60,44 @@ final class Machine {
           .findFirst();
     } catch (IOException e) {
       return Optional.empty();
+    }
+  }
+
+  /** Memory of the machine that is free or can be freed, in MiB; NaN where nobody says. */
+  static double availableMebibytes() {
+    return field(MEMORY, "MemAvailable")
+        .map(text -> Long.parseLong(text.replaceAll("[^0-9]", "")) / 1024.0)
+        .orElse(Double.NaN);
+  }
+
+  /** Version of the C library, as {@code glibc 2.36}; empty where it is another one. */
+  static Optional<String> cLibrary() {
+    try {
+      Process process = new ProcessBuilder("getconf", "GNU_LIBC_VERSION").start();
+      String text = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+      return Optional.of(text.strip()).filter(version -> !version.isEmpty());
+    } catch (IOException e) {
+      return Optional.empty();
+    }
+  }
+
+  /** Whether a program is on the PATH. */
+  static boolean hasProgram(String name) {
+    String path = System.getenv("PATH");
+    return path != null
+        && Stream.of(path.split(File.pathSeparator))
+            .anyMatch(folder -> Files.isExecutable(Path.of(folder, name)));
+  }
+
+  /** Whether text can be drawn: some JVMs come without fonts, or without the code for them. */
+  static boolean hasFonts() {
+    try {
+      Graphics2D graphics = new BufferedImage(1, 1, BufferedImage.TYPE_INT_RGB).createGraphics();
+      graphics.getFontMetrics().stringWidth("text");
+      graphics.dispose();
+      return true;
+    } catch (RuntimeException | LinkageError | InternalError e) {
+      return false;
     }
   }
 }

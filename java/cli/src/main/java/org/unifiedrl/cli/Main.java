@@ -2,6 +2,7 @@ package org.unifiedrl.cli;
 
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IExecutionExceptionHandler;
@@ -21,6 +22,14 @@ import picocli.CommandLine.ScopeType;
     sortOptions = false,
     usageHelpAutoWidth = true,
     exitCodeListHeading = "%nExit codes:%n",
+    footerHeading = "%nThe launcher:%n",
+    footer = {
+      "  ./unifiedrl setup        checks for what a build needs, and installs it",
+      "                           (Debian, Ubuntu, as root) or says how",
+      "  ./unifiedrl build        builds now; other commands build when sources are",
+      "                           newer",
+      "  UNIFIEDRL_JAVA_OPTIONS   options for the JVM, such as -Xmx8g"
+    },
     exitCodeList = {"0:done", "1:failed", "2:wrong use"},
     subcommands = {
       DemoCommand.class,
@@ -29,6 +38,7 @@ import picocli.CommandLine.ScopeType;
       EvaluateCommand.class,
       CompareCommand.class,
       InspectCommand.class,
+      ConfigCommand.class,
       DoctorCommand.class,
       BenchCommand.class
     })
@@ -58,7 +68,12 @@ public final class Main {
       line.usage(err);
       return CommandLine.ExitCode.USAGE;
     }
-    int code = line.execute(arguments);
+    int code;
+    try {
+      code = line.execute(arguments);
+    } catch (Error e) {
+      code = failed(e, err, List.of(arguments).contains("--verbose"));
+    }
     out.flush();
     err.flush();
     return code;
@@ -67,18 +82,25 @@ public final class Main {
   private static IExecutionExceptionHandler handler() {
     return (exception, line, parsed) -> {
       boolean verbose = parsed.hasMatchedOption("--verbose") || hasVerbose(parsed);
-      PrintWriter err = line.getErr();
-      String message = exception.getMessage();
-      err.println("unifiedrl: " + (message == null ? exception.toString() : message));
-      if (verbose) {
-        exception.printStackTrace(err);
-      } else if (!(exception instanceof UsageException)) {
-        err.println("(--verbose prints the stack trace)");
-      }
-      return exception instanceof UsageException
-          ? CommandLine.ExitCode.USAGE
-          : CommandLine.ExitCode.SOFTWARE;
+      return failed(exception, line.getErr(), verbose);
     };
+  }
+
+  /** Says what went wrong; returns the exit code. */
+  private static int failed(Throwable failure, PrintWriter err, boolean verbose) {
+    String advice =
+        failure instanceof OutOfMemoryError
+            ? "; give it more memory, as UNIFIEDRL_JAVA_OPTIONS=-Xmx8g unifiedrl ..."
+            : "";
+    err.println("unifiedrl: " + FileErrors.message(failure) + advice);
+    if (verbose) {
+      failure.printStackTrace(err);
+    } else if (!(failure instanceof UsageException)) {
+      err.println("(--verbose prints the stack trace)");
+    }
+    return failure instanceof UsageException
+        ? CommandLine.ExitCode.USAGE
+        : CommandLine.ExitCode.SOFTWARE;
   }
 
   private static boolean hasVerbose(CommandLine.ParseResult parsed) {

@@ -28,12 +28,13 @@ import org.unifiedrl.mtf.session.Environment;
 record RunFolder(Path path) {
 
   /**
-   * A folder for a new run.
+   * A folder for a new run, which {@link #writeConfig} creates: a command that is refused leaves
+   * nothing.
    *
    * @param chosen what the user asked for, or null for a new folder in ./runs
-   * @throws UsageException if it holds something already
+   * @throws UsageException if it holds something already, or cannot be created
    */
-  static RunFolder create(Path chosen, String command) {
+  static RunFolder plan(Path chosen, String command) {
     Path path =
         chosen != null
             ? chosen
@@ -43,19 +44,21 @@ record RunFolder(Path path) {
                     + "-"
                     + LocalDateTime.now(ZoneId.systemDefault())
                         .format(DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss")));
+    if (Files.exists(path) && !Files.isDirectory(path)) {
+      throw new UsageException("--out " + path + " is a file: give a folder");
+    }
     try {
-      if (Files.exists(path) && !Files.isDirectory(path)) {
-        throw new UsageException("--out " + path + " is a file: give a folder");
-      }
-      Files.createDirectories(path);
-      try (Stream<Path> entries = Files.list(path)) {
-        if (entries.findAny().isPresent()) {
-          throw new UsageException(
-              "--out " + path + " holds something already: give a new or an empty folder");
+      if (Files.isDirectory(path)) {
+        try (Stream<Path> entries = Files.list(path)) {
+          if (entries.findAny().isPresent()) {
+            throw new UsageException(
+                "--out " + path + " holds something already: give a new or an empty folder");
+          }
         }
       }
+      FileErrors.probe(path);
     } catch (IOException e) {
-      throw new UsageException("--out " + path + " cannot be used: " + e.getMessage(), e);
+      throw new UsageException("--out " + path + " cannot be used: " + FileErrors.reason(e), e);
     }
     return new RunFolder(path);
   }
@@ -80,6 +83,31 @@ record RunFolder(Path path) {
               + " demo was");
     }
     return folder;
+  }
+
+  /**
+   * Returns if there is a log in it.
+   *
+   * @param shards {@link #train} or {@link #heldOut}
+   * @throws UsageException if there is none
+   */
+  void requireLog(Path shards, String option) {
+    if (!Files.isDirectory(shards)) {
+      throw new UsageException(
+          option + " " + path + " holds no log; give the folder of explore or demo");
+    }
+  }
+
+  /**
+   * Returns if there is a policy in it.
+   *
+   * @throws UsageException if there is none
+   */
+  void requirePolicy(String option) {
+    if (!Files.isDirectory(checkpoints())) {
+      throw new UsageException(
+          option + " " + path + " holds no policy; give the folder of train or demo");
+    }
   }
 
   Path config() {
@@ -138,7 +166,7 @@ record RunFolder(Path path) {
   /** The baseline that the run's log was explored around. */
   ConstantPolicy readBaseline(Environment environment) {
     try {
-      JsonNode values = Json.MAPPER.readTree(baseline().toFile()).path("action");
+      JsonNode values = Json.MAPPER.readTree(Files.readString(baseline())).path("action");
       float[] action = new float[values.size()];
       for (int k = 0; k < action.length; k++) {
         action[k] = (float) values.get(k).asDouble(Double.NaN);
@@ -156,7 +184,11 @@ record RunFolder(Path path) {
       return new ConstantPolicy(environment.stateSize(), action);
     } catch (IOException e) {
       throw new UsageException(
-          path + " has no readable baseline.json: run explore or demo first (" + e + ")", e);
+          path
+              + " has no readable baseline.json ("
+              + FileErrors.reason(e)
+              + "): run explore or demo first",
+          e);
     }
   }
 
@@ -170,7 +202,7 @@ record RunFolder(Path path) {
       writer.write(Json.line(node));
       writer.write("\n");
     } catch (IOException e) {
-      throw new UncheckedIOException("cannot write " + metrics() + ": " + e.getMessage(), e);
+      throw new UncheckedIOException("cannot write " + metrics() + ": " + FileErrors.reason(e), e);
     }
   }
 
@@ -197,7 +229,7 @@ record RunFolder(Path path) {
         lines.add(Json.MAPPER.readTree(line));
       }
     } catch (IOException e) {
-      throw new UncheckedIOException("cannot read " + metrics() + ": " + e.getMessage(), e);
+      throw new UncheckedIOException("cannot read " + metrics() + ": " + FileErrors.reason(e), e);
     }
     return lines;
   }

@@ -7,10 +7,12 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
+import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.mtf.baseline.ConstantPolicy;
 import org.unifiedrl.mtf.evaluation.AbTest;
 import org.unifiedrl.mtf.evaluation.Headroom;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
+import org.unifiedrl.mtf.experiment.Learner;
 import org.unifiedrl.mtf.experiment.OfflineEvaluation;
 import org.unifiedrl.mtf.experiment.Pipeline;
 import org.unifiedrl.mtf.policy.Policy;
@@ -22,40 +24,82 @@ import org.unifiedrl.mtf.session.Environment;
  */
 final class Session {
 
+  private final ExperimentConfig config;
   private final Environment environment;
   private final RunFolder folder;
+  private final RunOptions common;
   private final Pipeline pipeline;
   private final ExperimentConfig.Population population;
   private final PrintWriter out;
   private final ObjectNode result = Json.object();
 
-  Session(
-      ExperimentConfig config,
-      Environment environment,
-      RunFolder folder,
-      CommonOptions common,
-      PrintWriter out) {
+  Session(ExperimentConfig config, Environment environment, RunFolder folder, RunOptions common) {
+    this.config = config;
     this.environment = environment;
     this.folder = folder;
-    this.out = out;
+    this.common = common;
+    this.out = common.text();
     this.population = config.evaluation().population();
-    this.pipeline = pipeline(config, environment, common);
-    folder.writeConfig(config);
+    this.pipeline = pipeline();
     result.put("environment", environment.name());
+    ConfigOptions.folder(config.environment())
+        .ifPresent(data -> result.put("environment_folder", data.toString()));
     result.put("seed", config.seed());
   }
 
-  private static Pipeline pipeline(
-      ExperimentConfig config, Environment environment, CommonOptions common) {
+  private Pipeline pipeline() {
+    Learner.Factory learners = EngineAccess.learners();
+    Learner.Factory announcing =
+        new Learner.Factory() {
+          @Override
+          public Learner open(
+              ExperimentConfig config,
+              Replay replay,
+              float[] start,
+              Path checkpoints,
+              boolean resume) {
+            Learner learner = learners.open(config, replay, start, checkpoints, resume);
+            try {
+              opened(learner, start);
+            } catch (RuntimeException | Error e) {
+              learner.close();
+              throw e;
+            }
+            return learner;
+          }
+
+          @Override
+          public Supplier<Policy> policy(Path checkpoints) {
+            return learners.policy(checkpoints);
+          }
+        };
     try {
-      return new Pipeline(config, environment, EngineAccess.learners(), common.listener());
+      return new Pipeline(config, environment, announcing, common.listener());
     } catch (IllegalArgumentException e) {
       throw new UsageException(e.getMessage(), e);
     }
   }
 
+  /** Everything that training needs is there: only now does the run folder change. */
+  private void opened(Learner learner, float[] start) {
+    if (learner.step() > config.training().steps()) {
+      throw new UsageException(
+          "training.steps is "
+              + config.training().steps()
+              + ", and the newest checkpoint in "
+              + folder.checkpoints()
+              + " is of step "
+              + learner.step()
+              + " already: give as many steps or more");
+    }
+    folder.writeConfig(config);
+    folder.writeBaseline(new ConstantPolicy(environment.stateSize(), start), environment);
+    folder.keepMetrics(learner.step());
+  }
+
   /** Finds the baseline and logs exploration around it. */
   ConstantPolicy explore() {
+    folder.writeConfig(config);
     ConstantPolicy baseline = pipeline.baseline();
     folder.writeBaseline(baseline, environment);
     Pipeline.Logged logged = pipeline.explore(baseline, folder.train(), folder.heldOut());
@@ -72,9 +116,6 @@ final class Session {
 
   /** Trains on a log, possibly of another run. */
   Supplier<Policy> train(ConstantPolicy baseline, Path data, boolean resume) {
-    if (resume) {
-      folder.keepMetrics(EngineAccess.newestStep(folder.checkpoints()));
-    }
     long start = System.nanoTime();
     Pipeline.Trained trained =
         pipeline.train(
@@ -129,12 +170,13 @@ final class Session {
   }
 
   /** Writes the result into the run folder and where the options say. */
-  void finish(CommonOptions common) {
+  void finish() {
+    folder.writeConfig(config);
     Results.putLimits(result, environment);
     environment.limits().forEach(limit -> out.println("Limit: " + limit));
     Json.write(folder.result(), result);
-    common.write(result, out);
     out.println("Left in " + folder.path());
     out.flush();
+    common.writeJson(result);
   }
 }

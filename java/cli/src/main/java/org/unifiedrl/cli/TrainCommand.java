@@ -1,16 +1,12 @@
 package org.unifiedrl.cli;
 
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
-import org.unifiedrl.mtf.baseline.ConstantPolicy;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import org.unifiedrl.mtf.session.Environment;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 
 @Command(
     name = "train",
@@ -21,8 +17,10 @@ import picocli.CommandLine.Spec;
     footerHeading = "%nExamples:%n",
     footer = {
       "  unifiedrl train --data runs/log --out runs/policy",
-      "  unifiedrl train --data runs/log --out runs/policy --resume --set training.steps=20000",
-      "  unifiedrl train --data runs/log --backend check:reference,cpu --set training.steps=10"
+      "  unifiedrl train --data runs/log --out runs/policy --resume \\",
+      "      --set training.steps=20000",
+      "  unifiedrl train --data runs/log --backend check:reference,cpu \\",
+      "      --set training.steps=10"
     })
 final class TrainCommand implements Callable<Integer> {
 
@@ -38,26 +36,24 @@ final class TrainCommand implements Callable<Integer> {
       description = "Continue from the newest checkpoint in --out, with its configuration.")
   boolean resume;
 
-  @Mixin CommonOptions common;
+  @Mixin RunOptions common;
   @Mixin ConfigOptions options;
-  @Spec CommandSpec spec;
 
   @Override
   public Integer call() {
+    common.checkJson();
     RunFolder log = RunFolder.open(data, "--data");
     if (resume && common.out == null) {
       throw new UsageException("--resume needs --out DIR, the folder of the run to continue");
     }
-    boolean continues = resume && Files.exists(common.out);
+    log.requireLog(log.train(), "--data");
     RunFolder folder =
-        continues ? RunFolder.open(common.out, "--out") : RunFolder.create(common.out, "train");
-    ExperimentConfig config = options.resolve(continues ? folder.config() : log.config(), common);
+        resume ? RunFolder.open(common.out, "--out") : RunFolder.plan(common.out, "train");
+    ExperimentConfig config = options.resolve(resume ? folder.config() : log.config(), common.seed);
     Environment environment = ConfigOptions.open(config);
-    Session session = new Session(config, environment, folder, common, spec.commandLine().getOut());
-    ConstantPolicy baseline = log.readBaseline(environment);
-    folder.writeBaseline(baseline, environment);
-    session.train(baseline, log.train(), resume);
-    session.finish(common);
+    Session session = new Session(config, environment, folder, common);
+    session.train(log.readBaseline(environment), log.train(), resume);
+    session.finish();
     return 0;
   }
 }

@@ -2,6 +2,7 @@ package org.unifiedrl.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -23,6 +24,7 @@ class MainTest {
         "evaluate",
         "compare",
         "inspect",
+        "config",
         "doctor",
         "bench step"
       })
@@ -32,6 +34,10 @@ class MainTest {
     assertThat(run.out())
         .contains("Usage: unifiedrl " + command, "Examples:", "unifiedrl " + command, "Exit codes:")
         .contains("--seed", "--out", "--json", "--verbose");
+    String examples = run.out().replaceAll("(?s).*Examples:\\R|\\RExit codes:.*", "");
+    assertThat(examples.lines().filter(line -> !line.isBlank()))
+        .as("not wrapped at 80 columns: they can be copied")
+        .allMatch(line -> line.startsWith("  unifiedrl ") || line.startsWith("      --"));
   }
 
   @Test
@@ -39,7 +45,17 @@ class MainTest {
     CommandLineRun run = CommandLineRun.of("--help");
     assertThat(run.code()).isZero();
     assertThat(run.out())
-        .contains("demo", "explore", "train", "evaluate", "compare", "inspect", "doctor", "bench");
+        .contains(
+            "demo",
+            "explore",
+            "train",
+            "evaluate",
+            "compare",
+            "inspect",
+            "config",
+            "doctor",
+            "bench")
+        .contains("./unifiedrl setup", "./unifiedrl build", "UNIFIEDRL_JAVA_OPTIONS");
   }
 
   @Test
@@ -172,7 +188,10 @@ class MainTest {
     Path json = temporary.resolve("doctor.json");
     CommandLineRun run = CommandLineRun.of("doctor", "--json", json);
     assertThat(run.code()).as(run.out()).isZero();
-    assertThat(run.out()).contains("The engine works here.");
-    assertThat(Json.MAPPER.readTree(json.toFile()).path("works").asBoolean()).isTrue();
+    assertThat(run.out()).contains("The engine works here.", "glibc 2.", "MiB available");
+    JsonNode result = Json.MAPPER.readTree(json.toFile());
+    assertThat(result.path("works").asBoolean()).isTrue();
+    assertThat(result.path("missing").isArray()).isTrue();
+    assertThat(result.path("disk_free_mib").asDouble()).isPositive();
   }
 }

@@ -140,8 +140,7 @@ final class NativeLibraries {
     try (JarFile jar = connection.getJarFile()) {
       JarEntry entry = connection.getJarEntry();
       String name = new File(entry.getName()).getName();
-      Path folder =
-          cache.resolve("unifiedrl-engine").resolve(Long.toHexString(entry.getCrc()));
+      Path folder = cache.resolve("unifiedrl-engine").resolve(Long.toHexString(entry.getCrc()));
       Path file = folder.resolve(name);
       if (!Files.isRegularFile(file) || Files.size(file) != entry.getSize()) {
         Files.createDirectories(folder);

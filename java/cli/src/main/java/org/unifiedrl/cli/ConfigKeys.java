@@ -1,0 +1,75 @@
+package org.unifiedrl.cli;
+
+import java.util.Map;
+import java.util.stream.Collectors;
+
+/** What each key of the configuration means, in a line; the paper's symbols in parentheses. */
+final class ConfigKeys {
+
+  private static final String TEXT =
+      """
+      environment: simulator, or kuairand:DIR with KuaiRand's published files
+      seed: key of every random draw
+      backend: auto, cpu, reference, or check:A,B, which compares two
+      threads: threads that serve users and train; 0 for one per processor
+      baseline.kind: equal weights, or search for the best constant vector
+      baseline.population: search: vectors per generation, at least 4
+      baseline.elite: search: vectors that shape the next generation
+      baseline.generations: search: generations
+      baseline.users: search: users that each vector serves in a generation
+      baseline.days: search: days that each user is followed
+      baseline.deviation: search: initial standard deviation of every action dimension
+      baseline.objective: search: what is maximised
+      exploration.kind: uniform in a box, or gaussian, which is not bounded
+      exploration.half_width: half the width of the box (upper_b = -lower_b), in normalised action
+      exploration.lower_bounds: lower bounds of the box (lower_b), one per dimension; [] for -half_width
+      exploration.upper_bounds: upper bounds of the box (upper_b), one per dimension; [] for half_width
+      exploration.standard_deviation: of Gaussian exploration (sigma)
+      exploration.users: users whose requests are learned from
+      exploration.held_out_users: users whose requests are kept for offline evaluation
+      exploration.days: days that each user is followed
+      exploration.lanes: users in flight at once per thread
+      exploration.log_candidates: whether all candidates' scores are logged too
+      training.steps: gradient steps in all
+      training.batch: requests per step (B)
+      training.hidden: hidden units per layer of actor and critics
+      training.critics_per_group: critics per reward group (m)
+      training.eta: weight of the actor's box penalty (eta)
+      training.omega: growth of the penalty per box width (omega)
+      training.penalty_form: form of the penalty (d): continuous, or exact, which jumps at the edge
+      training.lambda: weight of the ensemble's standard deviation (lambda)
+      training.beta: attenuation of the target just outside the box (beta), in [0, 1]
+      training.theta: decay of the attenuation per box width (theta)
+      training.discount: discount of future rewards (gamma), in [0, 1)
+      training.group_weights: weight of each reward group in the actor's objective (w_i)
+      training.target_rate: rate of the soft target update (w), in (0, 1]
+      training.target_period: steps between two of them (L)
+      training.actor_rate: Adam's learning rate of the actor
+      training.critic_rate: Adam's learning rate of the critics
+      training.gradient_clip: largest gradient norm of a network; 0 for no limit
+      training.normalise_returns: whether rewards are divided by the deviation of the logged return
+      training.report: steps between two lines of metrics
+      training.checkpoint: steps between two checkpoints
+      training.keep: checkpoints to keep
+      evaluation.population: whom the A/B test serves: judge, or validation to choose settings on
+      evaluation.bandwidth: kernel width of NCIS (h), in normalised action
+      evaluation.cap: cap of its weights (c)
+      evaluation.reward_constant: added to an item's reward to make its weight in MTF-GAUC
+      evaluation.users: users of the A/B test
+      evaluation.days: days that each user is followed
+      evaluation.lanes: users in flight at once per thread
+      evaluation.resamples: bootstrap resamples
+      """;
+
+  private static final Map<String, String> LINES =
+      TEXT.lines()
+          .map(line -> line.split(": ", 2))
+          .collect(Collectors.toMap(parts -> parts[0], parts -> parts[1]));
+
+  private ConfigKeys() {}
+
+  /** A line about a key such as {@code training.steps}; empty if there is nothing to say. */
+  static String describe(String key) {
+    return LINES.getOrDefault(key, "");
+  }
+}
