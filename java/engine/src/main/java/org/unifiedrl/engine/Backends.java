@@ -40,13 +40,23 @@ public final class Backends {
    */
   public record Bandwidth(double gather, double copy) {}
 
-  /** Gathers {@code rows} random rows of a replay column {@code repeats} times. */
+  /**
+   * Gathers random rows of a replay column and copies as many bytes in one piece.
+   *
+   * @param column index of the column in the replay's schema
+   * @param rows rows of one gather, at least 1
+   * @param repeats measurements, of which the best counts, at least 1
+   * @param seed key of the draws
+   * @throws IllegalStateException if the replay view is closed
+   * @throws EngineException if an argument is out of range or there is not enough memory
+   */
   public static Bandwidth measureGather(
       NativeReplay replay, int column, long rows, int repeats, long seed) {
     double[] gather = new double[1];
     double[] copy = new double[1];
     long address = replay.acquire();
     try {
+      replay.checkFiles();
       Native.check(Native.measureGather(address, column, rows, repeats, seed, gather, copy));
     } finally {
       replay.release();

@@ -22,6 +22,7 @@ public final class Engine extends NativeHandle {
   public static final int METRIC_ROWS = 1024;
 
   private final Program program;
+  private final NativeReplay replay;
   private final String backend;
   private final long[] drained = new long[1];
   private final int metricSlots;
@@ -29,6 +30,7 @@ public final class Engine extends NativeHandle {
   private Engine(long address, Program program, NativeReplay replay) {
     super("engine", address, replay == null ? Native::engineClose : freeing(replay));
     this.program = program;
+    this.replay = replay;
     this.metricSlots = program.metrics().size();
     this.backend = Native.engineBackend(address);
   }
@@ -78,10 +80,12 @@ public final class Engine extends NativeHandle {
     }
     long address = acquire();
     try {
+      if (replay != null) {
+        replay.checkFiles();
+      }
       Native.check(Native.engineRun(address, steps));
     } finally {
       release();
-      Reference.reachabilityFence(this);
     }
   }
 

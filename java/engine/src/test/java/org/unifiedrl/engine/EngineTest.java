@@ -9,15 +9,24 @@ import java.lang.management.ManagementFactory;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.unifiedrl.engine.Program.AdamHypers;
 import org.unifiedrl.engine.Program.Forward;
 import org.unifiedrl.engine.Program.SquaredError;
+import org.unifiedrl.engine.replay.Replay;
+import org.unifiedrl.engine.replay.ReplayException;
+import org.unifiedrl.engine.replay.ReplaySchema;
+import org.unifiedrl.engine.replay.ReplayWriter;
 
 class EngineTest {
 
@@ -232,6 +241,37 @@ class EngineTest {
     assertThatThrownBy(() -> p.constant("bad", 1, 0, 3)).hasMessageContaining("rows of tensor");
     assertThatThrownBy(() -> new Program().memberSum("sum", x))
         .hasMessageContaining("belongs to another program");
+  }
+
+  @Test
+  void aReplayFileThatWasCutEndsTheRunWithAnException(@TempDir Path folder) throws Exception {
+    ReplaySchema schema =
+        new ReplaySchema(
+            List.of(new ReplaySchema.Column("x", 3), new ReplaySchema.Column("y", 1)), Map.of());
+    try (ReplayWriter writer = new ReplayWriter(folder, schema)) {
+      for (int i = 0; i < 20_000; i++) {
+        writer.append(i, i, i, true, new float[] {i % 7, i % 5, i % 3, 1});
+      }
+    }
+    Regression r = new Regression(64);
+    try (Replay rows = Replay.open(folder);
+        NativeReplay view = NativeReplay.of(rows);
+        Engine engine = Engine.create(r.program, view, options("cpu"))) {
+      engine.initialise(r.network, 1);
+      engine.run(10);
+      Path file = rows.segmentFile(0);
+      try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+        channel.truncate(4096);
+      }
+      Thread.sleep(110); // past the tenth of a second within which the files are not looked at
+      assertThatThrownBy(() -> engine.run(10))
+          .isInstanceOf(ReplayException.class)
+          .hasMessageContaining(file + " had ")
+          .hasMessageContaining("4096 now");
+      assertThatThrownBy(() -> Backends.measureGather(view, 0, 100, 1, 1))
+          .isInstanceOf(ReplayException.class);
+      assertThat(engine.step()).isEqualTo(10);
+    }
   }
 
   @Test
