@@ -8,8 +8,13 @@ public final class Backends {
 
   private Backends() {}
 
-  /** All back ends, best first. */
+  /**
+   * All back ends, best first.
+   *
+   * @throws EngineException if the native engine could not be loaded
+   */
   public static List<Device> list() {
+    NativeLibraries.require();
     List<Device> devices = new ArrayList<>();
     for (int i = 0; i < Native.backendCount(); i++) {
       devices.add(
@@ -25,8 +30,11 @@ public final class Backends {
    * @param threads threads, at least 1
    * @param repeats measurements, of which the best counts
    * @return GFLOP/s, 2 n^3 operations a product
+   * @throws EngineException if an argument is out of range, there is not enough memory, or the
+   *     native engine could not be loaded
    */
   public static double measureSgemm(int n, int threads, int repeats) {
+    NativeLibraries.require();
     double[] gflops = new double[1];
     Native.check(Native.measureSgemm(n, threads, repeats, gflops));
     return gflops[0];

@@ -50,6 +50,7 @@ public final class Engine extends NativeHandle {
    * @throws EngineException when the program, the back end or the memory does not do
    */
   public static Engine create(Program program, NativeReplay replay, EngineOptions options) {
+    NativeLibraries.require();
     long definition = program.toNative();
     ByteBuffer struct = options.toStruct();
     long[] handle = new long[1];
@@ -129,7 +130,7 @@ public final class Engine extends NativeHandle {
    */
   public int drainMetrics(FloatBuffer destination) {
     int slots = metricSlots;
-    requireDirect("destination", destination, slots);
+    requireWritable("destination", destination, slots);
     long address = acquire();
     try {
       long rows = slots == 0 ? 0 : destination.remaining() / slots;
@@ -144,7 +145,7 @@ public final class Engine extends NativeHandle {
   /** Reads a section of a network; {@code destination} is direct and holds its whole size. */
   public void readNetwork(NetworkRef network, Section section, FloatBuffer destination) {
     requireOwned(program.owns(network), "network", network.name());
-    requireDirect("destination", destination, network.size());
+    requireWritable("destination", destination, network.size());
     long address = acquire();
     try {
       Native.check(
@@ -314,6 +315,13 @@ public final class Engine extends NativeHandle {
           what + " must be a direct buffer in native byte order: use Engine.directFloats");
     }
     requireRemaining(what, buffer, count);
+  }
+
+  static void requireWritable(String what, FloatBuffer buffer, long count) {
+    requireDirect(what, buffer, count);
+    if (buffer.isReadOnly()) {
+      throw new IllegalArgumentException(what + " is read-only: give a buffer that can be written");
+    }
   }
 
   private static void requireRemaining(String what, Buffer buffer, long count) {

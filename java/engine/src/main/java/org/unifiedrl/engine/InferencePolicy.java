@@ -49,6 +49,7 @@ public final class InferencePolicy extends NativeHandle {
     if (scale != null) {
       requireLength("scale", scale.length, sizes[0]);
     }
+    NativeLibraries.require();
     FloatBuffer flat = direct(parameters);
     FloatBuffer directShift = direct(shift);
     FloatBuffer directScale = direct(scale);
@@ -74,7 +75,7 @@ public final class InferencePolicy extends NativeHandle {
    */
   public void run(FloatBuffer x, int rows, FloatBuffer y) {
     Engine.requireDirect("x", x, (long) rows * inputs);
-    Engine.requireDirect("y", y, (long) rows * outputs);
+    Engine.requireWritable("y", y, (long) rows * outputs);
     if (rows == 0) {
       return;
     }

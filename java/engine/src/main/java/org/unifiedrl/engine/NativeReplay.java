@@ -83,6 +83,7 @@ public final class NativeReplay extends NativeHandle {
    * @throws EngineException if there is no memory for the view or no native engine
    */
   public static NativeReplay of(Replay replay) {
+    NativeLibraries.require();
     int columns = replay.schema().columns().size();
     long[] widths = new long[columns];
     for (int c = 0; c < columns; c++) {
@@ -123,6 +124,7 @@ public final class NativeReplay extends NativeHandle {
    */
   public static NativeReplay ofMemory(int[] widths, List<ByteBuffer> columns, ByteBuffer last) {
     JvmAccess.check();
+    NativeLibraries.require();
     int rows = last.capacity();
     long[] wide = new long[widths.length];
     long[] addresses = new long[widths.length];
