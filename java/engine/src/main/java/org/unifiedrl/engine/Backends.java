@@ -24,6 +24,16 @@ public final class Backends {
   }
 
   /**
+   * Version of the native interface that is loaded.
+   *
+   * @throws EngineException if the native engine could not be loaded
+   */
+  public static int abiVersion() {
+    NativeLibraries.require();
+    return Native.abiVersion();
+  }
+
+  /**
    * Best float32 matrix product of this machine.
    *
    * @param n rows and columns of the matrices
