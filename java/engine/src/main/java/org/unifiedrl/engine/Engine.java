@@ -74,6 +74,9 @@ public final class Engine extends NativeHandle {
    * Runs {@code steps} steps; one native call.
    *
    * @throws NotFiniteException when a gradient stops being finite; steps before it are complete
+   * @throws EngineException with the status MISMATCH when the back ends of {@code check:A,B} differ
+   * @throws org.unifiedrl.engine.replay.ReplayException if a replay file was cut meanwhile
+   * @throws IllegalStateException if the engine is closed
    */
   public void run(long steps) {
     if (steps < 0) {
@@ -122,8 +125,9 @@ public final class Engine extends NativeHandle {
   }
 
   /**
-   * Moves metric rows of completed steps into {@code destination}, oldest first; see {@link
-   * Program#metrics} for the order within a row.
+   * Moves metric rows of completed steps into {@code destination}, oldest first: one row a step, one
+   * float32 a metric in the order of {@link Program#metrics}, without gaps. As many rows as fit; the
+   * rest stays for the next call.
    *
    * @param destination direct, native order; written from its position on, which does not move
    * @return number of rows written

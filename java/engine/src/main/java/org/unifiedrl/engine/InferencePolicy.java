@@ -24,8 +24,11 @@ public final class InferencePolicy extends NativeHandle {
    * @param sizes inputs, hidden units, outputs: 2 to 8 values
    * @param activation of the last layer
    * @param parameters flat layout W_1, b_1, W_2, b_2, ...
-   * @param shift one value an input, or null
-   * @param scale one value an input, or null
+   * @param shift one value an input; null if scale is null too
+   * @param scale one value an input; null if shift is null too
+   * @throws IllegalArgumentException if a size is below 1 or an array has another length
+   * @throws EngineException if there are more than 8 sizes, only one of shift and scale, too little
+   *     memory, or no native engine
    */
   public static InferencePolicy create(
       int[] sizes, Activation activation, float[] parameters, float[] shift, float[] scale) {
