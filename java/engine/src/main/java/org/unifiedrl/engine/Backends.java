@@ -8,8 +8,13 @@ public final class Backends {
 
   private Backends() {}
 
-  /** All back ends, best first. */
+  /**
+   * All back ends, best first.
+   *
+   * @throws EngineException if the native engine could not be loaded
+   */
   public static List<Device> list() {
+    NativeLibraries.require();
     List<Device> devices = new ArrayList<>();
     for (int i = 0; i < Native.backendCount(); i++) {
       devices.add(
@@ -19,14 +24,27 @@ public final class Backends {
   }
 
   /**
+   * Version of the native interface that is loaded.
+   *
+   * @throws EngineException if the native engine could not be loaded
+   */
+  public static int abiVersion() {
+    NativeLibraries.require();
+    return Native.abiVersion();
+  }
+
+  /**
    * Best float32 matrix product of this machine.
    *
    * @param n rows and columns of the matrices
    * @param threads threads, at least 1
    * @param repeats measurements, of which the best counts
    * @return GFLOP/s, 2 n^3 operations a product
+   * @throws EngineException if an argument is out of range, there is not enough memory, or the
+   *     native engine could not be loaded
    */
   public static double measureSgemm(int n, int threads, int repeats) {
+    NativeLibraries.require();
     double[] gflops = new double[1];
     Native.check(Native.measureSgemm(n, threads, repeats, gflops));
     return gflops[0];
@@ -40,13 +58,23 @@ public final class Backends {
    */
   public record Bandwidth(double gather, double copy) {}
 
-  /** Gathers {@code rows} random rows of a replay column {@code repeats} times. */
+  /**
+   * Gathers random rows of a replay column and copies as many bytes in one piece.
+   *
+   * @param column index of the column in the replay's schema
+   * @param rows rows of one gather, at least 1
+   * @param repeats measurements, of which the best counts, at least 1
+   * @param seed key of the draws
+   * @throws IllegalStateException if the replay view is closed
+   * @throws EngineException if an argument is out of range or there is not enough memory
+   */
   public static Bandwidth measureGather(
       NativeReplay replay, int column, long rows, int repeats, long seed) {
     double[] gather = new double[1];
     double[] copy = new double[1];
     long address = replay.acquire();
     try {
+      replay.checkFiles();
       Native.check(Native.measureGather(address, column, rows, repeats, seed, gather, copy));
     } finally {
       replay.release();

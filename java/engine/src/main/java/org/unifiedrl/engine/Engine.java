@@ -22,6 +22,7 @@ public final class Engine extends NativeHandle {
   public static final int METRIC_ROWS = 1024;
 
   private final Program program;
+  private final NativeReplay replay;
   private final String backend;
   private final long[] drained = new long[1];
   private final int metricSlots;
@@ -29,6 +30,7 @@ public final class Engine extends NativeHandle {
   private Engine(long address, Program program, NativeReplay replay) {
     super("engine", address, replay == null ? Native::engineClose : freeing(replay));
     this.program = program;
+    this.replay = replay;
     this.metricSlots = program.metrics().size();
     this.backend = Native.engineBackend(address);
   }
@@ -48,6 +50,7 @@ public final class Engine extends NativeHandle {
    * @throws EngineException when the program, the back end or the memory does not do
    */
   public static Engine create(Program program, NativeReplay replay, EngineOptions options) {
+    NativeLibraries.require();
     long definition = program.toNative();
     ByteBuffer struct = options.toStruct();
     long[] handle = new long[1];
@@ -71,6 +74,9 @@ public final class Engine extends NativeHandle {
    * Runs {@code steps} steps; one native call.
    *
    * @throws NotFiniteException when a gradient stops being finite; steps before it are complete
+   * @throws EngineException with the status MISMATCH when the back ends of {@code check:A,B} differ
+   * @throws org.unifiedrl.engine.replay.ReplayException if a replay file was cut meanwhile
+   * @throws IllegalStateException if the engine is closed
    */
   public void run(long steps) {
     if (steps < 0) {
@@ -78,10 +84,12 @@ public final class Engine extends NativeHandle {
     }
     long address = acquire();
     try {
+      if (replay != null) {
+        replay.checkFiles();
+      }
       Native.check(Native.engineRun(address, steps));
     } finally {
       release();
-      Reference.reachabilityFence(this);
     }
   }
 
@@ -117,15 +125,16 @@ public final class Engine extends NativeHandle {
   }
 
   /**
-   * Moves metric rows of completed steps into {@code destination}, oldest first; see {@link
-   * Program#metrics} for the order within a row.
+   * Moves metric rows of completed steps into {@code destination}, oldest first: one row a step, one
+   * float32 a metric in the order of {@link Program#metrics}, without gaps. As many rows as fit; the
+   * rest stays for the next call.
    *
    * @param destination direct, native order; written from its position on, which does not move
    * @return number of rows written
    */
   public int drainMetrics(FloatBuffer destination) {
     int slots = metricSlots;
-    requireDirect("destination", destination, slots);
+    requireWritable("destination", destination, slots);
     long address = acquire();
     try {
       long rows = slots == 0 ? 0 : destination.remaining() / slots;
@@ -140,7 +149,7 @@ public final class Engine extends NativeHandle {
   /** Reads a section of a network; {@code destination} is direct and holds its whole size. */
   public void readNetwork(NetworkRef network, Section section, FloatBuffer destination) {
     requireOwned(program.owns(network), "network", network.name());
-    requireDirect("destination", destination, network.size());
+    requireWritable("destination", destination, network.size());
     long address = acquire();
     try {
       Native.check(
@@ -310,6 +319,13 @@ public final class Engine extends NativeHandle {
           what + " must be a direct buffer in native byte order: use Engine.directFloats");
     }
     requireRemaining(what, buffer, count);
+  }
+
+  static void requireWritable(String what, FloatBuffer buffer, long count) {
+    requireDirect(what, buffer, count);
+    if (buffer.isReadOnly()) {
+      throw new IllegalArgumentException(what + " is read-only: give a buffer that can be written");
+    }
   }
 
   private static void requireRemaining(String what, Buffer buffer, long count) {

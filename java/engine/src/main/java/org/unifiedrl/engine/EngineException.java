@@ -13,7 +13,7 @@ public class EngineException extends RuntimeException {
     INVALID_ARGUMENT,
     /** More memory was wanted than there is. */
     OUT_OF_MEMORY,
-    /** The back end cannot work on this machine. */
+    /** The back end cannot work on this machine, or the native engine could not be loaded. */
     UNAVAILABLE,
     /** A gradient is no longer finite; see {@link NotFiniteException}. */
     NOT_FINITE,
@@ -38,6 +38,10 @@ public class EngineException extends RuntimeException {
     return kind == Status.NOT_FINITE
         ? new NotFiniteException(message)
         : new EngineException(kind, message);
+  }
+
+  static EngineException unavailable(String text) {
+    return new EngineException(Status.UNAVAILABLE, Status.UNAVAILABLE + ": " + text);
   }
 
   /** The kind of failure. */

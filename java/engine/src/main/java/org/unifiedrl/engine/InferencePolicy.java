@@ -24,8 +24,11 @@ public final class InferencePolicy extends NativeHandle {
    * @param sizes inputs, hidden units, outputs: 2 to 8 values
    * @param activation of the last layer
    * @param parameters flat layout W_1, b_1, W_2, b_2, ...
-   * @param shift one value an input, or null
-   * @param scale one value an input, or null
+   * @param shift one value an input; null if scale is null too
+   * @param scale one value an input; null if shift is null too
+   * @throws IllegalArgumentException if a size is below 1 or an array has another length
+   * @throws EngineException if there are more than 8 sizes, only one of shift and scale, too little
+   *     memory, or no native engine
    */
   public static InferencePolicy create(
       int[] sizes, Activation activation, float[] parameters, float[] shift, float[] scale) {
@@ -49,6 +52,7 @@ public final class InferencePolicy extends NativeHandle {
     if (scale != null) {
       requireLength("scale", scale.length, sizes[0]);
     }
+    NativeLibraries.require();
     FloatBuffer flat = direct(parameters);
     FloatBuffer directShift = direct(shift);
     FloatBuffer directScale = direct(scale);
@@ -74,7 +78,7 @@ public final class InferencePolicy extends NativeHandle {
    */
   public void run(FloatBuffer x, int rows, FloatBuffer y) {
     Engine.requireDirect("x", x, (long) rows * inputs);
-    Engine.requireDirect("y", y, (long) rows * outputs);
+    Engine.requireWritable("y", y, (long) rows * outputs);
     if (rows == 0) {
       return;
     }

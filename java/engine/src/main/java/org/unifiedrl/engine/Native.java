@@ -24,6 +24,9 @@ final class Native {
 
   private Native() {}
 
+  /** Runs the initialiser above if nothing has done so. */
+  static void initialise() {}
+
   /** Turns a status that is not 0 into its exception, with the text of this thread's last error. */
   static void check(int status) {
     if (status != 0) {

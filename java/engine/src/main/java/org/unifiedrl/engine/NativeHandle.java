@@ -1,6 +1,7 @@
 package org.unifiedrl.engine;
 
 import java.lang.ref.Cleaner;
+import java.lang.ref.Reference;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.LongConsumer;
@@ -50,8 +51,16 @@ abstract class NativeHandle implements AutoCloseable {
     turn.lock();
   }
 
+  /**
+   * Ends the turn. Until here this object counts as in use, so that the Cleaner cannot free the
+   * native object while a call on it runs, even if nobody refers to it any more.
+   */
   final void release() {
-    turn.unlock();
+    try {
+      turn.unlock();
+    } finally {
+      Reference.reachabilityFence(this);
+    }
   }
 
   /** Whether {@link #close} has been called. */

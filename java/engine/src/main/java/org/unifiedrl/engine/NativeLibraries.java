@@ -27,10 +27,35 @@ final class NativeLibraries {
   private static final String ENGINE = "libunifiedrl.so";
   private static final String JNI = "libjniNative.so";
 
+  /** Why loading failed; written by the initialiser of {@link Native} only. */
+  private static volatile String failure;
+
   private NativeLibraries() {}
 
   /** Loads everything once; called by the class initialiser of {@link Native}. */
   static void load() {
+    try {
+      tryToLoad();
+    } catch (UnsatisfiedLinkError e) {
+      // An error in an initialiser is told once; every later use would only hear that the class
+      // could not be initialised.
+      failure = e.getMessage();
+    }
+  }
+
+  /**
+   * Called before anything else by whatever makes a native object or asks for the back ends.
+   *
+   * @throws EngineException with the status UNAVAILABLE and what was looked for where, each time
+   */
+  static void require() {
+    Native.initialise();
+    if (failure != null) {
+      throw EngineException.unavailable(failure);
+    }
+  }
+
+  private static void tryToLoad() {
     List<String> tried = new ArrayList<>();
     String chosen = System.getProperty(PATH_PROPERTY);
     if (chosen != null) {

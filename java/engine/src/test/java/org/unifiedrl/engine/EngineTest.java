@@ -9,15 +9,25 @@ import java.lang.management.ManagementFactory;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.unifiedrl.engine.Program.AdamHypers;
 import org.unifiedrl.engine.Program.Forward;
 import org.unifiedrl.engine.Program.SquaredError;
+import org.unifiedrl.engine.replay.Replay;
+import org.unifiedrl.engine.replay.ReplayException;
+import org.unifiedrl.engine.replay.ReplaySchema;
+import org.unifiedrl.engine.replay.ReplayWriter;
 
 class EngineTest {
 
@@ -153,24 +163,27 @@ class EngineTest {
     try (NativeReplay replay = data(1000, 0)) {
       Engine engine = Engine.create(r.program, replay, options("cpu"));
       engine.initialise(r.network, 1);
-      CompletableFuture<Long> running =
+      AtomicLong lastEnd = new AtomicLong();
+      CompletableFuture<String> running =
           CompletableFuture.supplyAsync(
               () -> {
-                long steps = 0;
                 try {
                   while (true) {
                     engine.run(50);
-                    steps += 50;
+                    lastEnd.set(System.nanoTime());
                   }
                 } catch (IllegalStateException e) {
-                  return steps;
+                  return e.getMessage();
                 }
               });
       while (engine.step() < 100) {
         Thread.onSpinWait();
       }
       engine.close();
-      assertThat(running.join()).isGreaterThanOrEqualTo(50);
+      long closed = System.nanoTime();
+      assertThat(running.join()).contains("engine is closed");
+      // The end is noted just after the turn is over, when the closing thread may be on its way.
+      assertThat(lastEnd.get()).isLessThan(closed + 5_000_000);
     }
   }
 
@@ -222,7 +235,9 @@ class EngineTest {
           .isInstanceOf(EngineException.class)
           .hasMessageContaining("gpu9");
       assertThatThrownBy(() -> Engine.create(r.program, null, options("reference")))
-          .isInstanceOf(EngineException.class);
+          .isInstanceOf(EngineException.class)
+          .hasMessageContaining("INVALID_ARGUMENT")
+          .hasMessageContaining("replay");
     }
     Program p = new Program();
     NetworkRef net = p.network("net", 1, Activation.TANH, 4, 2);
@@ -232,6 +247,37 @@ class EngineTest {
     assertThatThrownBy(() -> p.constant("bad", 1, 0, 3)).hasMessageContaining("rows of tensor");
     assertThatThrownBy(() -> new Program().memberSum("sum", x))
         .hasMessageContaining("belongs to another program");
+  }
+
+  @Test
+  void aReplayFileThatWasCutEndsTheRunWithAnException(@TempDir Path folder) throws Exception {
+    ReplaySchema schema =
+        new ReplaySchema(
+            List.of(new ReplaySchema.Column("x", 3), new ReplaySchema.Column("y", 1)), Map.of());
+    try (ReplayWriter writer = new ReplayWriter(folder, schema)) {
+      for (int i = 0; i < 20_000; i++) {
+        writer.append(i, i, i, true, new float[] {i % 7, i % 5, i % 3, 1});
+      }
+    }
+    Regression r = new Regression(64);
+    try (Replay rows = Replay.open(folder);
+        NativeReplay view = NativeReplay.of(rows);
+        Engine engine = Engine.create(r.program, view, options("cpu"))) {
+      engine.initialise(r.network, 1);
+      engine.run(10);
+      Path file = rows.segmentFile(0);
+      try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+        channel.truncate(4096);
+      }
+      Thread.sleep(110); // past the tenth of a second within which the files are not looked at
+      assertThatThrownBy(() -> engine.run(10))
+          .isInstanceOf(ReplayException.class)
+          .hasMessageContaining(file + " had ")
+          .hasMessageContaining("4096 now");
+      assertThatThrownBy(() -> Backends.measureGather(view, 0, 100, 1, 1))
+          .isInstanceOf(ReplayException.class);
+      assertThat(engine.step()).isEqualTo(10);
+    }
   }
 
   @Test
@@ -275,6 +321,139 @@ class EngineTest {
         policy.run(x, 1, y);
       }
       assertThat(threads.getCurrentThreadAllocatedBytes() - before).isLessThan(1_000);
+    }
+  }
+
+  @Test
+  void buffersAreUsedFromTheirPositionAndReadOnlyOnesAreNotWritten() {
+    Regression r = new Regression(8);
+    try (NativeReplay replay = data(20, 0);
+        Engine engine = Engine.create(r.program, replay, options("reference"))) {
+      engine.initialise(r.network, 1);
+      int size = (int) r.network.size();
+      FloatBuffer whole = Engine.directFloats(size);
+      engine.readNetwork(r.network, Section.PARAMETERS, whole);
+      FloatBuffer shifted = Engine.directFloats(size + 5).position(5);
+      engine.readNetwork(r.network, Section.PARAMETERS, shifted);
+      assertThat(shifted.position()).isEqualTo(5);
+      assertThat(shifted).isEqualTo(whole);
+      assertThat(shifted.get(4)).isZero();
+      engine.writeNetwork(r.network, Section.PARAMETERS, shifted.asReadOnlyBuffer());
+      engine.readNetwork(r.network, Section.PARAMETERS, whole);
+      assertThat(whole).isEqualTo(shifted);
+      FloatBuffer readOnly = whole.asReadOnlyBuffer();
+      assertThatThrownBy(() -> engine.readNetwork(r.network, Section.PARAMETERS, readOnly))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("destination is read-only");
+      assertThatThrownBy(() -> engine.drainMetrics(readOnly))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("destination is read-only");
+    }
+  }
+
+  @Test
+  void refusesUseOfClosedViewsAndPolicies() {
+    NativeReplay replay = data(20, 0);
+    replay.close();
+    replay.close();
+    Regression r = new Regression(8);
+    assertThatThrownBy(() -> Engine.create(r.program, replay, options("reference")))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageContaining("replay view is closed");
+    assertThatThrownBy(() -> Backends.measureGather(replay, 0, 1, 1, 1))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageContaining("replay view is closed");
+    InferencePolicy policy =
+        InferencePolicy.create(new int[] {1, 1}, Activation.LINEAR, new float[2], null, null);
+    FloatBuffer one = Engine.directFloats(1);
+    assertThatThrownBy(() -> policy.run(one, 1, one.asReadOnlyBuffer()))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("y is read-only");
+    policy.close();
+    policy.close();
+    assertThatThrownBy(() -> policy.run(one, 1, one))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageContaining("inference policy is closed");
+  }
+
+  @Test
+  void refusesRowsInMemoryThatAreNotAsDescribed() {
+    ByteBuffer column = ByteBuffer.allocateDirect(8).order(ByteOrder.nativeOrder());
+    ByteBuffer last = ByteBuffer.allocateDirect(2).put(1, (byte) 1);
+    int[] widths = {1};
+    NativeReplay.ofMemory(widths, List.of(column), last).close();
+    ByteBuffer foreign = ByteBuffer.allocateDirect(8).order(ByteOrder.BIG_ENDIAN);
+    for (ByteBuffer bad : List.of(foreign, ByteBuffer.allocateDirect(4), ByteBuffer.allocate(8))) {
+      assertThatThrownBy(() -> NativeReplay.ofMemory(widths, List.of(bad), last))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("column 0 must be a direct buffer in native byte order of 8 bytes");
+    }
+    last.put(0, (byte) 2);
+    assertThatThrownBy(() -> NativeReplay.ofMemory(widths, List.of(column), last))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("last flag 0 is 2: expected 0 or 1");
+    last.put(0, (byte) 0).put(1, (byte) 0);
+    assertThatThrownBy(() -> NativeReplay.ofMemory(widths, List.of(column), last))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("last flag 1 is 0");
+  }
+
+  @Test
+  void impossiblePolicySizesAreRefused() {
+    for (int[] sizes : new int[][] {{}, {3}, {3, 0}, {-1, 2}}) {
+      assertThatThrownBy(
+              () -> InferencePolicy.create(sizes, Activation.LINEAR, new float[0], null, null))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("sizes");
+    }
+    assertThatThrownBy(
+            () ->
+                InferencePolicy.create(
+                    new int[] {1, 1}, Activation.LINEAR, new float[3], null, null))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("parameters has 3 values, but 2 are needed");
+  }
+
+  @Test
+  void collectionDuringAnInferenceDoesNoHarm() {
+    int[] sizes = {64, 256, 256, 8};
+    float[] parameters = new float[65 * 256 + 257 * 256 + 257 * 8];
+    FloatBuffer x = Engine.directFloats(20_000L * 64);
+    FloatBuffer y = Engine.directFloats(20_000L * 8);
+    CompletableFuture<Void> running =
+        CompletableFuture.runAsync(
+            () -> {
+              for (int i = 0; i < 3; i++) {
+                InferencePolicy.create(sizes, Activation.TANH, parameters, null, null)
+                    .run(x, 20_000, y);
+              }
+            });
+    while (!running.isDone()) {
+      System.gc();
+    }
+    running.join();
+  }
+
+  @Test
+  void moreMemoryThanThereIsHasItsOwnStatus() {
+    Program program = new Program();
+    program.network("vast", 1 << 12, Activation.LINEAR, 1 << 14, 1 << 14);
+    assertThatThrownBy(() -> Engine.create(program, null, options("cpu")))
+        .isInstanceOf(EngineException.class)
+        .hasMessageContaining("OUT_OF_MEMORY")
+        .extracting(e -> ((EngineException) e).status())
+        .isEqualTo(EngineException.Status.OUT_OF_MEMORY);
+  }
+
+  @Test
+  void twoBackEndsCheckEachOther() {
+    Regression r = new Regression(32);
+    try (NativeReplay replay = data(500, 0);
+        Engine engine = Engine.create(r.program, replay, options("check:reference,cpu"))) {
+      engine.initialise(r.network, 7);
+      engine.run(20);
+      assertThat(engine.step()).isEqualTo(20);
+      assertThat(engine.backend()).contains("check");
     }
   }
 

@@ -22,10 +22,12 @@ class NativeLibrariesTest {
     private Main() {}
 
     public static void main(String[] arguments) {
-      try {
-        Backends.list().forEach(device -> System.out.println(device.name()));
-      } catch (UnsatisfiedLinkError e) {
-        System.out.println(e.getMessage());
+      for (int use = 0; use < 2; use++) {
+        try {
+          Backends.list().forEach(device -> System.out.println(device.name()));
+        } catch (EngineException e) {
+          System.out.println(e.status() + " " + use + " " + e.getMessage());
+        }
       }
     }
   }
@@ -57,7 +59,10 @@ class NativeLibrariesTest {
     assertThat(start(empty))
         .contains(empty.resolve("libunifiedrl.so").toString())
         .contains("libjniNative.so")
-        .contains("-D" + NativeLibraries.PATH_PROPERTY + "=DIR");
+        .contains("-D" + NativeLibraries.PATH_PROPERTY + "=DIR")
+        .contains("UNAVAILABLE 0 UNAVAILABLE: The native engine could not be loaded")
+        .as("the second use says the same")
+        .contains("UNAVAILABLE 1 UNAVAILABLE: The native engine could not be loaded");
   }
 
   @Test

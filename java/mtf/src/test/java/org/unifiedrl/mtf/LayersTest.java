@@ -1,10 +1,17 @@
 package org.unifiedrl.mtf;
 
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.codeUnits;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 
+import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.domain.JavaCodeUnit;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
+import com.tngtech.archunit.lang.ArchCondition;
+import com.tngtech.archunit.lang.ConditionEvents;
+import com.tngtech.archunit.lang.SimpleConditionEvent;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /** A layer knows only the layers under it: command line, recommender domain, engine. */
@@ -72,5 +79,40 @@ class LayersTest {
         .dependOnClassesThat()
         .resideInAPackage("org.bytedeco..")
         .check(CLASSES);
+  }
+
+  @Test
+  void theEngineShowsNoTypeOfAgronaJavaCppOrFlatbuffers() {
+    codeUnits()
+        .that()
+        .areDeclaredInClassesThat()
+        .resideInAPackage("org.unifiedrl.engine..")
+        .and()
+        .areDeclaredInClassesThat()
+        .arePublic()
+        .and()
+        .arePublic()
+        .should(showOnlyOwnTypes())
+        .check(CLASSES);
+  }
+
+  private static ArchCondition<JavaCodeUnit> showOnlyOwnTypes() {
+    return new ArchCondition<>("have no type of Agrona, JavaCPP or flatbuffers in its signature") {
+      @Override
+      public void check(JavaCodeUnit unit, ConditionEvents events) {
+        Stream<JavaClass> shown =
+            Stream.concat(unit.getRawParameterTypes().stream(), Stream.of(unit.getRawReturnType()));
+        shown
+            .filter(
+                type ->
+                    type.getPackageName()
+                        .matches("(org\\.agrona|org\\.bytedeco|com\\.google\\.flatbuffers).*"))
+            .forEach(
+                type ->
+                    events.add(
+                        SimpleConditionEvent.violated(
+                            unit, unit.getFullName() + " shows " + type.getName())));
+      }
+    };
   }
 }

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
@@ -15,6 +16,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HexFormat;
 import java.util.List;
@@ -34,8 +36,9 @@ import org.unifiedrl.engine.DurableFiles;
  *
  * <p>A checkpoint is written under a hidden name, every file is forced, the folder is renamed in
  * one step and its parent forced: after a crash at any moment each visible checkpoint is whole.
- * Deleting goes the other way round, rename first. Leftovers of a crash are removed by the next
- * {@link #save}.
+ * Deleting goes the other way round, rename first. A checkpoint that is saved again is set aside
+ * under a hidden name until the new one stands, and comes back if that never happens. Leftovers of a
+ * crash are removed by the next {@link #save}.
  *
  * <p>Saving is for one thread and process at a time, which a lock on the folder enforces; any
  * number may read meanwhile.
@@ -50,6 +53,11 @@ public final class CheckpointStore {
   private static final String LOCK = ".lock";
   private static final String TEMPORARY = ".tmp-";
   private static final String TRASH = ".trash-";
+  private static final String ASIDE = ".aside-";
+
+  /** Listings in a row that a saver's pruning may outrun before {@link #latest} gives up. */
+  private static final int MAX_LISTINGS = 100;
+
   private static final String FORMAT = "unifiedrl-checkpoint-1";
   private static final Pattern NAME = Pattern.compile("step-(\\d{9,18})");
   private static final long MAX_JSON = 64 << 20;
@@ -79,7 +87,8 @@ public final class CheckpointStore {
    * @param stateJson anything else, as JSON
    * @return the checkpoint's folder, on the device when this returns
    * @throws CheckpointException if the state is no JSON, another process is saving here, a sound
-   *     checkpoint of a later step is here, or the disk refuses; earlier checkpoints are kept
+   *     checkpoint of a later step is here, or the disk refuses; earlier checkpoints are kept, also
+   *     one of the same step
    */
   public Path save(long step, Map<String, Tensor> tensors, String stateJson) {
     if (step < 0) {
@@ -91,7 +100,7 @@ public final class CheckpointStore {
       throw new CheckpointException("the state is not JSON: " + Safetensors.firstLine(e), e);
     }
     try {
-      Files.createDirectories(folder);
+      DurableFiles.createFolders(folder);
       try (FileChannel channel =
               FileChannel.open(
                   folder.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
@@ -131,10 +140,7 @@ public final class CheckpointStore {
       writeForced(temporary.resolve(STATE), stateJson);
       writeForced(temporary.resolve(MANIFEST), createManifest(temporary, step));
       DurableFiles.forceFolder(temporary);
-      if (Files.exists(target, LinkOption.NOFOLLOW_LINKS)) {
-        remove(target);
-      }
-      DurableFiles.rename(temporary, target);
+      replace(temporary, target);
     } catch (IOException | RuntimeException e) {
       try {
         deleteTree(temporary);
@@ -143,11 +149,49 @@ public final class CheckpointStore {
       }
       throw e;
     }
-    List<Path> older = folders().filter(f -> stepOf(f) < step).toList();
-    for (Path old : older.subList(Math.min(keepLast - 1, older.size()), older.size())) {
-      remove(old);
-    }
+    prune(step);
     return target;
+  }
+
+  /** Puts a checkpoint in place; what stood there is gone only when the new one stands. */
+  private void replace(Path temporary, Path target) throws IOException {
+    if (!Files.exists(target, LinkOption.NOFOLLOW_LINKS)) {
+      DurableFiles.rename(temporary, target);
+      return;
+    }
+    Path aside = folder.resolve(ASIDE + target.getFileName());
+    DurableFiles.rename(target, aside);
+    try {
+      DurableFiles.rename(temporary, target);
+    } catch (IOException | RuntimeException e) {
+      try {
+        restoreAside();
+      } catch (IOException suppressed) {
+        e.addSuppressed(suppressed);
+      }
+      throw e;
+    }
+    removeOrWarn(aside);
+  }
+
+  private static void removeOrWarn(Path leftover) {
+    try {
+      deleteTree(leftover);
+    } catch (IOException e) {
+      LOG.warn("{} could not be removed and takes up room: {}", leftover, e.toString());
+    }
+  }
+
+  /** Removes checkpoints beyond the last N. The new one stands, so failing here fails nothing. */
+  private void prune(long step) {
+    try {
+      List<Path> older = folders().filter(f -> stepOf(f) < step).toList();
+      for (Path old : older.subList(Math.min(keepLast - 1, older.size()), older.size())) {
+        remove(old);
+      }
+    } catch (IOException e) {
+      LOG.warn("older checkpoints in {} could not be removed and take up room: {}", folder, e.toString());
+    }
   }
 
   private void refuseLaterSteps(long step) throws IOException {
@@ -176,12 +220,24 @@ public final class CheckpointStore {
   public Optional<Checkpoint> latest() {
     CheckpointException newest = null;
     try {
-      for (Path candidate : folders().toList()) {
-        try {
-          return Optional.of(load(candidate));
-        } catch (CheckpointException e) {
-          LOG.warn("{} is passed over: {}", candidate, e.getMessage());
-          newest = newest == null ? e : newest;
+      restoreAsideOfACrash();
+      for (int listing = 0; listing < MAX_LISTINGS; listing++) {
+        newest = null;
+        boolean pruned = false;
+        for (Path candidate : folders().toList()) {
+          try {
+            return Optional.of(load(candidate));
+          } catch (CheckpointException e) {
+            if (!Files.exists(candidate)) {
+              pruned = true; // by a saver, which has put a newer one in place before
+              break;
+            }
+            LOG.warn("{} is passed over: {}", candidate, e.getMessage());
+            newest = newest == null ? e : newest;
+          }
+        }
+        if (!pruned) {
+          break;
         }
       }
     } catch (IOException e) {
@@ -192,6 +248,48 @@ public final class CheckpointStore {
           "no checkpoint in " + folder + " is sound; the newest: " + newest.getMessage(), newest);
     }
     return Optional.empty();
+  }
+
+  /** Brings back what a crash left set aside, unless a saver is at work, who does it himself. */
+  private void restoreAsideOfACrash() throws IOException {
+    if (aside().isEmpty()) {
+      return;
+    }
+    try (FileChannel channel = FileChannel.open(folder.resolve(LOCK), StandardOpenOption.WRITE);
+        FileLock lock = channel.tryLock()) {
+      if (lock != null) {
+        restoreAside();
+      }
+    } catch (OverlappingFileLockException e) {
+      // A saver of this process.
+    }
+  }
+
+  /** Under the lock: what was set aside comes back where no new checkpoint took its place. */
+  private void restoreAside() throws IOException {
+    for (Path aside : aside()) {
+      Path target = folder.resolve(aside.getFileName().toString().substring(ASIDE.length()));
+      if (Files.exists(target, LinkOption.NOFOLLOW_LINKS)) {
+        deleteTree(aside);
+      } else {
+        DurableFiles.rename(aside, target);
+      }
+    }
+  }
+
+  private List<Path> aside() throws IOException {
+    return matching(ASIDE + "step-*");
+  }
+
+  private List<Path> matching(String glob) throws IOException {
+    if (!Files.isDirectory(folder)) {
+      return List.of();
+    }
+    List<Path> found = new ArrayList<>();
+    try (DirectoryStream<Path> entries = Files.newDirectoryStream(folder, glob)) {
+      entries.forEach(found::add);
+    }
+    return found;
   }
 
   /**
@@ -324,11 +422,9 @@ public final class CheckpointStore {
   }
 
   private void removeLeftovers() throws IOException {
-    try (DirectoryStream<Path> entries =
-        Files.newDirectoryStream(folder, "{" + TEMPORARY + "," + TRASH + "}step-*")) {
-      for (Path entry : entries) {
-        deleteTree(entry);
-      }
+    restoreAside();
+    for (Path entry : matching("{" + TEMPORARY + "," + TRASH + "}step-*")) {
+      removeOrWarn(entry);
     }
   }
 
@@ -348,6 +444,8 @@ public final class CheckpointStore {
       for (Path path : tree.sorted(Comparator.reverseOrder()).toList()) {
         Files.delete(path);
       }
+    } catch (UncheckedIOException e) {
+      throw e.getCause();
     }
   }
 }

@@ -12,6 +12,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.zip.CRC32C;
+import org.agrona.BufferUtil;
+import org.agrona.IoUtil;
 import org.apache.arrow.flatbuf.Block;
 import org.apache.arrow.flatbuf.Buffer;
 import org.apache.arrow.flatbuf.Endianness;
@@ -52,6 +54,9 @@ final class ArrowShardReader {
   /** Schema and non-empty batches of a file. */
   record Shard(ReplaySchema schema, List<Batch> batches) {}
 
+  /** A batch that is mapped must fit one buffer of Java. */
+  private static final long MAX_BATCH_BYTES = Integer.MAX_VALUE;
+
   private static final int MAX_METADATA = 16 << 20;
 
   private final Path file;
@@ -59,8 +64,13 @@ final class ArrowShardReader {
   private final long size;
   private final boolean verifyChecksums;
 
+  /** Direct, since a read into a heap buffer is copied once more. */
+  private final ByteBuffer chunk = ByteBuffer.allocateDirect(1 << 18);
+
   /** For each fixed column, then each schema column: whether it is a list, and where it starts. */
   private final List<Field> fields = new ArrayList<>();
+
+  private final List<Batch> batches = new ArrayList<>();
 
   private int nodeCount;
   private int bufferCount;
@@ -76,13 +86,21 @@ final class ArrowShardReader {
   /** Reads and maps a file; the mappings stay valid after the channel is closed. */
   static Shard read(Path file, FileChannel channel, boolean verifyChecksums) throws IOException {
     ArrowShardReader reader = new ArrowShardReader(file, channel, verifyChecksums);
+    boolean whole = false;
     try {
-      return reader.read();
+      Shard shard = reader.read();
+      whole = true;
+      return shard;
     } catch (ReplayException e) {
       throw e;
     } catch (RuntimeException e) {
       // What flatbuffers throws for offsets that leave their buffer is not specified.
       throw reader.corrupt("its metadata does not decode (" + e + ")", e);
+    } finally {
+      BufferUtil.free(reader.chunk);
+      if (!whole) {
+        reader.batches.forEach(batch -> IoUtil.unmap(batch.body()));
+      }
     }
   }
 
@@ -109,7 +127,6 @@ final class ArrowShardReader {
 
     int blocks = footer.recordBatchesLength();
     requireWithin("record batches", blocks, bytes.length / 24);
-    List<Batch> batches = new ArrayList<>();
     long end = ArrowFormat.HEADER_LENGTH;
     long firstRow = 0;
     for (int i = 0; i < blocks; i++) {
@@ -120,6 +137,7 @@ final class ArrowShardReader {
       if (offset < end
           || offset % 8 != 0
           || metadataLength < 8
+          || metadataLength % 8 != 0
           || bodyLength < 0
           || offset > footerStart - metadataLength
           || bodyLength > footerStart - metadataLength - offset) {
@@ -205,12 +223,7 @@ final class ArrowShardReader {
   }
 
   private void checkHeader(long end, String expected) throws IOException {
-    CRC32C crc = new CRC32C();
-    long step = 1 << 16;
-    for (long at = 0; at < end; at += step) {
-      crc.update(readBytes(at, Math.min(step, end - at)));
-    }
-    requireChecksum("header", expected, crc.getValue());
+    requireChecksum("header", expected, checksum(new byte[0], 0, end));
   }
 
   private ReplaySchema readSchema(Schema schema) {
@@ -218,15 +231,20 @@ final class ArrowShardReader {
       throw unsupported("big-endian values", "write it on a little-endian machine");
     }
     int count = schema.fieldsLength();
-    requireWithin("columns", count, 10_000);
+    requireWithin("columns", count, ReplaySchema.MAX_COLUMNS);
+    long nameBytes = 0;
     Field[] fixed = new Field[ReplaySchema.FIXED.size()];
     List<ReplaySchema.Column> columns = new ArrayList<>();
     for (int i = 0; i < count; i++) {
       Field field = schema.fields(i);
-      String name = field.name();
-      if (name == null) {
+      ByteBuffer encoded = field.nameAsByteBuffer();
+      if (encoded == null) {
         throw corrupt("column " + i + " has no name", null);
       }
+      // Many columns may share one long name in a hostile file: bounded before it is decoded.
+      nameBytes += encoded.remaining();
+      requireWithin("bytes of column names", nameBytes, ReplaySchema.MAX_NAME_BYTES);
+      String name = field.name();
       if (field.dictionary() != null) {
         throw unsupported("the dictionary-encoded column '" + name + "'", "write plain columns");
       }
@@ -262,7 +280,7 @@ final class ArrowShardReader {
   private Map<String, String> readMetadata(Schema schema) {
     Map<String, String> metadata = new LinkedHashMap<>();
     int count = schema.customMetadataLength();
-    requireWithin("metadata entries", count, 10_000);
+    requireWithin("metadata entries", count, ReplaySchema.MAX_METADATA_ENTRIES);
     long length = 0;
     for (int i = 0; i < count; i++) {
       KeyValue pair = schema.customMetadata(i);
@@ -345,21 +363,22 @@ final class ArrowShardReader {
       throw unsupported("compressed buffers", "write it with compression off");
     }
     long bodyLength = block.bodyLength();
+    if (bodyLength > MAX_BATCH_BYTES || batch.length() > Integer.MAX_VALUE) {
+      throw unsupported(
+          "a record batch of " + bodyLength + " bytes and " + batch.length() + " rows",
+          "write batches below 2 GiB");
+    }
     if (batch.length() < 0
-        || batch.length() > Integer.MAX_VALUE
-        || bodyLength > Integer.MAX_VALUE
         || batch.nodesLength() != nodeCount
         || batch.buffersLength() != bufferCount) {
       throw corrupt(
           String.format(
-              "record batch %d has %d rows, %d bytes, %d nodes and %d buffers: expected at most"
-                  + " %d rows and bytes, %d nodes and %d buffers (write smaller batches)",
+              "record batch %d has %d rows, %d nodes and %d buffers: expected %d nodes and %d"
+                  + " buffers",
               index,
               batch.length(),
-              bodyLength,
               batch.nodesLength(),
               batch.buffersLength(),
-              Integer.MAX_VALUE,
               nodeCount,
               bufferCount),
           null);
@@ -372,6 +391,13 @@ final class ArrowShardReader {
       return null;
     }
     long bodyStart = block.offset() + block.metaDataLength();
+    if (checksum != null) {
+      // Read, not mapped: a file that is cut meanwhile ends in an exception and not in a signal.
+      requireChecksum("record batch " + index, checksum, checksum(bytes, bodyStart, bodyLength));
+    }
+    if (rows == 0) {
+      return null;
+    }
     MappedByteBuffer body;
     try {
       body = channel.map(FileChannel.MapMode.READ_ONLY, bodyStart, bodyLength);
@@ -386,13 +412,24 @@ final class ArrowShardReader {
           e);
     }
     body.order(ByteOrder.LITTLE_ENDIAN);
-    if (checksum != null) {
-      CRC32C crc = new CRC32C();
-      crc.update(bytes);
-      crc.update(body.duplicate());
-      requireChecksum("record batch " + index, checksum, crc.getValue());
+    return new Batch(file, firstRow, rows, body, fixedOffsets, columnOffsets);
+  }
+
+  /** CRC32C of a message and of the bytes that follow it in the file. */
+  private long checksum(byte[] message, long from, long length) throws IOException {
+    CRC32C crc = new CRC32C();
+    crc.update(message);
+    long end = from + length;
+    for (long at = from; at < end; ) {
+      chunk.clear().limit((int) Math.min(chunk.capacity(), end - at));
+      int count = channel.read(chunk, at);
+      if (count < 0) {
+        throw corrupt("it ends at byte " + at, null);
+      }
+      crc.update(chunk.flip());
+      at += count;
     }
-    return rows == 0 ? null : new Batch(file, firstRow, rows, body, fixedOffsets, columnOffsets);
+    return crc.getValue();
   }
 
   /** Walks the flattened buffers of all columns (Arrow format, "Buffer listing"). */

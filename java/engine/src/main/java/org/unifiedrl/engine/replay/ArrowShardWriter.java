@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
@@ -41,13 +42,16 @@ final class ArrowShardWriter implements Closeable {
   private final List<String> checksums = new ArrayList<>();
   private long position;
 
+  /** Where the last whole batch, or the header, ends. */
+  private long wholeEnd;
+
+  /** Creates the file, which must not exist; leaves none if its header cannot be written. */
   ArrowShardWriter(Path file, ReplaySchema schema) throws IOException {
     this.schema = schema;
     this.channel =
         FileChannel.open(
             file,
-            StandardOpenOption.CREATE,
-            StandardOpenOption.TRUNCATE_EXISTING,
+            StandardOpenOption.CREATE_NEW,
             StandardOpenOption.WRITE);
     try {
       write(ByteBuffer.wrap(ArrowFormat.MAGIC));
@@ -56,10 +60,28 @@ final class ArrowShardWriter implements Closeable {
       int header = ArrowFormat.createSchema(builder, schema);
       writeMessage(builder, MessageHeader.Schema, header, 0);
       takeChecksum();
-    } catch (IOException e) {
-      channel.close();
+    } catch (IOException | RuntimeException | Error e) {
+      try {
+        channel.close();
+        Files.delete(file);
+      } catch (IOException suppressed) {
+        e.addSuppressed(suppressed);
+      }
       throw e;
     }
+  }
+
+  /** Batches written so far. */
+  int batches() {
+    return blocks.size();
+  }
+
+  /** Cuts off what a failed write left behind the last whole batch, so that others can follow. */
+  void dropTornBatch() throws IOException {
+    channel.truncate(wholeEnd);
+    channel.position(wholeEnd);
+    position = wholeEnd;
+    crc.reset();
   }
 
   /**
@@ -200,18 +222,20 @@ final class ArrowShardWriter implements Closeable {
   }
 
   private void write(ByteBuffer bytes) throws IOException {
-    crc.update(bytes.duplicate());
-    position += bytes.remaining();
+    ByteBuffer written = bytes.duplicate();
     while (bytes.hasRemaining()) {
       if (channel.write(bytes) <= 0) {
         throw new IOException("the file system accepted no more bytes");
       }
     }
+    position += written.remaining();
+    crc.update(written);
   }
 
   private void takeChecksum() {
     checksums.add(ArrowFormat.hex(crc.getValue()));
     crc.reset();
+    wholeEnd = position;
   }
 
   @Override

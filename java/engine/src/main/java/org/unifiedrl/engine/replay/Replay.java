@@ -1,17 +1,17 @@
 package org.unifiedrl.engine.replay;
 
 import java.io.IOException;
-import java.nio.channels.FileChannel;
+import java.io.RandomAccessFile;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.agrona.CloseHelper;
 import org.agrona.IoUtil;
 import org.agrona.concurrent.UnsafeBuffer;
 import org.unifiedrl.engine.JvmAccess;
@@ -36,7 +36,10 @@ import org.unifiedrl.engine.JvmAccess;
  * }</pre>
  *
  * <p>Files must not be truncated or rewritten in place while open; {@link ReplayWriter} never does
- * either, and removing or renaming them is safe.
+ * either, and removing or renaming them is safe. {@link #checkFiles} notices a file that was cut,
+ * and the engine asks it before it reads. What remains: a file that is cut <em>while</em> native
+ * code reads it, or within the tenth of a second between two of the engine's checks, ends the
+ * process by a signal, as with any mapped file.
  */
 public final class Replay implements AutoCloseable {
 
@@ -75,6 +78,9 @@ public final class Replay implements AutoCloseable {
     }
   }
 
+  /** A mapped file, kept open: its length is that of what is mapped, whatever its name is now. */
+  private record Source(Path file, RandomAccessFile open, long size) {}
+
   private static final int SESSION = 0;
   private static final int USER = 1;
   private static final int TIMESTAMP = 2;
@@ -82,6 +88,7 @@ public final class Replay implements AutoCloseable {
 
   private final ReplaySchema schema;
   private final int[] widths;
+  private final List<Source> sources;
   private final List<ArrowShardReader.Batch> batches;
   private final UnsafeBuffer[] segments;
 
@@ -95,8 +102,13 @@ public final class Replay implements AutoCloseable {
 
   private final AtomicBoolean closed = new AtomicBoolean();
 
-  private Replay(ReplaySchema schema, List<ArrowShardReader.Batch> batches, Options options) {
+  private Replay(
+      ReplaySchema schema,
+      List<Source> sources,
+      List<ArrowShardReader.Batch> batches,
+      Options options) {
     this.schema = schema;
+    this.sources = sources;
     this.batches = batches;
     this.widths = schema.columns().stream().mapToInt(ReplaySchema.Column::width).toArray();
     this.segments = new UnsafeBuffer[batches.size()];
@@ -113,11 +125,13 @@ public final class Replay implements AutoCloseable {
    * Opens a shard, or all {@code *.arrow} files of a folder in the order of their names.
    *
    * <p>Every value is checked once: numbers are finite; {@code box_low <= box_high}; box and action
-   * lie within the action range of the schema's metadata; actions lie in their box, up to 1e-6,
-   * except for the allowed share or with {@code box_check = off}; last flags are 0 or 1; a row that
+   * lie within the action range of the schema's metadata, and actions in their box, up to 1e-6 of
+   * the larger end of that range, except for the allowed share or with {@code box_check = off}; last flags are 0 or 1; a row that
    * is not the last has a next row of the same session and user in its batch.
    *
-   * @throws ReplayException naming file, row and column, if anything is not as described
+   * @throws ReplayException naming file, row and column, if anything is not as described; or if
+   *     there is no such file or folder, or it is cut while it is opened
+   * @throws IllegalStateException if this JVM was started without access to off-heap memory
    */
   public static Replay open(Path fileOrFolder) {
     return open(fileOrFolder, Options.DEFAULT);
@@ -146,10 +160,11 @@ public final class Replay implements AutoCloseable {
   public static Replay open(List<Path> files, Options options) {
     JvmAccess.check();
     ReplaySchema schema = null;
+    List<Source> sources = new ArrayList<>();
     List<ArrowShardReader.Batch> batches = new ArrayList<>();
     try {
       for (Path file : files) {
-        ArrowShardReader.Shard shard = readShard(file, options);
+        ArrowShardReader.Shard shard = readShard(file, options, sources);
         batches.addAll(shard.batches());
         if (schema == null) {
           schema = shard.schema();
@@ -159,19 +174,33 @@ public final class Replay implements AutoCloseable {
       if (schema == null || batches.isEmpty()) {
         throw new ReplayException("no rows in " + files + ": write some requests first");
       }
-      return new Replay(schema, batches, options);
-    } catch (RuntimeException e) {
-      unmap(batches);
+      return new Replay(schema, sources, batches, options);
+    } catch (InternalError e) {
+      // What the JVM makes of a page that a mapped file no longer has, in Java code.
+      free(sources, batches);
+      throw new ReplayException(
+          "a replay shard among " + files + " was cut while it was opened: " + e.getMessage(), e);
+    } catch (RuntimeException | Error e) {
+      free(sources, batches);
       throw e;
     }
   }
 
-  private static ArrowShardReader.Shard readShard(Path file, Options options) {
+  private static ArrowShardReader.Shard readShard(
+      Path file, Options options, List<Source> sources) {
     if (Files.isDirectory(file)) {
       throw new ReplayException("no replay shards (*.arrow) in folder " + file);
     }
-    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-      return ArrowShardReader.read(file, channel, options.verifyChecksums());
+    if (!Files.exists(file)) {
+      throw new ReplayException(
+          "there is no replay shard or folder "
+              + file
+              + ": check the path, or write some requests there first");
+    }
+    try {
+      RandomAccessFile open = new RandomAccessFile(file.toFile(), "r");
+      sources.add(new Source(file, open, open.length()));
+      return ArrowShardReader.read(file, open.getChannel(), options.verifyChecksums());
     } catch (IOException e) {
       throw new ReplayException("cannot read replay shard " + file + ": " + e, e);
     }
@@ -228,6 +257,37 @@ public final class Replay implements AutoCloseable {
   public Use use() {
     enter();
     return new Use();
+  }
+
+  /**
+   * Refuses to go on when a file is not as long as when it was mapped: to read on would end the
+   * process. About half a microsecond a file; allocates nothing.
+   *
+   * @throws ReplayException naming the file
+   * @throws IllegalStateException if this replay is closed
+   */
+  public void checkFiles() {
+    enter();
+    try {
+      for (int i = 0; i < sources.size(); i++) {
+        Source source = sources.get(i);
+        long size = source.open().length();
+        if (size != source.size()) {
+          throw new ReplayException(
+              source.file()
+                  + " had "
+                  + source.size()
+                  + " bytes when it was opened and has "
+                  + size
+                  + " now: restore it and open it again; shards must not be cut or rewritten while"
+                  + " they are read");
+        }
+      }
+    } catch (IOException e) {
+      throw new ReplayException("cannot look at the replay's files: " + e, e);
+    } finally {
+      exit();
+    }
   }
 
   /** Address of a segment's float32 array {@code [rows, width]} of a column; see {@link Use}. */
@@ -327,12 +387,13 @@ public final class Replay implements AutoCloseable {
 
   private void exit() {
     if (holds.decrementAndGet() == 0) {
-      unmap(batches);
+      free(sources, batches);
     }
   }
 
-  private static void unmap(List<ArrowShardReader.Batch> batches) {
+  private static void free(List<Source> sources, List<ArrowShardReader.Batch> batches) {
     batches.forEach(batch -> IoUtil.unmap(batch.body()));
+    CloseHelper.quietCloseAll(sources.stream().map(Source::open).toList());
   }
 
   /**

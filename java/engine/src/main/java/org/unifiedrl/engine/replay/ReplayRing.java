@@ -66,7 +66,7 @@ public final class ReplayRing implements AutoCloseable {
 
   private record Row(long userId, long timestamp, float[] values) {}
 
-  private final ReplaySchema schema;
+  private final RowRules rules;
   private final int rowWidth;
   private final Policy policy;
   private final int maxPendingRows;
@@ -81,8 +81,10 @@ public final class ReplayRing implements AutoCloseable {
 
   // Below: touched by the consumer only, while it holds the draining flag.
   private final LinkedHashMap<Long, Pending> pending = new LinkedHashMap<>(64, 0.75f, true);
-  private int pendingRows;
   private long sweptDrops;
+
+  /** Written by the consumer only; read by any thread. */
+  private volatile int pendingRows;
 
   /**
    * A ring for rows of a schema.
@@ -94,7 +96,8 @@ public final class ReplayRing implements AutoCloseable {
    */
   public ReplayRing(ReplaySchema schema, int capacity, Policy policy, int maxPendingRows) {
     JvmAccess.check();
-    this.schema = schema;
+    schema.checkMetadata();
+    this.rules = new RowRules(schema);
     this.rowWidth = schema.rowWidth();
     this.policy = policy;
     this.maxPendingRows = maxPendingRows;
@@ -122,14 +125,14 @@ public final class ReplayRing implements AutoCloseable {
    * @param row the float columns one after the other in schema order; copied
    * @return whether it was taken; false under {@link Policy#DROP} when the ring is full, or when
    *     the thread was interrupted while it waited
-   * @throws ReplayException if the row has another length or a value that is not finite; it counts
-   *     as dropped
+   * @throws ReplayException if the row has another length, a value that is not finite, an action or
+   *     box edge outside the action range or a box whose edges are crossed; it counts as dropped
    * @throws IllegalStateException if the ring is closed
    */
   public boolean offer(long sessionId, long userId, long timestamp, boolean last, float[] row) {
     int bucket = bucket(sessionId);
     try {
-      schema.checkRow(sessionId, row, rowWidth);
+      rules.check(sessionId, row);
     } catch (ReplayException e) {
       drop(bucket);
       throw e;
@@ -182,8 +185,9 @@ public final class ReplayRing implements AutoCloseable {
    * Moves what was offered so far into the writer, whole sessions only. One thread at a time.
    *
    * @return rows taken from the ring
-   * @throws ReplayException if the writer fails
-   * @throws IllegalStateException if another thread is draining
+   * @throws ReplayException if the writer fails; the session that it refused counts as discarded,
+   *     what came after it is still in the ring
+   * @throws IllegalStateException if another thread is draining, or the writer is closed: as above
    */
   public int drain(ReplayWriter writer) {
     if (!draining.compareAndSet(false, true)) {
@@ -225,22 +229,37 @@ public final class ReplayRing implements AutoCloseable {
     }
     session.rows.add(
         new Row(buffer.getLong(index + USER_AT), buffer.getLong(index + TIMESTAMP_AT), values));
-    pendingRows++;
+    addPending(1);
     if (buffer.getInt(index + LAST_AT) != 0) {
       pending.remove(sessionId);
-      pendingRows -= session.rows.size();
-      int left = session.rows.size();
-      for (Row row : session.rows) {
-        left--;
-        writer.append(sessionId, row.userId, row.timestamp, left == 0, row.values);
-      }
-      writtenRows.add(session.rows.size());
+      addPending(-session.rows.size());
+      write(writer, sessionId, session);
     } else if (pendingRows > maxPendingRows) {
       Iterator<Pending> quietest = pending.values().iterator();
       Pending discarded = quietest.next();
       quietest.remove();
       discard(discarded);
     }
+  }
+
+  private void write(ReplayWriter writer, long sessionId, Pending session) {
+    boolean written = false;
+    try {
+      int left = session.rows.size();
+      for (Row row : session.rows) {
+        left--;
+        writer.append(sessionId, row.userId, row.timestamp, left == 0, row.values);
+      }
+      written = true;
+    } finally {
+      // A writer that refuses costs a session, and no row goes uncounted.
+      (written ? writtenRows : discardedRows).add(session.rows.size());
+    }
+  }
+
+  @SuppressWarnings("NonAtomicVolatileUpdate") // one consumer at a time, by the draining flag
+  private void addPending(int rows) {
+    pendingRows += rows;
   }
 
   private void discardBroken() {
@@ -255,7 +274,7 @@ public final class ReplayRing implements AutoCloseable {
   }
 
   private void discard(Pending session) {
-    pendingRows -= session.rows.size();
+    addPending(-session.rows.size());
     discardedRows.add(session.rows.size());
   }
 
@@ -264,9 +283,40 @@ public final class ReplayRing implements AutoCloseable {
     return droppedRows.sum();
   }
 
-  /** Rows taken but discarded: their session lost a later row or was quiet for too long. */
+  /**
+   * Rows taken but discarded: their session lost a later row, was quiet for too long, or the writer
+   * refused it.
+   */
   public long discardedRows() {
     return discardedRows.sum();
+  }
+
+  /**
+   * Rows taken whose session has had no last row yet. Once the ring is drained, the rows offered
+   * are the dropped, discarded, written and pending ones.
+   */
+  public int pendingRows() {
+    return pendingRows;
+  }
+
+  /**
+   * Gives up the sessions that have had no last row, as when serving ends; they count as discarded.
+   *
+   * @return their rows
+   * @throws IllegalStateException if another thread is draining
+   */
+  public int discardPending() {
+    if (!draining.compareAndSet(false, true)) {
+      throw new IllegalStateException("another thread drains this replay ring: use one consumer");
+    }
+    try {
+      int rows = pendingRows;
+      pending.values().forEach(this::discard);
+      pending.clear();
+      return rows;
+    } finally {
+      draining.set(false);
+    }
   }
 
   /** Rows handed to the writer. */
@@ -275,7 +325,8 @@ public final class ReplayRing implements AutoCloseable {
   }
 
   /**
-   * Ends offering; what is in the ring can still be drained. The memory goes with the object, so a
+   * Ends offering; what is in the ring can still be drained, and what is pending then given up with
+   * {@link #discardPending}. The memory goes with the object, so a
    * thread that is just offering touches nothing that is gone.
    */
   @Override

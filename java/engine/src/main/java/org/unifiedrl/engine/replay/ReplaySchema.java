@@ -1,5 +1,6 @@
 package org.unifiedrl.engine.replay;
 
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashSet;
@@ -69,6 +70,18 @@ public record ReplaySchema(List<Column> columns, Map<String, String> metadata) {
   private static final List<String> ACTION_SHAPED =
       List.of(ACTION, BASELINE_ACTION, BOX_LOW, BOX_HIGH);
   private static final int MAX_ROW_WIDTH = 1 << 20;
+
+  /** Columns of a file, the fixed ones included. */
+  static final int MAX_COLUMNS = 10_000;
+
+  /** UTF-8 bytes of all column names of a file. */
+  static final int MAX_NAME_BYTES = 1 << 20;
+
+  /** Metadata entries of a file. */
+  static final int MAX_METADATA_ENTRIES = 10_000;
+
+  /** Half of what the reader takes for a whole footer, which holds columns and batches besides. */
+  private static final int MAX_WRITTEN_METADATA_BYTES = 8 << 20;
 
   /**
    * One float32 column.
@@ -209,6 +222,47 @@ public record ReplaySchema(List<Column> columns, Map<String, String> metadata) {
     return value.equals("on");
   }
 
+  /**
+   * Refuses what a file could not give back: more columns, names or metadata than the reader takes
+   * from a file that it does not trust, and metadata that makes no sense.
+   */
+  void checkWritable() {
+    checkMetadata();
+    if (columns.size() + FIXED.size() > MAX_COLUMNS) {
+      throw new ReplayException(
+          "the schema has "
+              + columns.size()
+              + " columns: expected at most "
+              + (MAX_COLUMNS - FIXED.size())
+              + "; give columns of one kind a width instead");
+    }
+    long names = columns.stream().mapToLong(column -> utf8Length(column.name())).sum();
+    if (names > MAX_NAME_BYTES) {
+      throw new ReplayException(
+          "the column names have " + names + " bytes: expected at most " + MAX_NAME_BYTES);
+    }
+    long bytes = 0;
+    for (Map.Entry<String, String> entry : metadata.entrySet()) {
+      bytes += utf8Length(entry.getKey()) + utf8Length(entry.getValue());
+    }
+    if (metadata.size() > MAX_METADATA_ENTRIES || bytes > MAX_WRITTEN_METADATA_BYTES) {
+      throw new ReplayException(
+          "the metadata has "
+              + metadata.size()
+              + " entries of "
+              + bytes
+              + " bytes: expected at most "
+              + MAX_METADATA_ENTRIES
+              + " and "
+              + MAX_WRITTEN_METADATA_BYTES
+              + "; keep larger texts in a file of their own");
+    }
+  }
+
+  private static long utf8Length(String text) {
+    return text.getBytes(StandardCharsets.UTF_8).length;
+  }
+
   /** Refuses metadata that has a meaning here and does not make sense. */
   void checkMetadata() {
     if (!(actionLow() < actionHigh())) {
@@ -249,42 +303,5 @@ public record ReplaySchema(List<Column> columns, Map<String, String> metadata) {
       start += column.width();
     }
     throw new IndexOutOfBoundsException(index);
-  }
-
-  /** Index of the first value that is NaN or infinite, or -1. */
-  static int firstNotFinite(float[] row) {
-    for (int i = 0; i < row.length; i++) {
-      if (!Float.isFinite(row[i])) {
-        return i;
-      }
-    }
-    return -1;
-  }
-
-  /** Checks one row that somebody wants to log. */
-  void checkRow(long sessionId, float[] row, int rowWidth) {
-    if (row.length != rowWidth) {
-      throw new ReplayException(
-          "row of session "
-              + sessionId
-              + " has "
-              + row.length
-              + " values: expected "
-              + rowWidth
-              + ", the columns "
-              + columns
-              + " one after the other");
-    }
-    int bad = firstNotFinite(row);
-    if (bad >= 0) {
-      throw new ReplayException(
-          "row of session "
-              + sessionId
-              + ", "
-              + describeRowIndex(bad)
-              + ": expected a finite number, found "
-              + row[bad]
-              + "; the row was not written");
-    }
   }
 }

@@ -114,7 +114,7 @@ public record ReplayStatistics(
     }
     int width = schema.columns().get(action).width();
     float[] values = new float[3 * width];
-    double slack = RowValidator.slack(schema);
+    RowRules rules = new RowRules(schema);
     long inside = 0;
     for (long row = 0; row < replay.rows(); row++) {
       replay.get(row, action, values, 0);
@@ -122,7 +122,7 @@ public record ReplayStatistics(
       replay.get(row, high, values, 2 * width);
       boolean in = true;
       for (int i = 0; i < width; i++) {
-        in &= values[i] >= values[width + i] - slack && values[i] <= values[2 * width + i] + slack;
+        in &= rules.inBox(values[i], values[width + i], values[2 * width + i]);
       }
       inside += in ? 1 : 0;
     }

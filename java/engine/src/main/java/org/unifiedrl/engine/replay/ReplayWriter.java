@@ -4,15 +4,18 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Collections;
 import java.util.List;
 import org.agrona.BufferUtil;
 import org.unifiedrl.engine.DurableFiles;
+import org.unifiedrl.engine.JvmAccess;
 
 /**
  * Writes requests in session order into {@code shard-00000.arrow}, {@code shard-00001.arrow}, ...
@@ -22,8 +25,12 @@ import org.unifiedrl.engine.DurableFiles;
  * are cut at session ends only, so the next row of a row that is not its session's last is always
  * in the same batch.
  *
- * <p>One thread at a time. After an input or output error the writer is unusable, its unfinished
- * shard is removed, and the shards finished before stay.
+ * <p>Calls take turns, so that any thread may close the writer; the rows of a session still have to
+ * come one after the other. One writer at a time works on a folder, which a lock in it enforces.
+ *
+ * <p>After an input or output error the writer is unusable. What reached the disk in whole record
+ * batches becomes a last, shorter shard; where even that cannot be written, the unfinished shard is
+ * removed. Shards finished before stay.
  */
 public final class ReplayWriter implements AutoCloseable {
 
@@ -53,6 +60,11 @@ public final class ReplayWriter implements AutoCloseable {
   /** A batch that one endless session makes larger than this is refused. */
   private static final long MAX_BATCH_BYTES = 1L << 30;
 
+  /** Keeps a shard's footer, which lists its batches, far below what the reader takes. */
+  private static final int MAX_BATCHES_PER_SHARD = 4096;
+
+  private static final String LOCK = ".lock";
+
   private static final int SESSION = 0;
   private static final int USER = 1;
   private static final int TIMESTAMP = 2;
@@ -60,8 +72,9 @@ public final class ReplayWriter implements AutoCloseable {
 
   private final Path folder;
   private final ReplaySchema schema;
+  private final RowRules rules;
   private final Options options;
-  private final int rowWidth;
+  private final long maxBatchBytes;
   private final int bytesPerRow;
   private final int[] widths;
   private final List<Path> shards = new ArrayList<>();
@@ -77,7 +90,14 @@ public final class ReplayWriter implements AutoCloseable {
   private int completeRows;
   private long shardRows;
   private long totalRows;
+  private long outOfBoxRows;
   private long openSession;
+
+  /** The session that was left out because it grew too long, until its last row has come. */
+  private long droppedSession;
+
+  private boolean dropping;
+  private FileChannel lock;
   private ArrowShardWriter shard;
   private Path shardFile;
   private boolean closed;
@@ -90,15 +110,24 @@ public final class ReplayWriter implements AutoCloseable {
   /**
    * Opens a writer on a folder, which is created if missing and must hold no shard yet.
    *
-   * @throws ReplayException if the folder holds shards or cannot be written
+   * @throws ReplayException if the folder holds shards, another writer works on it, it cannot be
+   *     written, or the schema is more than a file may hold
+   * @throws IllegalStateException if this JVM was started without access to off-heap memory
    */
   public ReplayWriter(Path folder, ReplaySchema schema, Options options) {
-    schema.checkMetadata();
+    this(folder, schema, options, MAX_BATCH_BYTES);
+  }
+
+  /** A writer that lets a batch grow less than others do, for tests. */
+  ReplayWriter(Path folder, ReplaySchema schema, Options options, long maxBatchBytes) {
+    JvmAccess.check();
+    schema.checkWritable();
     this.folder = folder;
     this.schema = schema;
+    this.rules = new RowRules(schema);
     this.options = options;
-    this.rowWidth = schema.rowWidth();
-    this.bytesPerRow = 3 * Long.BYTES + 1 + rowWidth * Float.BYTES;
+    this.maxBatchBytes = maxBatchBytes;
+    this.bytesPerRow = 3 * Long.BYTES + 1 + schema.rowWidth() * Float.BYTES;
     int fixed = ReplaySchema.FIXED.size();
     this.widths = new int[fixed + schema.columns().size()];
     for (int i = 0; i < widths.length; i++) {
@@ -110,21 +139,62 @@ public final class ReplayWriter implements AutoCloseable {
     this.staged = new ByteBuffer[widths.length];
     this.stagedFloats = new FloatBuffer[widths.length];
     try {
-      Files.createDirectories(folder);
-      try (DirectoryStream<Path> old = Files.newDirectoryStream(folder, "{,.}shard-*")) {
-        for (Path path : old) {
-          if (!path.getFileName().toString().endsWith(".tmp")) {
-            throw new ReplayException(
-                folder
-                    + " already holds replay shards ("
-                    + path.getFileName()
-                    + "): choose an empty folder or remove them");
-          }
-          Files.delete(path); // left by a run that was killed
-        }
+      DurableFiles.createFolders(folder);
+      lock = lock(folder);
+      checkEmpty(folder);
+    } catch (IOException e) {
+      unlock();
+      throw new ReplayException("cannot write replay shards into " + folder + ": " + reason(e), e);
+    } catch (RuntimeException | Error e) {
+      unlock();
+      throw e;
+    }
+  }
+
+  private static FileChannel lock(Path folder) throws IOException {
+    FileChannel channel =
+        FileChannel.open(
+            folder.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+    boolean locked = false;
+    try {
+      locked = channel.tryLock() != null;
+    } catch (OverlappingFileLockException e) {
+      // Held by another writer of this process: the same as one of another process.
+    } finally {
+      if (!locked) {
+        channel.close();
+      }
+    }
+    if (!locked) {
+      throw new ReplayException(
+          "another writer works on " + folder + ": close it first, or give each its own folder");
+    }
+    return channel;
+  }
+
+  private void unlock() {
+    try {
+      if (lock != null) {
+        lock.close();
       }
     } catch (IOException e) {
-      throw new ReplayException("cannot write replay shards into " + folder + ": " + reason(e), e);
+      // Nothing was written through it; the lock goes with the descriptor in any case.
+    }
+    lock = null;
+  }
+
+  private static void checkEmpty(Path folder) throws IOException {
+    try (DirectoryStream<Path> old = Files.newDirectoryStream(folder, "{,.}shard-*")) {
+      for (Path path : old) {
+        if (!path.getFileName().toString().endsWith(".tmp")) {
+          throw new ReplayException(
+              folder
+                  + " already holds replay shards ("
+                  + path.getFileName()
+                  + "): choose an empty folder or remove them");
+        }
+        Files.delete(path); // left by a run that was killed, since nobody holds the lock
+      }
     }
   }
 
@@ -133,16 +203,24 @@ public final class ReplayWriter implements AutoCloseable {
    *
    * @param timestamp milliseconds
    * @param row the float columns one after the other in schema order; copied
-   * @throws ReplayException if the row has another length, holds a value that is not finite, or
-   *     starts a session before the previous one had its last row: the row is then not written and
-   *     the writer goes on; or if the file cannot be written
+   * @throws ReplayException if the row has another length, holds a value that is not finite, an
+   *     action or box edge outside the action range or a box whose edges are crossed, or starts a
+   *     session before the previous one had its last row: the row is then not written and the
+   *     writer goes on; if the session has outgrown a record batch: it is then left out as a whole
+   *     and the writer goes on with the next one; or if the file cannot be written
    * @throws IllegalStateException if the writer is closed or has failed
    */
-  public void append(long sessionId, long userId, long timestamp, boolean last, float[] row) {
+  public synchronized void append(long sessionId, long userId, long timestamp, boolean last, float[] row) {
     if (closed) {
       throw new IllegalStateException("this replay writer is closed or failed earlier: " + folder);
     }
-    schema.checkRow(sessionId, row, rowWidth);
+    boolean inside = rules.check(sessionId, row);
+    if (dropping) {
+      dropping = sessionId == droppedSession && !last;
+      if (sessionId == droppedSession) {
+        throw tooLong(sessionId, "this row was not written either");
+      }
+    }
     if (stagedRows > completeRows && sessionId != openSession) {
       throw new ReplayException(
           "row of session "
@@ -156,6 +234,7 @@ public final class ReplayWriter implements AutoCloseable {
       grow(sessionId);
     }
     openSession = sessionId;
+    outOfBoxRows += inside ? 0 : 1;
     staged[SESSION].putLong(stagedRows * Long.BYTES, sessionId);
     staged[USER].putLong(stagedRows * Long.BYTES, userId);
     staged[TIMESTAMP].putLong(stagedRows * Long.BYTES, timestamp);
@@ -173,28 +252,34 @@ public final class ReplayWriter implements AutoCloseable {
       if (shardFull || (long) stagedRows * bytesPerRow >= options.batchBytes) {
         flushBatch();
       }
-      if (shardFull) {
+      if (shardFull || (shard != null && shard.batches() == MAX_BATCHES_PER_SHARD)) {
         finishShard();
       }
     }
+  }
+
+  private ReplayException tooLong(long sessionId, String outcome) {
+    return new ReplayException(
+        "session "
+            + sessionId
+            + " does not fit a record batch of at most "
+            + maxBatchBytes
+            + " bytes: end sessions sooner; "
+            + outcome);
   }
 
   private void grow(long sessionId) {
     long target = (long) options.batchBytes / bytesPerRow + 1;
     long wanted = capacity == 0 ? Math.min(1024, target) : 2L * capacity;
     // One session may outgrow the target, but no further than what a single mapping can hold.
-    long limit = capacity < target ? target : MAX_BATCH_BYTES / bytesPerRow;
+    long limit = capacity < target ? target : maxBatchBytes / bytesPerRow;
     int rows = (int) Math.min(wanted, limit);
     if (rows <= capacity) {
-      String message =
-          "session "
-              + sessionId
-              + " is still open after "
-              + (stagedRows - completeRows)
-              + " rows, and a record batch holds at most "
-              + MAX_BATCH_BYTES
-              + " bytes: end sessions sooner";
-      throw fail(message, null);
+      int left = stagedRows - completeRows;
+      stagedRows = completeRows;
+      dropping = true;
+      droppedSession = sessionId;
+      throw tooLong(sessionId, "its " + (left + 1) + " rows so far were left out");
     }
     for (int i = 0; i < staged.length; i++) {
       ByteBuffer larger =
@@ -232,6 +317,9 @@ public final class ReplayWriter implements AutoCloseable {
       }
     } catch (IOException e) {
       throw fail("cannot write " + shardFile + ": " + reason(e), e);
+    } catch (RuntimeException | Error e) {
+      abort();
+      throw e;
     }
     shardRows += stagedRows;
     stagedRows = 0;
@@ -243,12 +331,19 @@ public final class ReplayWriter implements AutoCloseable {
       return;
     }
     try {
-      shard.finish();
-      shard.close();
-      DurableFiles.rename(temporary(shardFile), shardFile);
+      publish();
     } catch (IOException e) {
       throw fail("cannot finish " + shardFile + ": " + reason(e), e);
+    } catch (RuntimeException | Error e) {
+      abort();
+      throw e;
     }
+  }
+
+  private void publish() throws IOException {
+    shard.finish();
+    shard.close();
+    DurableFiles.rename(temporary(shardFile), shardFile);
     shards.add(shardFile);
     totalRows += shardRows;
     shardRows = 0;
@@ -259,39 +354,68 @@ public final class ReplayWriter implements AutoCloseable {
     return file.resolveSibling("." + file.getFileName() + ".tmp");
   }
 
+  /** Keeps what can be kept of the unfinished shard, and closes the writer. */
   private ReplayException fail(String problem, IOException cause) {
+    long unfinished = shardRows;
+    boolean kept = false;
+    if (shard != null && unfinished > 0) {
+      try {
+        // Its torn end is given back first, which is more room than a footer takes.
+        shard.dropTornBatch();
+        publish();
+        kept = true;
+      } catch (IOException | RuntimeException e) {
+        cause.addSuppressed(e);
+      }
+    }
+    long lost = stagedRows + (kept ? 0 : unfinished);
+    String outcome =
+        kept
+            ? "the unfinished shard was ended after its last whole batch, "
+            : "the unfinished shard was removed, ";
     abort();
-    ReplayException exception =
-        new ReplayException(
-            problem
-                + "; the unfinished shard was removed, "
-                + shards.size()
-                + " finished shards with "
-                + totalRows
-                + " rows are kept",
-            cause);
-    return exception;
+    return new ReplayException(
+        problem
+            + "; "
+            + outcome
+            + lost
+            + " rows are lost, "
+            + shards.size()
+            + " finished shards with "
+            + totalRows
+            + " rows are kept",
+        cause);
   }
 
   private static String reason(IOException e) {
     String text = e.getMessage() == null ? e.toString() : e.getMessage();
-    boolean full = text.contains("No space left") || text.contains("quota");
+    boolean full =
+        text.contains("No space left")
+            || text.contains("quota")
+            || text.contains("File too large");
     return full ? text + " (free space there or choose a folder on another disk)" : text;
   }
 
-  /** Finished shards, in order; more are added as they finish, the last one by {@link #close}. */
-  public List<Path> shards() {
-    return Collections.unmodifiableList(shards);
+  /** Finished shards so far, in order; the last one is finished by {@link #close}. */
+  public synchronized List<Path> shards() {
+    return List.copyOf(shards);
   }
 
   /** Rows of the finished shards. */
-  public long rows() {
+  public synchronized long rows() {
     return totalRows;
   }
 
+  /**
+   * Rows appended so far whose action lies outside its box. They are written: under {@code
+   * box_check = off} they are meant, and else {@link Replay.Options#outOfBoxLimit} decides.
+   */
+  public synchronized long outOfBoxRows() {
+    return outOfBoxRows;
+  }
+
   /** Removes the unfinished shard and closes the writer; finished shards stay. */
-  public void abort() {
-    release();
+  public synchronized void abort() {
     if (shard != null) {
       try {
         shard.close();
@@ -301,6 +425,7 @@ public final class ReplayWriter implements AutoCloseable {
       }
       shard = null;
     }
+    release();
   }
 
   private void release() {
@@ -313,6 +438,7 @@ public final class ReplayWriter implements AutoCloseable {
     capacity = 0;
     stagedRows = 0;
     completeRows = 0;
+    unlock();
   }
 
   /**
@@ -322,7 +448,7 @@ public final class ReplayWriter implements AutoCloseable {
    *     its rows are then left out and everything before them is kept
    */
   @Override
-  public void close() {
+  public synchronized void close() {
     if (closed) {
       return;
     }

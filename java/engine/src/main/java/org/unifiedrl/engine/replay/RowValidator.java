@@ -9,17 +9,8 @@ import java.util.List;
 /** Looks once at every value of a replay; see {@link Replay#open(java.nio.file.Path)}. */
 final class RowValidator {
 
-  /**
-   * Slack of comparisons with a box or the action range, in units of its larger end: the edges and
-   * the action are sums of float32 numbers of that size, each rounded by at most 6e-8, so a few
-   * sums stay well below it.
-   */
-  private static final double RELATIVE_SLACK = 1e-6;
-
   private final ReplaySchema schema;
-  private final double low;
-  private final double high;
-  private final double slack;
+  private final RowRules rules;
   private final int action;
   private final int boxLow;
   private final int boxHigh;
@@ -30,16 +21,10 @@ final class RowValidator {
 
   RowValidator(ReplaySchema schema) {
     this.schema = schema;
-    this.low = schema.actionLow();
-    this.high = schema.actionHigh();
-    this.slack = slack(schema);
+    this.rules = new RowRules(schema);
     this.action = schema.find(ReplaySchema.ACTION);
     this.boxLow = schema.find(ReplaySchema.BOX_LOW);
     this.boxHigh = schema.find(ReplaySchema.BOX_HIGH);
-  }
-
-  static double slack(ReplaySchema schema) {
-    return RELATIVE_SLACK * Math.max(Math.abs(schema.actionLow()), Math.abs(schema.actionHigh()));
   }
 
   /** Checks all batches; returns the number of rows whose action is outside its box. */
@@ -104,11 +89,10 @@ final class RowValidator {
     FloatBuffer values = floats(batch, column);
     for (int i = 0; i < values.limit(); i++) {
       float value = values.get(i);
-      if (!(Math.abs(value) <= Float.MAX_VALUE)) {
+      if (!RowRules.finite(value)) {
         throw new ReplayException(
             whereValue(batch, column, i / width, i % width)
-                + ": expected a finite number, found "
-                + value
+                + rules.notFinite(value)
                 + "; drop the session or write it again");
       }
     }
@@ -119,13 +103,9 @@ final class RowValidator {
     FloatBuffer values = floats(batch, column);
     for (int i = 0; i < values.limit(); i++) {
       float value = values.get(i);
-      if (!(value >= low - slack && value <= high + slack)) {
+      if (!rules.inRange(value)) {
         throw new ReplayException(
-            whereValue(batch, column, i / width, i % width)
-                + String.format(
-                    ": expected a value within the action range [%s, %s], found %s; normalise it,"
-                        + " or set metadata %s and %s",
-                    low, high, value, ReplaySchema.ACTION_LOW_KEY, ReplaySchema.ACTION_HIGH_KEY));
+            whereValue(batch, column, i / width, i % width) + rules.outOfRange(value));
       }
     }
   }
@@ -141,14 +121,9 @@ final class RowValidator {
         if (lows.get(i) > highs.get(i)) {
           throw new ReplayException(
               whereValue(batch, boxLow, row, i - row * width)
-                  + String.format(
-                      ": expected box_low <= box_high, found %s > %s; swap or correct the edges",
-                      lows.get(i), highs.get(i)));
+                  + rules.crossed(lows.get(i), highs.get(i)));
         }
-        if (actions != null) {
-          double a = actions.get(i);
-          inside &= a >= lows.get(i) - slack && a <= highs.get(i) + slack;
-        }
+        inside &= actions == null || rules.inBox(actions.get(i), lows.get(i), highs.get(i));
       }
       if (!inside) {
         if (outOfBox == 0) {

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -13,9 +14,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.unifiedrl.engine.DurableFiles;
 
 class CheckpointStoreTest {
 
@@ -121,6 +125,129 @@ class CheckpointStoreTest {
     assertIsStep(store.latest().orElseThrow(), 1);
     store.save(2, tensors(2), state(2));
     assertThat(names()).containsExactly(".lock", "notes.txt", "step-000000001", "step-000000002");
+  }
+
+  @Test
+  void latestKeepsUpWithASaverThatPrunes() throws InterruptedException {
+    CheckpointStore saver = new CheckpointStore(folder, 1);
+    saver.save(1, tensors(1), state(1));
+    AtomicBoolean done = new AtomicBoolean();
+    Thread saving =
+        new Thread(
+            () -> {
+              for (long step = 2; !done.get(); step++) {
+                saver.save(step, tensors(step), state(step));
+              }
+            });
+    saving.start();
+    try {
+      CheckpointStore reader = new CheckpointStore(folder, 1);
+      long end = System.nanoTime() + 2_000_000_000;
+      while (System.nanoTime() < end) {
+        Checkpoint latest = reader.latest().orElseThrow();
+        assertIsStep(latest, latest.step());
+      }
+    } finally {
+      done.set(true);
+      saving.join();
+    }
+  }
+
+  @Test
+  void aCheckpointThatIsSavedAgainIsNeverMissing() throws IOException {
+    CheckpointStore store = new CheckpointStore(folder, 3);
+    Path saved = store.save(7, tensors(7), state(7));
+    // What a crash between the two renames leaves, for a reader ...
+    Path aside = folder.resolve(".aside-step-000000007");
+    Files.move(saved, aside);
+    assertIsStep(store.latest().orElseThrow(), 7);
+    // ... and for a saver.
+    Files.move(saved, aside);
+    store.save(8, tensors(8), state(8));
+    assertIsStep(CheckpointStore.load(saved), 7);
+    // And what a crash after them leaves.
+    Files.createDirectory(aside);
+    assertIsStep(store.latest().orElseThrow(), 8);
+    assertThat(names()).containsExactly(".lock", "step-000000007", "step-000000008");
+  }
+
+  @Test
+  void whatCannotBePrunedDoesNotFailASave() throws IOException {
+    CheckpointStore store = new CheckpointStore(folder, 1);
+    store.save(1, tensors(1), state(1));
+    // Two halves of a path that is too long for the system, put together by a rename: folders that
+    // nobody can list, and so not delete, not even root.
+    String half = ("/" + "d".repeat(200)).repeat(11);
+    Path other = folder.resolve("other");
+    Files.createDirectories(Path.of(other + half));
+    Files.createDirectories(Path.of(folder.resolve("step-000000001") + half));
+    Files.move(other, Path.of(folder.resolve("step-000000001") + half, "other"));
+    try {
+      for (long step = 2; step < 4; step++) {
+        store.save(step, tensors(step), state(step));
+        assertIsStep(store.latest().orElseThrow(), step);
+      }
+    } finally {
+      for (String name : List.of("step-000000001", ".trash-step-000000001")) {
+        Path end = Path.of(folder.resolve(name) + half, "other");
+        if (Files.exists(end)) {
+          Files.move(end, other);
+        }
+      }
+    }
+  }
+
+  @Test
+  void newFoldersAreCreatedLevelByLevel() throws IOException {
+    Path deep = folder.resolve("a").resolve("b").resolve("c");
+    DurableFiles.createFolders(deep);
+    DurableFiles.createFolders(deep);
+    assertThat(deep).isDirectory();
+    Path file = Files.writeString(folder.resolve("file"), "");
+    assertThatThrownBy(() -> DurableFiles.createFolders(file.resolve("x")))
+        .isInstanceOf(IOException.class);
+  }
+
+  /** A real write error: the shell limits the size of files that the child may write. */
+  @Test
+  void aFullDiskKeepsTheEarlierCheckpoint() throws IOException, InterruptedException {
+    Assumptions.assumeTrue(
+        Files.isExecutable(Path.of("/bin/bash")), "skipped: /bin/bash is not here to limit files");
+    CheckpointStore store = new CheckpointStore(folder, 2);
+    store.save(1, tensors(1), state(1));
+    Process child =
+        new ProcessBuilder(
+                "/bin/bash",
+                "-c",
+                "ulimit -f 8; exec \"$@\"",
+                "bash",
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-XX:-UsePerfData",
+                "-cp",
+                System.getProperty("java.class.path"),
+                FullDisk.class.getName(),
+                folder.toString())
+            .redirectErrorStream(true)
+            .start();
+    String output = new String(child.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertThat(child.waitFor()).as(output).isZero();
+    assertThat(output).contains("cannot write tensors to " + folder).contains("the disk's space");
+    assertIsStep(store.latest().orElseThrow(), 1);
+    assertThat(names()).containsExactly(".lock", "step-000000001");
+  }
+
+  /** Child process: saves where the disk is full. */
+  static final class FullDisk {
+    private FullDisk() {}
+
+    public static void main(String[] arguments) {
+      try {
+        new CheckpointStore(Path.of(arguments[0]), 2).save(2, tensors(2), state(2));
+        System.exit(2);
+      } catch (CheckpointException e) {
+        System.out.println(e.getMessage());
+      }
+    }
   }
 
   @Test

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.fail;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -45,9 +46,12 @@ class ReplayCorruptionTest {
   void everyBitFlipIsRefusedOrHarmless() throws IOException {
     // All footer bytes, and a sample of the rest.
     SplittableRandom random = new SplittableRandom(12);
-    int footer = good.length - 10 - 2500;
-    for (int trial = 0; trial < 3500; trial++) {
-      int at = trial < 2510 ? footer + trial : random.nextInt(good.length);
+    int end = good.length - 10;
+    int footer = end - ByteBuffer.wrap(good).order(ByteOrder.LITTLE_ENDIAN).getInt(end);
+    int footerBytes = good.length - footer;
+    assertThat(footerBytes).isBetween(1000, 10_000);
+    for (int trial = 0; trial < footerBytes + 1000; trial++) {
+      int at = trial < footerBytes ? footer + trial : random.nextInt(good.length);
       byte[] bad = good.clone();
       bad[at] ^= (byte) (1 << random.nextInt(8));
       overwrite(bad);

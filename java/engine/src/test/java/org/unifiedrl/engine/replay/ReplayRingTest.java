@@ -141,7 +141,56 @@ class ReplayRingTest {
     assertThat(ring.writtenRows()).isEqualTo(1);
     ring.close();
     ring.close();
-    assertThatIllegalStateException().isThrownBy(() -> ring.offer(1, 1, 1, true, row(1, 1)));
+    assertThatIllegalStateException()
+        .isThrownBy(() -> ring.offer(1, 1, 1, true, row(1, 1)))
+        .withMessageContaining("ring is closed");
+  }
+
+  @Test
+  void everyRowOfferedIsCounted() {
+    ReplayRing ring = new ReplayRing(SCHEMA, 64, ReplayRing.Policy.DROP, 100);
+    for (int session = 0; session < 3; session++) {
+      for (int i = 0; i < 4; i++) {
+        ring.offer(session, 1, 1, i == 3, row(session, i));
+      }
+    }
+    ring.offer(9, 1, 1, false, row(9, 0));
+    ReplayWriter closed = new ReplayWriter(folder.resolve("closed"), SCHEMA);
+    closed.close();
+    assertThatIllegalStateException().isThrownBy(() -> ring.drain(closed));
+    assertThat(ring.discardedRows()).as("the session that the writer refused").isEqualTo(4);
+    try (ReplayWriter writer = new ReplayWriter(folder.resolve("open"), SCHEMA)) {
+      assertThat(ring.drain(writer)).as("the others are still in the ring").isEqualTo(9);
+    }
+    assertThat(ring.writtenRows()).isEqualTo(8);
+    assertThat(ring.pendingRows()).isEqualTo(1);
+    assertThat(ring.discardPending()).isEqualTo(1);
+    assertThat(ring.pendingRows()).isZero();
+    assertThat(ring.droppedRows() + ring.discardedRows() + ring.writtenRows()).isEqualTo(13);
+  }
+
+  @Test
+  void rowsThatNoReaderTakesAreDroppedWhenOffered() {
+    ReplayRing ring = new ReplayRing(SampleData.schema(), 64, ReplayRing.Policy.DROP, 100);
+    float[] bad = SampleData.row(new SplittableRandom(1));
+    bad[SampleData.STATE + 2 * SampleData.ACTION] = 0.95f;
+    assertThatThrownBy(() -> ring.offer(1, 1, 1, true, bad))
+        .isInstanceOf(ReplayException.class)
+        .hasMessageContaining("column 'box_low'[0]: expected box_low <= box_high");
+    assertThat(ring.droppedRows()).isEqualTo(1);
+  }
+
+  @Test
+  void impossibleCapacitiesAreRefused() {
+    for (int[] sizes : new int[][] {{0, 1}, {-1, 1}, {1, 0}}) {
+      assertThatThrownBy(
+              () -> new ReplayRing(SCHEMA, sizes[0], ReplayRing.Policy.DROP, sizes[1]))
+          .isInstanceOf(ReplayException.class)
+          .hasMessageContaining("expected at least 1");
+    }
+    assertThatThrownBy(() -> new ReplayRing(SCHEMA, 1 << 30, ReplayRing.Policy.DROP, 1))
+        .isInstanceOf(ReplayException.class)
+        .hasMessageContaining("expected at most 1 GiB");
   }
 
   @Test

@@ -6,12 +6,15 @@ import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
 import org.agrona.concurrent.UnsafeBuffer;
 import org.junit.jupiter.api.Test;
@@ -217,6 +220,7 @@ class ReplayTest {
         .hasMessageContaining("no replay shards (*.arrow) in folder");
     assertThatThrownBy(() -> Replay.open(folder.resolve("missing.arrow")))
         .isInstanceOf(ReplayException.class)
+        .hasMessageContaining("there is no replay shard or folder")
         .hasMessageContaining("missing.arrow");
     Files.writeString(folder.resolve("foreign.arrow"), "session,user\n1,2\n".repeat(100));
     assertThatThrownBy(() -> Replay.open(folder))
@@ -224,6 +228,75 @@ class ReplayTest {
         .hasMessageContaining("is not an Arrow IPC file");
     Files.write(folder.resolve("foreign.arrow"), new byte[0]);
     assertThatThrownBy(() -> Replay.open(folder)).isInstanceOf(ReplayException.class);
+  }
+
+  @Test
+  void aFileThatWasCutIsNamedBeforeItIsRead() throws IOException {
+    SampleData.write(folder, 1, 2000, new ReplayWriter.Options(100_000, 20_000));
+    Path file = folder.resolve("shard-00000.arrow");
+    try (Replay replay = Replay.open(folder)) {
+      replay.checkFiles();
+      long size = Files.size(file);
+      cut(file, 100);
+      assertThatThrownBy(replay::checkFiles)
+          .isInstanceOf(ReplayException.class)
+          .hasMessageContaining(file + " had " + size + " bytes when it was opened and has 100 now");
+      Thread.currentThread().interrupt();
+      assertThatThrownBy(replay::checkFiles).isInstanceOf(ReplayException.class);
+      assertThat(Thread.interrupted()).isTrue();
+    }
+  }
+
+  @Test
+  void removingAFileIsSafe() throws IOException {
+    SampleData.write(folder, 1, 20, ReplayWriter.Options.DEFAULT);
+    try (Replay replay = Replay.open(folder)) {
+      Files.delete(folder.resolve("shard-00000.arrow"));
+      replay.checkFiles();
+      assertThat(replay.isLast(replay.rows() - 1)).isTrue();
+    }
+  }
+
+  @Test
+  void aFileThatIsCutWhileItIsOpenedIsRefused() throws Exception {
+    SampleData.write(folder, 1, 4000, new ReplayWriter.Options(100_000, 20_000));
+    Path file = folder.resolve("shard-00000.arrow");
+    byte[] whole = Files.readAllBytes(file);
+    AtomicBoolean done = new AtomicBoolean();
+    Thread cutter =
+        new Thread(
+            () -> {
+              try {
+                for (int i = 0; !done.get(); i++) {
+                  cut(file, 4096 + (i % 7) * 10_000);
+                  Files.write(file, whole, StandardOpenOption.WRITE);
+                  Thread.sleep(i % 4);
+                }
+              } catch (IOException | InterruptedException e) {
+                throw new IllegalStateException(e);
+              }
+            });
+    cutter.start();
+    int refused = 0;
+    try {
+      for (int i = 0; i < 300; i++) {
+        try (Replay replay = Replay.open(folder, new Replay.Options(i % 2 == 0, true, 0))) {
+          assertThat(replay.rows()).isPositive();
+        } catch (ReplayException e) {
+          refused++;
+        }
+      }
+    } finally {
+      done.set(true);
+      cutter.join();
+    }
+    assertThat(refused).isPositive();
+  }
+
+  private static void cut(Path file, long size) throws IOException {
+    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+      channel.truncate(size);
+    }
   }
 
   @Test

@@ -5,12 +5,19 @@ import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
@@ -88,6 +95,243 @@ class ReplayWriterTest {
   }
 
   @Test
+  void aRowThatItsReaderWouldRefuseIsRefusedAtOnce() {
+    SplittableRandom random = new SplittableRandom(2);
+    int low = SampleData.STATE + 2 * SampleData.ACTION;
+    int high = SampleData.STATE + 3 * SampleData.ACTION;
+    try (ReplayWriter writer = new ReplayWriter(folder, SampleData.schema())) {
+      writer.append(1, 1, 1, true, SampleData.row(random));
+      assertRefused(writer, low + 1, 0.9f, "'box_low'[1]: expected box_low <= box_high, found 0.9");
+      assertRefused(writer, high, 1.5f, "'box_high'[0]: expected a value within the action range");
+      assertRefused(writer, low, -2, "'box_low'[0]: expected a value within the action range");
+      assertRefused(writer, SampleData.STATE, -1.1f, "'action'[0]: expected a value within");
+      writer.append(3, 1, 1, true, SampleData.row(random));
+    }
+    try (Replay replay = Replay.open(folder)) {
+      assertThat(replay.rows()).isEqualTo(2);
+      assertThat(replay.sessionId(1)).isEqualTo(3);
+    }
+  }
+
+  private static void assertRefused(ReplayWriter writer, int at, float value, String message) {
+    float[] bad = SampleData.row(new SplittableRandom(3));
+    bad[at] = value;
+    assertThatThrownBy(() -> writer.append(2, 1, 1, true, bad))
+        .isInstanceOf(ReplayException.class)
+        .hasMessageContaining("session 2, column " + message);
+  }
+
+  @Test
+  void actionsOutsideTheirBoxAreWrittenAndCounted() {
+    SplittableRandom random = new SplittableRandom(2);
+    try (ReplayWriter writer = new ReplayWriter(folder, SampleData.schema())) {
+      for (int i = 0; i < 2000; i++) {
+        float[] row = SampleData.row(random);
+        row[SampleData.STATE] = i == 70 || i == 700 ? 0.99f : row[SampleData.STATE];
+        writer.append(i, 1, 1, true, row);
+      }
+      assertThat(writer.outOfBoxRows()).isEqualTo(2);
+    }
+    try (Replay replay = Replay.open(folder)) { // 2 of 2,000 are the share that is allowed
+      assertThat(replay.outOfBoxRows()).isEqualTo(2);
+    }
+    assertThatThrownBy(() -> Replay.open(folder, new Replay.Options(true, true, 0.0009)))
+        .isInstanceOf(ReplayException.class)
+        .hasMessageContaining("2 of 2000 actions lie outside their logged box")
+        .hasMessageContaining("row 70");
+  }
+
+  @Test
+  void closeFromAnotherThreadEndsAppendingWithAnException() throws InterruptedException {
+    for (int round = 0; round < 30; round++) {
+      boolean abort = round % 2 == 0;
+      Path place = folder.resolve("round-" + round);
+      ReplayWriter writer =
+          new ReplayWriter(place, SampleData.schema(), new ReplayWriter.Options(5000, 20_000));
+      AtomicReference<Throwable> end = new AtomicReference<>();
+      AtomicLong appended = new AtomicLong();
+      float[] row = SampleData.row(new SplittableRandom(round));
+      Thread appending =
+          new Thread(
+              () -> {
+                try {
+                  while (true) {
+                    writer.append(appended.get(), 1, 1, true, row);
+                    appended.incrementAndGet();
+                  }
+                } catch (Throwable e) {
+                  end.set(e);
+                }
+              });
+      appending.start();
+      while (appended.get() < 2000) {
+        Thread.onSpinWait();
+      }
+      if (abort) {
+        writer.abort();
+      } else {
+        writer.close();
+      }
+      appending.join();
+      assertThat(end.get())
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageContaining("closed or failed");
+      if (!abort) {
+        try (Replay replay = Replay.open(place)) {
+          assertThat(replay.rows()).isEqualTo(appended.get()).isEqualTo(writer.rows());
+        }
+      }
+    }
+  }
+
+  @Test
+  void twoWritersDoNotShareAFolder() throws IOException {
+    float[] row = SampleData.row(new SplittableRandom(1));
+    try (ReplayWriter first = new ReplayWriter(folder, SampleData.schema())) {
+      first.append(1, 1, 1, true, row);
+      assertThatThrownBy(() -> new ReplayWriter(folder, SampleData.schema()))
+          .isInstanceOf(ReplayException.class)
+          .hasMessageContaining("another writer works on " + folder);
+    }
+    try (Replay replay = Replay.open(folder)) {
+      assertThat(replay.rows()).isEqualTo(1);
+    }
+    Path other = Files.createDirectory(folder.resolve("other"));
+    try (FileChannel channel =
+        FileChannel.open(
+            other.resolve(".lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+      assertThat(channel.lock().isValid()).isTrue();
+      assertThatThrownBy(() -> new ReplayWriter(other, SampleData.schema()))
+          .isInstanceOf(ReplayException.class)
+          .hasMessageContaining("another writer");
+    }
+    new ReplayWriter(other, SampleData.schema()).close();
+  }
+
+  @Test
+  void whatAKilledWriterLeftIsRemoved() throws IOException {
+    Files.writeString(folder.resolve(".shard-00000.arrow.tmp"), "half a shard");
+    new ReplayWriter(folder, SampleData.schema()).close();
+    assertThat(names()).isEmpty();
+  }
+
+  /** Names in the folder but for the lock, which stays. */
+  private List<String> names() throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files
+          .map(f -> f.getFileName().toString())
+          .filter(name -> !name.equals(".lock"))
+          .sorted()
+          .toList();
+    }
+  }
+
+  @Test
+  void aSessionThatOutgrowsABatchIsLeftOutAndTheWriterGoesOn() {
+    float[] row = SampleData.row(new SplittableRandom(1));
+    try (ReplayWriter writer =
+        new ReplayWriter(
+            folder, SampleData.schema(), new ReplayWriter.Options(1000, 1000), 4000)) {
+      writer.append(1, 1, 1, true, row);
+      int accepted = 0;
+      try {
+        for (; accepted < 1000; accepted++) {
+          writer.append(2, 1, 1, false, row);
+        }
+      } catch (ReplayException e) {
+        assertThat(e)
+            .hasMessageContaining("session 2 does not fit a record batch of at most 4000 bytes")
+            .hasMessageContaining("its " + (accepted + 1) + " rows so far were left out");
+      }
+      assertThat(accepted).isBetween(20, 60);
+      for (int i = 0; i < 2; i++) {
+        boolean last = i == 1;
+        assertThatThrownBy(() -> writer.append(2, 1, 1, last, row))
+            .isInstanceOf(ReplayException.class)
+            .hasMessageContaining("this row was not written either");
+      }
+      writer.append(3, 1, 1, true, row);
+    }
+    try (Replay replay = Replay.open(folder)) {
+      assertThat(replay.rows()).isEqualTo(2);
+      assertThat(replay.sessionId(0)).isEqualTo(1);
+      assertThat(replay.sessionId(1)).isEqualTo(3);
+    }
+  }
+
+  @Test
+  void schemasThatNoReaderTakesAreRefused() {
+    List<ReplaySchema.Column> columns =
+        IntStream.range(0, 9_997).mapToObj(i -> new ReplaySchema.Column("c" + i, 1)).toList();
+    assertUnwritable(new ReplaySchema(columns, Map.of()), "9997 columns: expected at most 9996");
+    List<ReplaySchema.Column> one = List.of(new ReplaySchema.Column("c".repeat(1 << 20) + "d", 1));
+    assertUnwritable(new ReplaySchema(one, Map.of()), "column names have 1048577 bytes");
+    Map<String, String> many =
+        IntStream.range(0, 10_001).boxed().collect(Collectors.toMap(i -> "k" + i, i -> ""));
+    assertUnwritable(SampleData.schema(many), "metadata has 10001 entries");
+    Map<String, String> large = Map.of("text", "x".repeat((8 << 20) + 1));
+    assertUnwritable(SampleData.schema(large), "8388613 bytes");
+    // The largest that is written is read.
+    Map<String, String> most =
+        IntStream.range(0, 10_000)
+            .boxed()
+            .collect(Collectors.toMap(i -> String.format("k%06d", i), i -> "v".repeat(800)));
+    ReplaySchema widest = new ReplaySchema(columns.subList(0, 9_996), most);
+    try (ReplayWriter writer = new ReplayWriter(folder, widest)) {
+      writer.append(1, 1, 1, true, new float[9_996]);
+    }
+    try (Replay replay = Replay.open(folder)) {
+      assertThat(replay.schema()).isEqualTo(widest);
+    }
+  }
+
+  private void assertUnwritable(ReplaySchema schema, String message) {
+    assertThatThrownBy(() -> new ReplayWriter(folder, schema))
+        .isInstanceOf(ReplayException.class)
+        .hasMessageContaining(message);
+  }
+
+  @Test
+  void aShardEndsBeforeItsFooterGrowsTooLarge() {
+    ReplaySchema schema =
+        new ReplaySchema(List.of(new ReplaySchema.Column("state", 1)), Map.of());
+    try (ReplayWriter writer =
+        new ReplayWriter(folder, schema, new ReplayWriter.Options(1_000_000, 1))) {
+      for (int i = 0; i < 5000; i++) {
+        writer.append(i, 1, 1, true, new float[] {i});
+      }
+      assertThat(writer.rows()).isEqualTo(4096);
+      assertThat(writer.shards()).hasSize(1);
+    }
+    try (Replay replay = Replay.open(folder)) {
+      assertThat(replay.rows()).isEqualTo(5000);
+    }
+  }
+
+  @Test
+  void badOptionsAndColumnsAreRefused() {
+    assertThatThrownBy(() -> new ReplayWriter.Options(0, 1))
+        .isInstanceOf(ReplayException.class)
+        .hasMessageContaining("rowsPerShard is 0: expected at least 1");
+    for (int bytes : new int[] {0, -1, (512 << 20) + 1}) {
+      assertThatThrownBy(() -> new ReplayWriter.Options(1, bytes))
+          .isInstanceOf(ReplayException.class)
+          .hasMessageContaining("batchBytes is " + bytes + ": expected 1 to");
+    }
+    for (int width : new int[] {0, -1, (1 << 20) + 1}) {
+      assertThatThrownBy(() -> new ReplaySchema.Column("state", width))
+          .isInstanceOf(ReplayException.class)
+          .hasMessageContaining("column 'state' has width " + width + ": expected 1 to");
+    }
+    assertThatThrownBy(() -> new ReplaySchema.Column("user_id", 1))
+        .isInstanceOf(ReplayException.class)
+        .hasMessageContaining("column name 'user_id'");
+    assertThatThrownBy(() -> new ReplaySchema(List.of(), Map.of()))
+        .isInstanceOf(ReplayException.class)
+        .hasMessageContaining("at least one float32 column");
+  }
+
+  @Test
   void anUnfinishedSessionIsLeftOutAndReported() {
     float[] row = SampleData.row(new SplittableRandom(1));
     ReplayWriter writer = new ReplayWriter(folder, SampleData.schema());
@@ -101,7 +345,9 @@ class ReplayWriterTest {
       assertThat(replay.rows()).isEqualTo(1);
       assertThat(replay.sessionId(0)).isEqualTo(1);
     }
-    assertThatIllegalStateException().isThrownBy(() -> writer.append(3, 1, 1, true, row));
+    assertThatIllegalStateException()
+        .isThrownBy(() -> writer.append(3, 1, 1, true, row))
+        .withMessageContaining("closed or failed earlier: " + folder);
   }
 
   @Test
@@ -119,61 +365,85 @@ class ReplayWriterTest {
     writer.append(1, 1, 1, true, SampleData.row(new SplittableRandom(1)));
     assertThatThrownBy(() -> Replay.open(folder)).hasMessageContaining("no replay shards");
     writer.abort();
-    try (Stream<Path> files = Files.list(folder)) {
-      assertThat(files).isEmpty();
+    assertThat(names()).isEmpty();
+  }
+
+  /** Real write errors: the shell limits the size of files that the child may write. */
+  @Test
+  void aFullDiskLeavesFinishedShardsAndWholeBatches() throws IOException, InterruptedException {
+    Assumptions.assumeTrue(
+        Files.isExecutable(Path.of("/bin/bash")), "skipped: /bin/bash is not here to limit files");
+    // 64 blocks of 1,024 bytes hold some batches, but no whole shard.
+    assertThat(fullDisk("100000", "1"))
+        .contains("cannot write")
+        .contains("free space there")
+        .contains("the unfinished shard was ended after its last whole batch")
+        .contains("1 finished shards");
+    assertThat(names()).containsExactly("shard-00000.arrow");
+    try (Replay replay = Replay.open(folder)) {
+      // 81 bytes a row; the batch that did not fit has 8 KiB.
+      assertThat(replay.rows()).isBetween(48L * 1024 / 81, 64L * 1024 / 81);
+      for (int row = 0; row < replay.rows(); row++) {
+        assertThat(replay.timestamp(row)).isEqualTo(row);
+      }
     }
   }
 
-  /** A real write error: the shell limits the size of files that the child may write. */
   @Test
-  void aFullDiskLeavesFinishedShardsOnly() throws IOException, InterruptedException {
+  void aFullDiskWithoutAWholeBatchLeavesFinishedShards() throws IOException, InterruptedException {
     Assumptions.assumeTrue(
         Files.isExecutable(Path.of("/bin/bash")), "skipped: /bin/bash is not here to limit files");
-    String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
-    // 64 blocks of 1,024 bytes; a shard of 400 rows fits, one of 2,000 does not.
-    Process child =
-        new ProcessBuilder(
+    // The second shard is one session, so one batch, that does not fit.
+    assertThat(fullDisk("400", "2000"))
+        .contains("cannot write")
+        .contains("the unfinished shard was removed, 2000 rows are lost, 1 finished shards with 400");
+    assertThat(names()).containsExactly("shard-00000.arrow");
+    try (Replay replay = Replay.open(folder)) {
+      assertThat(replay.rows()).isEqualTo(400);
+    }
+  }
+
+  private String fullDisk(String... arguments) throws IOException, InterruptedException {
+    List<String> command =
+        new ArrayList<>(
+            List.of(
                 "/bin/bash",
                 "-c",
                 "ulimit -f 64; exec \"$@\"",
                 "bash",
-                java,
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "--add-opens",
                 "java.base/jdk.internal.misc=ALL-UNNAMED",
                 "-XX:-UsePerfData",
                 "-cp",
                 System.getProperty("java.class.path"),
                 FullDisk.class.getName(),
-                folder.toString())
-            .redirectErrorStream(true)
-            .start();
+                folder.toString()));
+    command.addAll(List.of(arguments));
+    Process child = new ProcessBuilder(command).redirectErrorStream(true).start();
     String output = new String(child.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     assertThat(child.waitFor()).as(output).isZero();
-    assertThat(output)
-        .contains("cannot write")
-        .contains("the unfinished shard was removed, 1 finished shards with 400 rows are kept");
-    try (Stream<Path> files = Files.list(folder)) {
-      assertThat(files.map(f -> f.getFileName().toString())).containsExactly("shard-00000.arrow");
-    }
-    try (Replay replay = Replay.open(folder)) {
-      assertThat(replay.rows()).isEqualTo(400);
-    }
+    return output;
   }
 
-  /** Child process: one shard that fits, then a session that does not. */
+  /** Child process: sessions of one row, after 400 of them of a given length. */
   static final class FullDisk {
     private FullDisk() {}
 
     public static void main(String[] arguments) {
+      int rowsPerShard = Integer.parseInt(arguments[1]);
+      int length = Integer.parseInt(arguments[2]);
       ReplayWriter writer =
           new ReplayWriter(
               Path.of(arguments[0]),
               ReplaySchema.standard(3, 2, 2, Map.of()),
-              new ReplayWriter.Options(400, 8 << 10));
+              new ReplayWriter.Options(rowsPerShard, 8 << 10));
       float[] row = new float[14];
       try {
         for (int i = 0; i < 2400; i++) {
-          writer.append(i < 400 ? i : 400, 0, i, i < 400 || i == 2399, row);
+          int later = Math.max(0, i - 400);
+          boolean last = i < 400 || later % length == length - 1;
+          writer.append(i < 400 ? i : 400 + later / length, 0, i, last, row);
         }
         System.exit(2);
       } catch (ReplayException e) {

@@ -14,8 +14,11 @@ final class SampleData {
   private SampleData() {}
 
   static ReplaySchema schema() {
-    return ReplaySchema.standard(
-        STATE, ACTION, REWARDS, Map.of("environment", "sample", "seed", "7"));
+    return schema(Map.of("environment", "sample", "seed", "7"));
+  }
+
+  static ReplaySchema schema(Map<String, String> metadata) {
+    return ReplaySchema.standard(STATE, ACTION, REWARDS, metadata);
   }
 
   /** A row whose action lies in its box within [-1, 1]. */

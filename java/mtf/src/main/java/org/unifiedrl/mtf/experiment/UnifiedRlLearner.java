@@ -16,10 +16,13 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.Supplier;
+import java.util.zip.CRC32C;
+import org.unifiedrl.engine.Backends;
 import org.unifiedrl.engine.Engine;
 import org.unifiedrl.engine.EngineOptions;
 import org.unifiedrl.engine.NativeReplay;
 import org.unifiedrl.engine.NetworkRef;
+import org.unifiedrl.engine.NotFiniteException;
 import org.unifiedrl.engine.Section;
 import org.unifiedrl.engine.checkpoint.Checkpoint;
 import org.unifiedrl.engine.checkpoint.CheckpointException;
@@ -58,6 +61,10 @@ public final class UnifiedRlLearner implements Learner {
     settings.put("seed", config.seed());
     settings.put("rows", replay.rows());
     settings.set("coefficients", JSON.valueToTree(coefficients));
+    settings.set("start", JSON.valueToTree(start));
+    settings.put("version", version());
+    settings.put("abi_version", Backends.abiVersion());
+    Checkpoint checkpoint = resume ? resumable(checkpoints) : null;
     LogStatistics statistics =
         LogStatistics.of(replay, coefficients.discount(), coefficients.groupWeights());
     stateShift = statistics.stateShift();
@@ -67,7 +74,7 @@ public final class UnifiedRlLearner implements Learner {
       scale = 1 / statistics.returnDeviation();
     }
     settings.put("reward_scale", scale);
-    Checkpoint checkpoint = resume ? resumable(checkpoints) : null;
+    settings.put("log_fingerprint", fingerprint(replay));
     log = NativeReplay.of(replay);
     Engine created = null;
     try {
@@ -79,6 +86,10 @@ public final class UnifiedRlLearner implements Learner {
                   .withBackend(config.backend())
                   .withThreads(config.threads())
                   .withSeed(config.seed()));
+      settings.put("backend", created.backend());
+      if (checkpoint != null) {
+        requireSameRun(checkpoint);
+      }
       algorithm.initialise(created, config.seed(), start);
       created.writeTensor(algorithm.stateShift, stateShift);
       created.writeTensor(algorithm.stateScale, stateScale);
@@ -155,9 +166,7 @@ public final class UnifiedRlLearner implements Learner {
       long now = Math.min(left, Engine.METRIC_ROWS);
       engine.run(now);
       int rows = engine.drainMetrics(metrics);
-      for (int i = 0; i < rows * sums.length; i++) {
-        sums[i % sums.length] += metrics.get(i);
-      }
+      addMetrics(names, metrics, rows, engine.step() - rows + 1, sums);
       left -= now;
     }
     Map<String, Double> means = new LinkedHashMap<>();
@@ -165,6 +174,25 @@ public final class UnifiedRlLearner implements Learner {
       means.put(names.get(i), sums[i] / steps);
     }
     return means;
+  }
+
+  /**
+   * Adds rows of metrics to their sums. A float32 loss may overflow while all gradients are still
+   * finite: that ends the run here, before a checkpoint of such a state is written.
+   */
+  static void addMetrics(
+      List<String> names, FloatBuffer rows, int count, long firstStep, double[] sums) {
+    for (int i = 0; i < count * sums.length; i++) {
+      int metric = i % sums.length;
+      float value = rows.get(i);
+      if (!Float.isFinite(value)) {
+        throw new NotFiniteException(
+            ("NOT_FINITE: metric '%s' is %s at step %d: restore the last checkpoint and lower the"
+                    + " learning rates")
+                .formatted(names.get(metric), value, firstStep + i / sums.length));
+      }
+      sums[metric] += value;
+    }
   }
 
   @Override
@@ -216,8 +244,31 @@ public final class UnifiedRlLearner implements Learner {
             .latest()
             .orElseThrow(
                 () -> new CheckpointException("no checkpoint in " + checkpoints + " to resume"));
+    requireSame(checkpoint, List.of("algorithm", "seed", "rows", "coefficients", "start"));
+    return checkpoint;
+  }
+
+  /** What is known only once the log was read and the back end chosen. */
+  private void requireSameRun(Checkpoint checkpoint) {
+    requireSame(checkpoint, List.of("backend", "reward_scale", "log_fingerprint"));
+    requireSameBits(checkpoint, "state.shift", stateShift);
+    requireSameBits(checkpoint, "state.scale", stateScale);
+  }
+
+  private static void requireSameBits(Checkpoint checkpoint, String name, float[] now) {
+    // Compared by bits: a sum in another order is another normalisation, and so another run.
+    if (!Arrays.equals(checkpoint.tensor(name).toFloats(), now)) {
+      throw new CheckpointException(
+          checkpoint.folder()
+              + " was trained on other data: its "
+              + name
+              + " is not what this log gives; resume with the run's own configuration and data");
+    }
+  }
+
+  private void requireSame(Checkpoint checkpoint, List<String> keys) {
     JsonNode saved = state(checkpoint);
-    for (String key : List.of("algorithm", "seed", "rows", "coefficients", "reward_scale")) {
+    for (String key : keys) {
       // Compared as text: numbers that were read are not always of the type that was written.
       if (!String.valueOf(saved.get(key)).equals(String.valueOf(settings.get(key)))) {
         throw new CheckpointException(
@@ -231,7 +282,32 @@ public final class UnifiedRlLearner implements Learner {
                 + "; resume with the run's own configuration and data");
       }
     }
-    return checkpoint;
+  }
+
+  /** CRC32C of all float columns and last flags in row order, however they lie in shards. */
+  private static String fingerprint(Replay replay) {
+    CRC32C crc = new CRC32C();
+    ByteBuffer row =
+        ByteBuffer.allocate(replay.schema().rowWidth() * Float.BYTES + 1)
+            .order(ByteOrder.LITTLE_ENDIAN);
+    float[] values = new float[replay.schema().rowWidth()];
+    int columns = replay.schema().columns().size();
+    for (long r = 0; r < replay.rows(); r++) {
+      row.clear();
+      for (int c = 0, at = 0; c < columns; c++) {
+        replay.get(r, c, values, at);
+        at += replay.schema().columns().get(c).width();
+      }
+      row.asFloatBuffer().put(values);
+      row.put(row.capacity() - 1, (byte) (replay.isLast(r) ? 1 : 0));
+      crc.update(row);
+    }
+    return String.format("%08x", crc.getValue());
+  }
+
+  private static String version() {
+    String version = UnifiedRlLearner.class.getPackage().getImplementationVersion();
+    return version == null ? "unreleased" : version;
   }
 
   private void restore(Engine target, Checkpoint checkpoint) {

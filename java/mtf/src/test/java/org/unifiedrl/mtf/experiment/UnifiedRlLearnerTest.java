@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import java.nio.FloatBuffer;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -27,8 +28,12 @@ class UnifiedRlLearnerTest {
 
   /** Sessions of five requests whose reward is the first action: upwards is better. */
   private static Path log(Path folder, int sessions) {
+    return log(folder, sessions, 3);
+  }
+
+  private static Path log(Path folder, int sessions, long seed) {
     ReplaySchema schema = ReplaySchema.standard(STATES, ACTIONS, 2, Map.of());
-    Random random = new Random(3);
+    Random random = new Random(seed);
     try (ReplayWriter writer = new ReplayWriter(folder, schema)) {
       float[] row = new float[schema.rowWidth()];
       for (int session = 0; session < sessions; session++) {
@@ -53,6 +58,11 @@ class UnifiedRlLearnerTest {
   }
 
   private static ExperimentConfig config(UnaryOperator<ExperimentConfig.Training> change) {
+    return config(change, "cpu");
+  }
+
+  private static ExperimentConfig config(
+      UnaryOperator<ExperimentConfig.Training> change, String backend) {
     ExperimentConfig d = ExperimentConfig.defaults();
     ExperimentConfig.Training t = d.training();
     ExperimentConfig.Training small =
@@ -81,13 +91,40 @@ class UnifiedRlLearnerTest {
     return new ExperimentConfig(
         d.environment(),
         9,
-        "cpu",
+        backend,
         1,
         d.baseline(),
         d.exploration(),
         change.apply(small),
         d.evaluation(),
         d.simulator());
+  }
+
+  private static ExperimentConfig criticRate(double rate) {
+    return config(
+        t ->
+            new ExperimentConfig.Training(
+                t.steps(),
+                t.batch(),
+                t.hidden(),
+                t.criticsPerGroup(),
+                t.eta(),
+                t.omega(),
+                t.penaltyForm(),
+                t.lambda(),
+                t.beta(),
+                t.theta(),
+                t.discount(),
+                t.groupWeights(),
+                t.targetRate(),
+                t.targetPeriod(),
+                t.actorRate(),
+                rate,
+                0,
+                t.normaliseReturns(),
+                t.report(),
+                t.checkpoint(),
+                t.keep()));
   }
 
   private static Learner open(Replay replay, Path checkpoints, boolean resume) {
@@ -144,31 +181,7 @@ class UnifiedRlLearnerTest {
 
   @Test
   void keepsTheLastGoodCheckpointWhenTheLossStopsBeingFinite(@TempDir Path folder) {
-    ExperimentConfig wild =
-        config(
-            t ->
-                new ExperimentConfig.Training(
-                    t.steps(),
-                    t.batch(),
-                    t.hidden(),
-                    t.criticsPerGroup(),
-                    t.eta(),
-                    t.omega(),
-                    t.penaltyForm(),
-                    t.lambda(),
-                    t.beta(),
-                    t.theta(),
-                    t.discount(),
-                    t.groupWeights(),
-                    t.targetRate(),
-                    t.targetPeriod(),
-                    t.actorRate(),
-                    1e30,
-                    0,
-                    t.normaliseReturns(),
-                    t.report(),
-                    t.checkpoint(),
-                    t.keep()));
+    ExperimentConfig wild = criticRate(1e30);
     try (Replay replay = Replay.open(log(folder.resolve("log"), 60));
         Learner learner =
             UnifiedRlLearner.factory()
@@ -201,5 +214,49 @@ class UnifiedRlLearnerTest {
           .isInstanceOf(CheckpointException.class)
           .hasMessageContaining("rows was 300 and is now 305");
     }
+  }
+
+  @Test
+  void refusesToResumeOnOtherDataOfTheSameSizeAnotherBackEndOrStart(@TempDir Path folder) {
+    Path checkpoints = folder.resolve("checkpoints");
+    try (Replay replay = Replay.open(log(folder.resolve("log"), 60))) {
+      try (Learner learner = open(replay, checkpoints, false)) {
+        learner.run(3);
+        learner.save();
+      }
+      UnifiedRlLearner.factory()
+          .open(config(UnaryOperator.identity()), replay, START, checkpoints, true)
+          .close();
+      String state = new CheckpointStore(checkpoints, 2).latest().orElseThrow().stateJson();
+      assertThat(state).contains("\"version\":", "\"abi_version\":", "\"backend\":\"cpu\"");
+      ExperimentConfig reference = config(UnaryOperator.identity(), "reference");
+      assertThatThrownBy(
+              () -> UnifiedRlLearner.factory().open(reference, replay, START, checkpoints, true))
+          .isInstanceOf(CheckpointException.class)
+          .hasMessageContaining("backend was \"cpu\" and is now \"reference\"");
+      float[] other = {0.2f, -0.3f};
+      ExperimentConfig same = config(UnaryOperator.identity());
+      assertThatThrownBy(
+              () -> UnifiedRlLearner.factory().open(same, replay, other, checkpoints, true))
+          .isInstanceOf(CheckpointException.class)
+          .hasMessageContaining("start was [0.2,-0.4] and is now [0.2,-0.3]");
+    }
+    try (Replay other = Replay.open(log(folder.resolve("other"), 60, 4))) {
+      assertThatThrownBy(() -> open(other, checkpoints, true))
+          .isInstanceOf(CheckpointException.class)
+          .hasMessageContaining("was trained with other settings");
+    }
+  }
+
+  @Test
+  void aMetricThatIsNotFiniteEndsTheRunAndIsNamed() {
+    List<String> names = List.of("critic_loss", "q_mean");
+    FloatBuffer rows = FloatBuffer.wrap(new float[] {1, 2, 3, 4, 5, Float.POSITIVE_INFINITY});
+    double[] sums = new double[2];
+    UnifiedRlLearner.addMetrics(names, rows, 2, 11, sums);
+    assertThat(sums).containsExactly(4, 6);
+    assertThatThrownBy(() -> UnifiedRlLearner.addMetrics(names, rows, 3, 11, sums))
+        .isInstanceOf(NotFiniteException.class)
+        .hasMessageContaining("metric 'q_mean' is Infinity at step 13");
   }
 }

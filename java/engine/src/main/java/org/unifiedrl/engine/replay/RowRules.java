@@ -1,0 +1,141 @@
+package org.unifiedrl.engine.replay;
+
+/**
+ * What the values of one row must be. Those who log a row and those who validate a file ask the
+ * same questions here, so that no row is written that its reader refuses.
+ */
+final class RowRules {
+
+  /**
+   * Slack of comparisons with a box or the action range, in units of its larger end: the edges and
+   * the action are sums of float32 numbers of that size, each rounded by at most 6e-8, so a few
+   * sums stay well below it.
+   */
+  private static final double RELATIVE_SLACK = 1e-6;
+
+  private final ReplaySchema schema;
+  private final int rowWidth;
+  private final int actionWidth;
+  private final double low;
+  private final double high;
+  private final double slack;
+
+  /** Where these columns start in a row; -1 if there is no such column. */
+  private final int action;
+
+  private final int boxLow;
+  private final int boxHigh;
+
+  RowRules(ReplaySchema schema) {
+    this.schema = schema;
+    this.rowWidth = schema.rowWidth();
+    this.low = schema.actionLow();
+    this.high = schema.actionHigh();
+    this.slack = RELATIVE_SLACK * Math.max(Math.abs(low), Math.abs(high));
+    this.action = offset(ReplaySchema.ACTION);
+    this.boxLow = offset(ReplaySchema.BOX_LOW);
+    this.boxHigh = offset(ReplaySchema.BOX_HIGH);
+    int shaped = schema.find(action >= 0 ? ReplaySchema.ACTION : ReplaySchema.BOX_LOW);
+    this.actionWidth = shaped < 0 ? 0 : schema.columns().get(shaped).width();
+  }
+
+  private int offset(String column) {
+    int index = schema.find(column);
+    return index < 0 ? -1 : schema.rowOffset(index);
+  }
+
+  static boolean finite(float value) {
+    return Math.abs(value) <= Float.MAX_VALUE;
+  }
+
+  /** Whether an action or a box edge lies within the action range. */
+  boolean inRange(float value) {
+    return value >= low - slack && value <= high + slack;
+  }
+
+  /** Whether an action's element lies between the edges of its box. */
+  boolean inBox(float value, float edgeLow, float edgeHigh) {
+    double a = value;
+    return a >= edgeLow - slack && a <= edgeHigh + slack;
+  }
+
+  String notFinite(float value) {
+    return ": expected a finite number, found " + value;
+  }
+
+  String outOfRange(float value) {
+    return String.format(
+        ": expected a value within the action range [%s, %s], found %s; normalise it,"
+            + " or set metadata %s and %s",
+        low, high, value, ReplaySchema.ACTION_LOW_KEY, ReplaySchema.ACTION_HIGH_KEY);
+  }
+
+  String crossed(float edgeLow, float edgeHigh) {
+    return String.format(
+        ": expected box_low <= box_high, found %s > %s; swap or correct the edges",
+        edgeLow, edgeHigh);
+  }
+
+  /**
+   * Checks one row that somebody wants to log; allocates only when it refuses.
+   *
+   * @return whether the action lies in its box; true where there is none
+   * @throws ReplayException if the row has another length, a value that is not finite, an action or
+   *     edge outside the action range, or a box whose edges are crossed
+   */
+  boolean check(long sessionId, float[] row) {
+    if (row.length != rowWidth) {
+      throw new ReplayException(
+          "row of session "
+              + sessionId
+              + " has "
+              + row.length
+              + " values: expected "
+              + rowWidth
+              + ", the columns "
+              + schema.columns()
+              + " one after the other");
+    }
+    for (int i = 0; i < row.length; i++) {
+      if (!finite(row[i])) {
+        throw refusal(sessionId, i, notFinite(row[i]));
+      }
+    }
+    if (action >= 0) {
+      checkRange(sessionId, row, action);
+    }
+    if (boxLow < 0) {
+      return true;
+    }
+    checkRange(sessionId, row, boxLow);
+    checkRange(sessionId, row, boxHigh);
+    boolean inside = true;
+    for (int i = 0; i < actionWidth; i++) {
+      float edgeLow = row[boxLow + i];
+      float edgeHigh = row[boxHigh + i];
+      if (edgeLow > edgeHigh) {
+        throw refusal(sessionId, boxLow + i, crossed(edgeLow, edgeHigh));
+      }
+      inside &= action < 0 || inBox(row[action + i], edgeLow, edgeHigh);
+    }
+    return inside;
+  }
+
+  private void checkRange(long sessionId, float[] row, int from) {
+    for (int i = from; i < from + actionWidth; i++) {
+      if (!inRange(row[i])) {
+        throw refusal(sessionId, i, outOfRange(row[i]));
+      }
+    }
+  }
+
+  private ReplayException refusal(long sessionId, int index, String problem) {
+    return new ReplayException(
+        "row of session "
+            + sessionId
+            + ", "
+            + schema.describeRowIndex(index)
+            + problem
+            + "; the row was not written");
+  }
+}
