@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/backend.h"
+#include "core/engine.h"
 #include "core/error.h"
 
 namespace unifiedrl {
@@ -54,6 +55,8 @@ class CheckExecutor final : public Executor {
     for (const Network& n : program.networks) {
       size = std::max(size, n.size);
     }
+    // Back ends check what they take, each with what it finds left; what is compared needs room too.
+    check_memory(2 * size * static_cast<int64_t>(sizeof(double)), "the comparison of two back ends");
     values_a_.resize(static_cast<size_t>(size));
     values_b_.resize(static_cast<size_t>(size));
     metrics_.resize(static_cast<size_t>(program.metric_slots));

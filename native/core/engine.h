@@ -53,7 +53,9 @@ class Engine {
   std::unique_ptr<Executor> executor_;
 };
 
-// Fails with UNIFIEDRL_OUT_OF_MEMORY when `bytes` is more than this machine or its container has. Back ends ask before they allocate: a
+// Bytes that this machine and its container (cgroup version 1 or 2) have left.
+double available_memory();
+// Fails with UNIFIEDRL_OUT_OF_MEMORY when `bytes` is more than that. Back ends ask once, for the sum of all that they are about to allocate: a
 // kernel that overcommits would otherwise grant the memory and kill the process when it is touched.
 void check_memory(int64_t bytes, const char* what);
 

@@ -1,5 +1,5 @@
 // Every back end against the reference in double, and what all of them promise.
-#include <set>
+#include <unistd.h>
 
 #include "engine.h"
 #include "ops/random.h"
@@ -358,6 +358,23 @@ TEST(too_little_memory_is_a_status) {
     unifiedrl_engine* engine = nullptr;
     CHECK(unifiedrl_engine_create(p.handle, nullptr, unifiedrl_backend_name(i), nullptr, &engine) == UNIFIEDRL_OUT_OF_MEMORY);
     CHECK(engine == nullptr);
+  }
+}
+
+// Each tensor fits, their sum does not: nothing may be allocated before that is known.
+TEST(memory_is_checked_for_the_sum) {
+  int64_t physical = static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+  int64_t rows = physical / 4 / 1024 / 5 * 2;  // 0.4 of the memory in float32
+  Program p;
+  int32_t x = p.constant("x", 1, rows, 1024), y = p.constant("y", 1, rows, 1024), sum = p.tensor("sum", 1, rows, 1024);
+  p.op("add", UNIFIEDRL_OP_ADD, {x, y, sum});
+  std::vector<std::string> names = backends_under_test();
+  names.push_back("reference");
+  names.push_back("check:reference,reference32");
+  for (const std::string& name : names) {
+    unifiedrl_engine* engine = nullptr;
+    CHECK(unifiedrl_engine_create(p.handle, nullptr, name.c_str(), nullptr, &engine) == UNIFIEDRL_OUT_OF_MEMORY);
+    CHECK_CONTAINS(unifiedrl_error(), "the program needs");
   }
 }
 
