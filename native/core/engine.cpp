@@ -17,8 +17,9 @@
 namespace unifiedrl {
 
 constexpr int64_t kRingRows = 1024;
+constexpr int64_t kMaxStep = int64_t{1} << 40;  // the counter of a draw has room for no more (ops/random.h)
 
-Engine::Engine(const Program& program, const Replay* replay, const std::string& backend, const unifiedrl_options& options)
+Engine::Engine(const Program& program, Replay* replay, const std::string& backend, const unifiedrl_options& options)
     : program_(program), seed_(options.seed) {
   if (options.threads < 0 || options.threads > 1024) {
     fail_argument("threads is %d; it must be 0 (default) to 1024", options.threads);
@@ -33,6 +34,10 @@ Engine::Engine(const Program& program, const Replay* replay, const std::string& 
     fail_argument("isa is %d; it must be 0 (best), 1 (baseline), 2 (AVX2) or 3 (AVX-512)", options.isa);
   }
   program_.check_replay(replay);
+  if (replay != nullptr) {
+    replay->hold();
+    replay_.reset(replay);
+  }
   for (const Hyper& hyper : program_.hypers) {
     hypers_.push_back(hyper.value);
   }
@@ -48,11 +53,20 @@ void Engine::run(int64_t steps) {
   if (steps < 0) {
     fail_argument("steps is %lld; it must be 0 or more", static_cast<long long>(steps));
   }
+  if (steps > kMaxStep - step_) {
+    fail_argument("%lld steps after step %lld pass 2^40, beyond which random draws would repeat", static_cast<long long>(steps),
+                  static_cast<long long>(step_));
+  }
+  if (stopped_ && steps > 0) {
+    fail_argument("the run stopped within step %lld at a gradient that is not finite: write parameters, or call set_step, before it goes on",
+                  static_cast<long long>(step_ + 1));
+  }
   for (int64_t k = 0; k < steps; ++k) {
     std::fill(row_.begin(), row_.end(), 0.0f);
     try {
       executor_->run({step_ + 1, seed_, hypers_.data(), row_.data()}, 0, program_.ops.size());
     } catch (const Error& error) {
+      stopped_ = error.status() == UNIFIEDRL_NOT_FINITE;
       throw error.within(format("step %lld", static_cast<long long>(step_ + 1)));
     }
     std::copy(row_.begin(), row_.end(), ring_.begin() + static_cast<ptrdiff_t>(row_.size()) * (written_ % kRingRows));
@@ -62,17 +76,18 @@ void Engine::run(int64_t steps) {
 }
 
 void Engine::set_step(int64_t step) {
-  if (step < 0) {
-    fail_argument("step is %lld; it must be 0 or more", static_cast<long long>(step));
+  if (step < 0 || step > kMaxStep) {
+    fail_argument("step is %lld; it must be 0 to 2^40", static_cast<long long>(step));
   }
   step_ = step;
+  stopped_ = false;
 }
 
 void Engine::set_hyper(int32_t id, double value) {
   if (id < 0 || static_cast<size_t>(id) >= hypers_.size()) {
     fail_argument("hyper-parameter %d does not exist; the program has %zu", id, hypers_.size());
   }
-  program_.check_hyper(id, value);
+  program_.check_hyper(id, value, hypers_);
   hypers_[static_cast<size_t>(id)] = value;
 }
 
@@ -133,7 +148,7 @@ void Engine::initialise(int32_t id, uint64_t seed) {
       }
     }
   }
-  executor_->write_network(id, UNIFIEDRL_PARAMETERS, parameters.data());
+  write_network(id, UNIFIEDRL_PARAMETERS, parameters.data(), n.size);
 }
 
 const Tensor& Engine::tensor(int32_t id, int64_t count) const {
@@ -162,12 +177,17 @@ void Engine::read_tensor(int32_t id, float* destination, int64_t count) const {
 }
 
 void Engine::write_tensor(int32_t id, const float* source, int64_t count) {
+  tensor(id, count);
+  std::vector<double> values(source, source + count);
+  write_tensor(id, values.data(), count);
+}
+
+void Engine::write_tensor(int32_t id, const double* source, int64_t count) {
   const Tensor& t = tensor(id, count);
   if (t.kind != UNIFIEDRL_TENSOR_CONSTANT) {
     fail_argument("tensor '%s' is not constant: only constant tensors may be written", t.name.c_str());
   }
-  std::vector<double> values(source, source + count);
-  executor_->write_tensor(id, values.data());
+  executor_->write_tensor(id, source);
 }
 
 #if !defined(_WIN32)

@@ -7,12 +7,13 @@
 #include <vector>
 
 #include "core/backend.h"
+#include "core/replay.h"
 
 namespace unifiedrl {
 
 class Engine {
  public:
-  Engine(const Program& program, const Replay* replay, const std::string& backend, const unifiedrl_options& options);
+  Engine(const Program& program, Replay* replay, const std::string& backend, const unifiedrl_options& options);
 
   void run(int64_t steps);
   int64_t step() const { return step_; }
@@ -32,6 +33,9 @@ class Engine {
   void write_network(int32_t network, int32_t section, const T* source, int64_t count) {
     check_section(network, section, count);
     executor_->write_network(network, section, source);
+    if (section == UNIFIEDRL_PARAMETERS) {
+      stopped_ = false;
+    }
   }
   const Network& network(int32_t id) const;
   void initialise(int32_t network, uint64_t seed);
@@ -39,6 +43,7 @@ class Engine {
   void read_tensor(int32_t tensor, double* destination, int64_t count) const;
   void read_tensor(int32_t tensor, float* destination, int64_t count) const;
   void write_tensor(int32_t tensor, const float* source, int64_t count);
+  void write_tensor(int32_t tensor, const double* source, int64_t count);
 
  private:
   const Tensor& tensor(int32_t id, int64_t count) const;
@@ -50,6 +55,8 @@ class Engine {
   std::vector<double> hypers_;
   std::vector<float> row_, ring_;  // metrics of the step under way; of completed steps
   int64_t step_ = 0, written_ = 0, drained_ = 0;
+  bool stopped_ = false;  // by a gradient that was not finite: some ops of that step ran, others did not
+  std::unique_ptr<Replay, Replay::Release> replay_;
   std::unique_ptr<Executor> executor_;
 };
 

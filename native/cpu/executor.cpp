@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <thread>
 
 #include <sched.h>
@@ -24,13 +25,19 @@ constexpr int64_t kTooMuch = int64_t{1} << 60;
 
 int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
+// Processors that this process may use at once: its affinity, and its container's share of processor time.
 int32_t usable_processors() {
+  double processors = std::thread::hardware_concurrency();
   cpu_set_t set;
   CPU_ZERO(&set);
   if (sched_getaffinity(0, sizeof set, &set) == 0) {
-    return std::max(1, CPU_COUNT(&set));
+    processors = CPU_COUNT(&set);
   }
-  return std::max(1, static_cast<int32_t>(std::thread::hardware_concurrency()));
+  double quota, period;
+  if (std::ifstream("/sys/fs/cgroup/cpu.max") >> quota >> period && period > 0) {  // "max" does not parse: no limit
+    processors = std::min(processors, std::ceil(quota / period));
+  }
+  return std::clamp(static_cast<int32_t>(processors), 1, 1024);
 }
 
 // A tile's activations, one member's weights and its gradients should share the second-level cache.
@@ -712,7 +719,7 @@ void CpuExecutor::run_whole_op(const Op& op, const StepContext& context) {
           da[k] = share * gradient;
         }
         d[b] = sum;
-        inside[b] = excess > 0 ? 0.0f : 1.0f;
+        inside[b] = excess <= 0 ? 1.0f : 0.0f;
       }
       return;
     }

@@ -224,6 +224,7 @@ UNIFIEDRL_API int32_t unifiedrl_network_initialise(unifiedrl_engine* engine, int
 
 /* Constant tensors may be written; tensors of the last step may be read where the back end kept them (see `materialise`). */
 UNIFIEDRL_API int32_t unifiedrl_tensor_write(unifiedrl_engine* engine, int32_t tensor, const float* source, int64_t count);
+UNIFIEDRL_API int32_t unifiedrl_tensor_write64(unifiedrl_engine* engine, int32_t tensor, const double* source, int64_t count);
 UNIFIEDRL_API int32_t unifiedrl_tensor_read(const unifiedrl_engine* engine, int32_t tensor, float* destination, int64_t count);
 UNIFIEDRL_API int32_t unifiedrl_tensor_read64(const unifiedrl_engine* engine, int32_t tensor, double* destination, int64_t count);
 

@@ -190,7 +190,71 @@ TEST(replays_are_checked) {
   int64_t address = static_cast<int64_t>(reinterpret_cast<intptr_t>(data));
   CHECK_OK(unifiedrl_replay_add_addresses(replay, &address, static_cast<int64_t>(reinterpret_cast<intptr_t>(last)), 3));
   CHECK(unifiedrl_replay_rows(replay) == 6);
+  last[1] = 2;
+  CHECK(unifiedrl_replay_add(replay, &column, last, 3) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK_CONTAINS(unifiedrl_error(), "row 1 of a replay segment has the last-of-session flag 2");
+  last[1] = 0;
+  ++address;
+  CHECK(unifiedrl_replay_add_addresses(replay, &address, static_cast<int64_t>(reinterpret_cast<intptr_t>(last)), 2) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK_CONTAINS(unifiedrl_error(), "not a multiple of 4");
   unifiedrl_replay_close(replay);
+}
+
+TEST(an_engine_keeps_its_replay) {
+  Program p;
+  int32_t rows = p.tensor("rows", 1, 4, 1, UNIFIEDRL_TENSOR_ROWS), out = p.tensor("out", 1, 4, 3);
+  p.op("sample", UNIFIEDRL_OP_SAMPLE, {rows}, {}, {0});
+  p.op("gather", UNIFIEDRL_OP_GATHER, {rows, UNIFIEDRL_NONE, UNIFIEDRL_NONE, out}, {}, {0, 0});
+  Store store(3, 1, 1, {5});
+  Engine engine(p, "reference", {}, store.handle);
+  const float* columns[] = {store.columns[0].data(), store.columns[1].data(), store.columns[2].data(), store.columns[3].data(),
+                            store.columns[4].data()};
+  CHECK(unifiedrl_replay_add(store.handle, columns, store.last.data(), 5) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK_CONTAINS(unifiedrl_error(), "an engine uses this replay");
+  {
+    Engine second(p, "reference", {}, store.handle);
+  }
+  unifiedrl_replay_close(store.handle);
+  CHECK(unifiedrl_replay_rows(store.handle) == -1);
+  engine.run(2);
+}
+
+TEST(draws_cannot_share_a_counter) {
+  Program p;
+  int32_t rows = p.tensor("rows", 1, (1 << 24) + 1, 1, UNIFIEDRL_TENSOR_ROWS), fitting = p.tensor("fitting", 1, 1 << 24, 1, UNIFIEDRL_TENSOR_ROWS);
+  CHECK(p.try_op("sample", UNIFIEDRL_OP_SAMPLE, {rows}, {}, {0}) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK_CONTAINS(unifiedrl_error(), "at most 2^24");
+  p.op("sample", UNIFIEDRL_OP_SAMPLE, {fitting}, {}, {0});
+  Program q;
+  int32_t x = q.constant("x", 1, 1, 1), y = q.tensor("y", 1, 1, 1);
+  q.op("add", UNIFIEDRL_OP_ADD, {x, x, y});
+  Engine engine(q, "reference");
+  const int64_t most = int64_t{1} << 40;
+  CHECK(unifiedrl_engine_set_step(engine.handle, most + 1) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK_OK(unifiedrl_engine_set_step(engine.handle, most - 1));
+  CHECK(unifiedrl_engine_run(engine.handle, 2) == UNIFIEDRL_INVALID_ARGUMENT);
+  engine.run(1);
+  CHECK(unifiedrl_engine_run(engine.handle, 1) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK(unifiedrl_engine_run(engine.handle, INT64_MAX) == UNIFIEDRL_INVALID_ARGUMENT);
+}
+
+TEST(hyper_parameters_fit_float32) {
+  Fixture f;
+  f.p.op("forward", UNIFIEDRL_OP_MLP_FORWARD, {f.x, f.y, f.tape}, {f.net});
+  f.p.op("backward", UNIFIEDRL_OP_MLP_BACKWARD, {f.x, f.y, f.tape, f.dy}, {f.net});
+  int32_t rate = f.p.hyper("rate", 1e-3), epsilon = f.p.hyper("epsilon", 1e-8), decay = f.p.hyper("decay", 0), tiny = f.p.hyper("tiny", 1e-46);
+  f.refuse("'tiny' (epsilon) is 1e-46", UNIFIEDRL_OP_ADAM, {f.norm}, {f.net}, {}, {rate, f.half, f.half, tiny, decay, decay});
+  f.p.op("adam", UNIFIEDRL_OP_ADAM, {f.norm}, {f.net}, {}, {rate, f.half, f.half, epsilon, decay, decay});
+  Engine engine(f.p, "reference");
+  CHECK(unifiedrl_engine_set_hyper(engine.handle, epsilon, 1e-46) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK(unifiedrl_engine_set_hyper(engine.handle, rate, 1e39) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK_CONTAINS(unifiedrl_error(), "beyond float32");
+  CHECK_OK(unifiedrl_engine_set_hyper(engine.handle, rate, 10));
+  CHECK_OK(unifiedrl_engine_set_hyper(engine.handle, epsilon, 1e-37));
+  CHECK(unifiedrl_engine_set_hyper(engine.handle, decay, 0.2) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK_CONTAINS(unifiedrl_error(), "is more than 1");
+  CHECK_OK(unifiedrl_engine_set_hyper(engine.handle, decay, 0.1));
+  CHECK(unifiedrl_engine_set_hyper(engine.handle, rate, 11) == UNIFIEDRL_INVALID_ARGUMENT);
 }
 
 TEST(closed_and_foreign_handles_are_refused) {
