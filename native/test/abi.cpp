@@ -1,4 +1,5 @@
 // What the C ABI refuses, and how it says so.
+#include <limits>
 #include <thread>
 
 #include "engine.h"
@@ -300,6 +301,46 @@ TEST(check_names_the_op_that_differs) {
   for (const char* part : {"step 4", "op 'overflow' (add)", "tensor 'large', element 1", "reference gives 6", "reference32 gives inf"}) {
     CHECK_CONTAINS(unifiedrl_error(), part);
   }
+}
+
+// An infinite value in one place excuses no other place.
+TEST(check_compares_beside_infinite_values) {
+  Program p;
+  int32_t x = p.constant("x", 1, 1, 3), twice = p.tensor("twice", 1, 1, 3), sum = p.tensor("sum", 1, 1, 3);
+  p.op("twice", UNIFIEDRL_OP_ADD, {x, x, twice});
+  p.op("sum", UNIFIEDRL_OP_ADD, {twice, x, sum});
+  Engine engine(p, "check:reference,reference32");
+  engine.set_tensor(x, {1, std::numeric_limits<float>::infinity(), 3});
+  engine.run(1);
+  engine.set_tensor(x, {1, std::numeric_limits<float>::infinity(), 3e38f});
+  CHECK(unifiedrl_engine_run(engine.handle, 1) == UNIFIEDRL_MISMATCH);
+  CHECK_CONTAINS(unifiedrl_error(), "element 2");
+}
+
+// Sums of 16,777,217 and -16,777,217 in float miss what double gives by 1, which for values of order 1 is far beyond rounding.
+TEST(check_compares_hidden_units_and_close_critics) {
+  for (int32_t kind : {UNIFIEDRL_TENSOR_TAPE, UNIFIEDRL_TENSOR_SIGNS}) {
+    Program p;
+    int32_t net = p.network("net", 1, {3, 1, 1}), x = p.constant("x", 1, 1, 3), y = p.tensor("y", 1, 1, 1), tape = p.tensor("tape", 1, 1, 1, kind);
+    p.op("forward", UNIFIEDRL_OP_MLP_FORWARD, {x, y, tape}, {net});
+    Engine engine(p, "check:reference,reference32");
+    engine.set_network(net, {1, 1, 1, 0, 0, 0});  // the output hides the hidden unit
+    engine.set_tensor(x, {16777216, 1, -16777216});
+    CHECK(unifiedrl_engine_run(engine.handle, 1) == UNIFIEDRL_MISMATCH);
+    CHECK_CONTAINS(unifiedrl_error(), "tensor 'tape', element 0: reference gives 1 and reference32 gives 0");
+  }
+  // Critics that agree in one row excuse nothing in another, where the float mean is 0.25 off.
+  Program p;
+  int32_t q = p.constant("q", 4, 2, 1), w = p.constant("w", 1, 1, 1), dq = p.tensor("dq", 4, 2, 1), mean = p.tensor("mean", 1, 2, 1);
+  int32_t sd = p.tensor("sd", 1, 2, 1), lambda = p.hyper("lambda", 0.2);
+  p.op("objective", UNIFIEDRL_OP_ENSEMBLE_OBJECTIVE, {q, w, dq, mean, sd}, {}, {4}, {lambda});
+  Engine engine(p, "check:reference,reference32");
+  engine.set_tensor(w, {1});
+  engine.set_tensor(q, {1000, 16, 1000, 1, 1000, -16, 1000, 0});
+  engine.run(1);
+  engine.set_tensor(q, {1000, 16777216, 1000, 1, 1000, -16777216, 1000, 0});
+  CHECK(unifiedrl_engine_run(engine.handle, 1) == UNIFIEDRL_MISMATCH);
+  CHECK_CONTAINS(unifiedrl_error(), "tensor 'mean', element 1");
 }
 
 TEST(initial_parameters_are_uniform_and_differ_between_members) {

@@ -102,7 +102,12 @@ TEST(gradient_of_network_input) {
       unifiedrl_options options = {};
       options.materialise = 1;
       Engine engine(p, "reference", options);
-      CHECK_OK(unifiedrl_network_initialise(engine.handle, net, 17));
+      CHECK_OK(unifiedrl_network_initialise(engine.handle, net, 12));
+      std::vector<double> parameters = engine.network(net);
+      for (double& value : parameters) {
+        value += 0.2;  // so that even a network of one hidden unit has one that is on
+      }
+      engine.set_network(net, parameters);
       Random random(4);
       std::vector<float> weights = random.vector(shape.members * shape.rows * out);
       std::vector<double> input = widen(random.vector(shape.members * shape.rows * in));
