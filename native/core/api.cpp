@@ -309,6 +309,12 @@ const char* unifiedrl_engine_backend(const unifiedrl_engine* engine) {
   return name;
 }
 
+const char* unifiedrl_engine_description(const unifiedrl_engine* engine) {
+  const char* text = "";
+  guarded(__func__, [&] { text = engine_of(engine).description().c_str(); });
+  return text;
+}
+
 int32_t unifiedrl_engine_run(unifiedrl_engine* engine, int64_t steps) {
   return guarded(__func__, [&] { engine_of(engine).run(steps); });
 }
@@ -383,7 +389,9 @@ int32_t unifiedrl_tensor_write64(unifiedrl_engine* engine, int32_t tensor, const
 
 #if !defined(UNIFIEDRL_CPU)
 static int32_t no_cpu(const char* function) {
-  return guarded(function, [] { throw Error(UNIFIEDRL_UNAVAILABLE, "this library was built without the CPU back end (UNIFIEDRL_CPU), which measures"); });
+  return guarded(function, [] {
+    throw Error(UNIFIEDRL_UNAVAILABLE, "this library was built without the CPU back end (UNIFIEDRL_CPU), which measures");
+  });
 }
 
 int32_t unifiedrl_measure_sgemm(int64_t, int32_t, int32_t, double*) { return no_cpu(__func__); }

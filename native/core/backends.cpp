@@ -89,6 +89,7 @@ class CheckExecutor final : public Executor {
     }
   }
 
+  std::string description() const override { return a_->description() + " | " + b_->description(); }
   int64_t bytes() const override {
     return a_->bytes() + b_->bytes() + static_cast<int64_t>((values_a_.size() + values_b_.size()) * sizeof(double));
   }

@@ -44,6 +44,7 @@ Engine::Engine(const Program& program, Replay* replay, const std::string& backen
   row_.resize(static_cast<size_t>(program_.metric_slots));
   ring_.resize(row_.size() * kRingRows);
   executor_ = create_executor(program_, replay, backend, options, &backend_);
+  description_ = executor_->description();
   if (program_.ops.empty()) {
     fail_argument("the program has no ops: add at least one");
   }

@@ -22,6 +22,7 @@ class Engine {
   int64_t drain_metrics(float* destination, int64_t max_rows);
   int64_t bytes() const;
   const std::string& backend() const { return backend_; }
+  const std::string& description() const { return description_; }
   const Program& program() const { return program_; }
 
   template <typename T>
@@ -50,7 +51,7 @@ class Engine {
   void check_section(int32_t network, int32_t section, int64_t count) const;
 
   Program program_;
-  std::string backend_;
+  std::string backend_, description_;
   uint64_t seed_;
   std::vector<double> hypers_;
   std::vector<float> row_, ring_;  // metrics of the step under way; of completed steps

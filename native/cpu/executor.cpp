@@ -92,6 +92,10 @@ CpuExecutor::CpuExecutor(const Program& program, const Replay* replay, const uni
   allocate();
 }
 
+std::string CpuExecutor::description() const {
+  return format("%s loops, %s, tiles of %lld rows, %d threads", kernels_->name, gemm_library(), static_cast<long long>(tile_rows_), pool_.threads());
+}
+
 void CpuExecutor::plan() {
   for (size_t o = 0; o < program_.ops.size(); ++o) {
     const Op& op = program_.ops[o];
@@ -260,7 +264,8 @@ void CpuExecutor::allocate() {
     tile = std::max(tile, region.tile);
   }
   int64_t gradients = place_gradients(region_of);
-  int64_t scratch_floats = static_cast<double>(tile) * static_cast<double>(widest) < static_cast<double>(kTooMuch >> 14) ? tile * widest : kTooMuch >> 14;
+  double area = static_cast<double>(tile) * static_cast<double>(widest);
+  int64_t scratch_floats = area < static_cast<double>(kTooMuch >> 14) ? tile * widest : kTooMuch >> 14;
   workers_.resize(static_cast<size_t>(workers));
   for (Worker& worker : workers_) {
     for (Buffer& scratch : worker.scratch) {

@@ -113,8 +113,9 @@ TEST(every_tensor_equals_the_reference) {
 }
 
 // Parameters after 1, 10 and 100 steps as back ends run by default (fused): distance moved, relative. After one step of 1e-3 the rounding of
-// parameters of order 0.5 (3e-8) is 3e-5 of it at worst; later, a hidden unit that is 0 but for rounding may switch the other way and Adam
-// then moves that unit's weights at full speed: one unit of some hundred is up to 1e-2. Without such a switch 1e-5 is seen throughout.
+// parameters of order 0.5 (3e-8) is 3e-5 of it at worst, and less later: below 1e-5 is seen throughout. The exception is the case of S = 33,
+// where a hidden unit that is 0 but for rounding switches the other way in float (at step 2 or 3 of `reference32`); Adam then moves that unit's
+// weights at full speed, and one unit of some hundred is up to 1e-2.
 TEST(parameters_follow_the_reference) {
   for (const std::string& backend : backends_under_test()) {
     for (const Case& c : kCases) {
@@ -127,20 +128,27 @@ TEST(parameters_follow_the_reference) {
       Engine reference(step.p, "reference", options, store.handle), tested(step.p, backend.c_str(), options, store.handle);
       step.initialise(reference);
       step.initialise(tested);
-      std::vector<double> actor = reference.network(step.actor), critic = reference.network(step.critic);
-      std::vector<double> target = reference.network(step.target_critic);
+      const int32_t networks[] = {step.critic, step.actor, step.target_critic, step.target_actor};
+      std::vector<double> start[4];
+      for (int k = 0; k < 4; ++k) {
+        start[k] = reference.network(networks[k]);
+      }
+      bool switches = c.S == 33;
       int64_t done = 0;
       for (int64_t until : {1, 10, 100}) {
         reference.run(until - done);
         tested.run(until - done);
         done = until;
-        double tolerance = until == 1 ? 2e-5 : 2e-2;
-        CHECK(distance(minus(tested.network(step.critic), critic), minus(reference.network(step.critic), critic)) <= tolerance);
-        CHECK(distance(minus(tested.network(step.actor), actor), minus(reference.network(step.actor), actor)) <= tolerance);
-        if (until >= 3) {
-          CHECK(distance(minus(tested.network(step.target_critic), target), minus(reference.network(step.target_critic), target)) <= tolerance);
-        } else {
-          CHECK(tested.network(step.target_critic) == target);
+        for (int k = 0; k < 4; ++k) {
+          if (k >= 2 && until < 3) {  // targets are not due
+            CHECK(tested.network(networks[k]) == start[k]);
+            continue;
+          }
+          double d = distance(minus(tested.network(networks[k]), start[k]), minus(reference.network(networks[k]), start[k]));
+          if (!(d <= (switches && until > 1 ? 2e-2 : 1e-4))) {
+            check::fail(__FILE__, __LINE__, "%s, S = %d, after %d steps: network %d is %g off", backend.c_str(), static_cast<int>(c.S),
+                        static_cast<int>(until), k, d);
+          }
         }
       }
       CHECK(unifiedrl_engine_step(tested.handle) == 100);
@@ -268,6 +276,25 @@ TEST(rows_are_drawn_alike_and_uniformly) {
       CHECK(count > 50 && count < 160);  // 100 expected, sd 10
     }
   }
+}
+
+TEST(engines_describe_themselves) {
+  Program p;
+  int32_t x = p.constant("x", 1, 1, 1), y = p.tensor("y", 1, 1, 1);
+  p.op("add", UNIFIEDRL_OP_ADD, {x, x, y});
+  Engine plain(p, "reference");
+  CHECK_CONTAINS(unifiedrl_engine_description(plain.handle), "double");
+  if (has_cpu()) {
+    unifiedrl_options options = {};
+    options.tile_rows = 48;
+    options.threads = 2;
+    options.isa = 1;
+    Engine engine(p, "cpu", options);
+    for (const char* part : {"baseline loops", "tiles of 48 rows", "2 threads"}) {
+      CHECK_CONTAINS(unifiedrl_engine_description(engine.handle), part);
+    }
+  }
+  CHECK(std::string(unifiedrl_engine_description(nullptr)).empty());
 }
 
 TEST(targets_move_only_when_due) {
