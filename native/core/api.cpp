@@ -1,4 +1,5 @@
-// The C ABI: checks what crosses it, and turns exceptions into a status and a text. The serving and measuring functions are the CPU back end's.
+// The C ABI: checks what crosses it, and turns exceptions into a status and a text. The serving functions are in cpu/policy.cpp, the measuring
+// functions in cpu/measure.cpp.
 #include <cstdio>
 #include <exception>
 #include <memory>
@@ -66,8 +67,8 @@ Engine& engine_of(const unifiedrl_engine* handle) {
   return *reinterpret_cast<Engine*>(const_cast<unifiedrl_engine*>(handle));
 }
 
-template <typename Object, typename Opaque>
-void hand_out(std::unique_ptr<Object> object, Handle kind, Opaque** handle) {
+template <typename Object, typename Delete, typename Opaque>
+void hand_out(std::unique_ptr<Object, Delete> object, Handle kind, Opaque** handle) {
   add_handle(object.get(), kind);
   *handle = reinterpret_cast<Opaque*>(object.release());
 }
@@ -249,11 +250,21 @@ int32_t unifiedrl_replay_create(const int64_t* widths, int32_t columns, unifiedr
         fail_argument("replay column %d is %lld wide; at least 1 is needed", c, static_cast<long long>(widths[c]));
       }
     }
-    hand_out(std::make_unique<Replay>(std::move(list)), Handle::kReplay, replay);
+    hand_out(std::unique_ptr<Replay, Replay::Release>(new Replay(std::move(list))), Handle::kReplay, replay);
   });
 }
 
-void unifiedrl_replay_close(unifiedrl_replay* replay) { close<Replay>(replay, Handle::kReplay, __func__); }
+void unifiedrl_replay_close(unifiedrl_replay* replay) {
+  guarded(__func__, [&] {
+    if (replay == nullptr) {
+      return;
+    }
+    Replay& r = replay_of(replay);
+    if (remove_handle(replay, Handle::kReplay)) {
+      r.release();  // engines that still use it keep it until they are closed
+    }
+  });
+}
 
 int32_t unifiedrl_replay_add(unifiedrl_replay* replay, const float* const* columns, const uint8_t* last, int64_t rows) {
   return guarded(__func__, [&] {
@@ -283,7 +294,7 @@ int32_t unifiedrl_engine_create(
     unifiedrl_engine** engine) {
   return guarded(__func__, [&] {
     const Program& p = program_of(program);
-    const Replay* r = replay == nullptr ? nullptr : &replay_of(replay);
+    Replay* r = replay == nullptr ? nullptr : &replay_of(replay);
     required(engine, "engine");
     auto created = std::make_unique<Engine>(p, r, required(backend, "backend"), options == nullptr ? unifiedrl_options{} : *options);
     hand_out(std::move(created), Handle::kEngine, engine);
@@ -296,6 +307,12 @@ const char* unifiedrl_engine_backend(const unifiedrl_engine* engine) {
   const char* name = "";
   guarded(__func__, [&] { name = engine_of(engine).backend().c_str(); });
   return name;
+}
+
+const char* unifiedrl_engine_description(const unifiedrl_engine* engine) {
+  const char* text = "";
+  guarded(__func__, [&] { text = engine_of(engine).description().c_str(); });
+  return text;
 }
 
 int32_t unifiedrl_engine_run(unifiedrl_engine* engine, int64_t steps) {
@@ -365,3 +382,19 @@ int32_t unifiedrl_tensor_read(const unifiedrl_engine* engine, int32_t tensor, fl
 int32_t unifiedrl_tensor_read64(const unifiedrl_engine* engine, int32_t tensor, double* destination, int64_t count) {
   return guarded(__func__, [&] { engine_of(engine).read_tensor(tensor, required(destination, "destination"), count); });
 }
+
+int32_t unifiedrl_tensor_write64(unifiedrl_engine* engine, int32_t tensor, const double* source, int64_t count) {
+  return guarded(__func__, [&] { engine_of(engine).write_tensor(tensor, required(source, "source"), count); });
+}
+
+#if !defined(UNIFIEDRL_CPU)
+static int32_t no_cpu(const char* function) {
+  return guarded(function, [] {
+    throw Error(UNIFIEDRL_UNAVAILABLE, "this library was built without the CPU back end (UNIFIEDRL_CPU), which measures");
+  });
+}
+
+int32_t unifiedrl_measure_sgemm(int64_t, int32_t, int32_t, double*) { return no_cpu(__func__); }
+
+int32_t unifiedrl_measure_gather(const unifiedrl_replay*, int32_t, int64_t, int32_t, uint64_t, double*, double*) { return no_cpu(__func__); }
+#endif

@@ -25,6 +25,8 @@ class Executor {
   // Runs ops [first, last) of one step. Only executors created with `materialise` are given less than all ops.
   virtual void run(const StepContext& context, size_t first, size_t last) = 0;
   virtual int64_t bytes() const = 0;
+  // One line: what sets this executor's results and speed.
+  virtual std::string description() const = 0;
 
   // `section` as in unifiedrl.h; counts are checked by the caller.
   virtual void read_network(int32_t network, int32_t section, double* destination) const = 0;

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/backend.h"
+#include "core/engine.h"
 #include "core/error.h"
 
 namespace unifiedrl {
@@ -30,10 +31,11 @@ bool cancels(int32_t code) {
   return code == UNIFIEDRL_OP_ADD || code == UNIFIEDRL_OP_MEMBER_SUM || code == UNIFIEDRL_OP_TD_TARGET || code == UNIFIEDRL_OP_METRIC;
 }
 
+// Largest magnitude among the finite values: an infinite one must equal its counterpart, and does not excuse the others.
 double largest(const double* x, int64_t n) {
   double result = 0;
   for (int64_t i = 0; i < n; ++i) {
-    result = std::max(result, std::abs(x[i]));
+    result = std::isfinite(x[i]) ? std::max(result, std::abs(x[i])) : result;
   }
   return result;
 }
@@ -54,6 +56,8 @@ class CheckExecutor final : public Executor {
     for (const Network& n : program.networks) {
       size = std::max(size, n.size);
     }
+    // Back ends check what they take, each with what it finds left; what is compared needs room too.
+    check_memory(2 * size * static_cast<int64_t>(sizeof(double)), "the comparison of two back ends");
     values_a_.resize(static_cast<size_t>(size));
     values_b_.resize(static_cast<size_t>(size));
     metrics_.resize(static_cast<size_t>(program.metric_slots));
@@ -67,7 +71,7 @@ class CheckExecutor final : public Executor {
       a_->run(context, k, k + 1);
       b_->run(other, k, k + 1);
       for (int32_t id : op_outputs(op)) {
-        tensor(op, id);
+        tensor(op, id, context);
       }
       if (op.code == UNIFIEDRL_OP_MLP_BACKWARD) {
         section(op, UNIFIEDRL_GRADIENTS);
@@ -80,11 +84,12 @@ class CheckExecutor final : public Executor {
       } else if (op.code == UNIFIEDRL_OP_METRIC) {
         values_a_[0] = static_cast<double>(context.metrics[op.i[0]]);
         values_b_[0] = static_cast<double>(metrics_[static_cast<size_t>(op.i[0])]);
-        compare(op, format("metric slot %lld", static_cast<long long>(op.i[0])), 0, 1, input_scale(op));
+        compare(op, format("metric slot %lld", static_cast<long long>(op.i[0])), 0, 1, std::max(largest(values_a_.data(), 1), input_scale(op)));
       }
     }
   }
 
+  std::string description() const override { return a_->description() + " | " + b_->description(); }
   int64_t bytes() const override {
     return a_->bytes() + b_->bytes() + static_cast<int64_t>((values_a_.size() + values_b_.size()) * sizeof(double));
   }
@@ -122,28 +127,78 @@ class CheckExecutor final : public Executor {
     return scale;
   }
 
-  double magnitude(int32_t id) {
-    std::vector<double> values(static_cast<size_t>(program_.tensors[static_cast<size_t>(id)].elements()));
-    a_->read_tensor(id, values.data());
-    return largest(values.data(), static_cast<int64_t>(values.size()));
+  std::vector<double> values(int32_t id) const {
+    std::vector<double> result(static_cast<size_t>(program_.tensors[static_cast<size_t>(id)].elements()));
+    a_->read_tensor(id, result.data());
+    return result;
   }
 
-  // (q - mean) / sd loses mean / sd of its precision where critics agree closely.
-  double condition(const Op& op) {
-    if (op.code != UNIFIEDRL_OP_ENSEMBLE_OBJECTIVE) {
-      return 1;
+  double magnitude(int32_t id) const {
+    std::vector<double> x = values(id);
+    return largest(x.data(), static_cast<int64_t>(x.size()));
+  }
+
+  // What rounding of the mean adds to each element of dq: (q - mean) / sd is off by u |mean| / sd where critics agree closely.
+  std::vector<double> objective_slack(const Op& op, const StepContext& context) const {
+    std::vector<double> q = values(op.t[0]), weight = values(op.t[1]), mean = values(op.t[3]), sd = values(op.t[4]), slack(q.size());
+    size_t m = static_cast<size_t>(op.i[0]), groups = weight.size(), rows = mean.size() / groups;
+    for (size_t e = 0; e < m * groups; ++e) {
+      size_t g = e / m;
+      double share = tolerance(op.code) * std::abs(weight[g] * context.hypers[op.h[0]]) / static_cast<double>(m * rows);
+      for (size_t b = 0; b < rows; ++b) {
+        size_t at = b * groups + g;
+        slack[e * rows + b] = share * (std::abs(q[e * rows + b]) + std::abs(mean[at])) / sd[at];
+      }
     }
-    std::vector<double> sd(static_cast<size_t>(program_.tensors[static_cast<size_t>(op.t[4])].elements()));
-    a_->read_tensor(op.t[4], sd.data());
-    return 1 + magnitude(op.t[0]) / *std::min_element(sd.begin(), sd.end());
+    return slack;
   }
 
-  void tensor(const Op& op, int32_t id) {
+  // Sums z that the hidden units of a forward pass take the sign of, [E, B, H], in double from what A starts with.
+  std::vector<double> hidden_sums(const Op& op) const {
+    const Network& n = program_.networks[static_cast<size_t>(op.n[0])];
+    const Tensor& input = program_.tensors[static_cast<size_t>(op.t[0])];
+    std::vector<double> x = values(op.t[0]), parameters(static_cast<size_t>(n.size)), sums;
+    a_->read_network(op.n[0], UNIFIEDRL_PARAMETERS, parameters.data());
+    for (int64_t e = 0; e < n.members; ++e) {
+      for (int64_t b = 0; b < input.rows; ++b) {
+        const double* row = &x[static_cast<size_t>(((input.members == 1 ? 0 : e) * input.rows + b) * input.columns)];
+        std::vector<double> below(row, row + input.columns), above;
+        for (size_t l = 0; l + 1 < n.layers.size(); ++l) {
+          const Layer& layer = n.layers[l];
+          const double *weight = &parameters[static_cast<size_t>(layer.weight + e * layer.in * layer.out)],
+                       *bias = &parameters[static_cast<size_t>(layer.bias + e * layer.out)];
+          above.assign(bias, bias + layer.out);
+          for (int64_t i = 0; i < layer.in; ++i) {
+            for (int64_t j = 0; j < layer.out; ++j) {
+              above[static_cast<size_t>(j)] += below[static_cast<size_t>(i)] * weight[i * layer.out + j];
+            }
+          }
+          sums.insert(sums.end(), above.begin(), above.end());
+          std::transform(above.begin(), above.end(), above.begin(), [](double z) { return z < 0 ? 0 : z; });
+          std::swap(above, below);
+        }
+      }
+    }
+    return sums;
+  }
+
+  void tensor(const Op& op, int32_t id, const StepContext& context) {
     const Tensor& t = program_.tensors[static_cast<size_t>(id)];
     a_->read_tensor(id, values_a_.data());
-    if (t.kind != UNIFIEDRL_TENSOR_TAPE && t.kind != UNIFIEDRL_TENSOR_SIGNS) {
-      b_->read_tensor(id, values_b_.data());
-      compare(op, "tensor '" + t.name + "'", 0, t.elements(), std::max(largest(values_a_.data(), t.elements()), input_scale(op)));
+    b_->read_tensor(id, values_b_.data());
+    std::string what = "tensor '" + t.name + "'";
+    double scale = std::max(largest(values_a_.data(), t.elements()), input_scale(op));
+    if (t.kind == UNIFIEDRL_TENSOR_SIGNS) {
+      // A unit that is 0 but for rounding may be on in one and off in the other.
+      std::vector<double> slack = hidden_sums(op);
+      double close = tolerance(op.code) * largest(slack.data(), static_cast<int64_t>(slack.size()));
+      std::transform(slack.begin(), slack.end(), slack.begin(), [&](double z) { return std::abs(z) <= close ? 1.0 : 0.0; });
+      compare(op, what, 0, t.elements(), 0, slack.data());
+    } else if (op.code == UNIFIEDRL_OP_ENSEMBLE_OBJECTIVE && id == op.t[2]) {
+      std::vector<double> slack = objective_slack(op, context);
+      compare(op, what, 0, t.elements(), scale, slack.data());
+    } else {
+      compare(op, what, 0, t.elements(), scale);
     }
     if (t.kind == UNIFIEDRL_TENSOR_ROWS) {
       return;
@@ -178,10 +233,12 @@ class CheckExecutor final : public Executor {
     a_->write_network(id, s, values_b_.data());
   }
 
-  void compare(const Op& op, const std::string& what, int64_t offset, int64_t n, double scale) {
+  // `slack`, if given, is allowed on top for each element.
+  void compare(const Op& op, const std::string& what, int64_t offset, int64_t n, double scale, const double* slack = nullptr) {
     const double *a = values_a_.data() + offset, *b = values_b_.data() + offset;
-    double allowed = tolerance(op.code) * scale * condition(op) + (tolerance(op.code) > 0 ? 1e-30 : 0);
+    double base = tolerance(op.code) * scale + (tolerance(op.code) > 0 ? 1e-30 : 0);
     for (int64_t i = 0; i < n; ++i) {
+      double allowed = base + (slack == nullptr ? 0 : slack[i]);
       bool same = a[i] == b[i] || (std::isnan(a[i]) && std::isnan(b[i]));
       if (!same && !(std::abs(a[i] - b[i]) <= allowed)) {
         throw Error(UNIFIEDRL_MISMATCH,

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstdio>
 #include <fstream>
+#include <initializer_list>
+#include <sstream>
 
 #if !defined(_WIN32)
 #include <unistd.h>
@@ -15,8 +17,9 @@
 namespace unifiedrl {
 
 constexpr int64_t kRingRows = 1024;
+constexpr int64_t kMaxStep = int64_t{1} << 40;  // the counter of a draw has room for no more (ops/random.h)
 
-Engine::Engine(const Program& program, const Replay* replay, const std::string& backend, const unifiedrl_options& options)
+Engine::Engine(const Program& program, Replay* replay, const std::string& backend, const unifiedrl_options& options)
     : program_(program), seed_(options.seed) {
   if (options.threads < 0 || options.threads > 1024) {
     fail_argument("threads is %d; it must be 0 (default) to 1024", options.threads);
@@ -31,12 +34,17 @@ Engine::Engine(const Program& program, const Replay* replay, const std::string& 
     fail_argument("isa is %d; it must be 0 (best), 1 (baseline), 2 (AVX2) or 3 (AVX-512)", options.isa);
   }
   program_.check_replay(replay);
+  if (replay != nullptr) {
+    replay->hold();
+    replay_.reset(replay);
+  }
   for (const Hyper& hyper : program_.hypers) {
     hypers_.push_back(hyper.value);
   }
   row_.resize(static_cast<size_t>(program_.metric_slots));
   ring_.resize(row_.size() * kRingRows);
   executor_ = create_executor(program_, replay, backend, options, &backend_);
+  description_ = executor_->description();
   if (program_.ops.empty()) {
     fail_argument("the program has no ops: add at least one");
   }
@@ -46,11 +54,20 @@ void Engine::run(int64_t steps) {
   if (steps < 0) {
     fail_argument("steps is %lld; it must be 0 or more", static_cast<long long>(steps));
   }
+  if (steps > kMaxStep - step_) {
+    fail_argument("%lld steps after step %lld pass 2^40, beyond which random draws would repeat", static_cast<long long>(steps),
+                  static_cast<long long>(step_));
+  }
+  if (stopped_ && steps > 0) {
+    fail_argument("the run stopped within step %lld at a gradient that is not finite: write parameters, or call set_step, before it goes on",
+                  static_cast<long long>(step_ + 1));
+  }
   for (int64_t k = 0; k < steps; ++k) {
     std::fill(row_.begin(), row_.end(), 0.0f);
     try {
       executor_->run({step_ + 1, seed_, hypers_.data(), row_.data()}, 0, program_.ops.size());
     } catch (const Error& error) {
+      stopped_ = error.status() == UNIFIEDRL_NOT_FINITE;
       throw error.within(format("step %lld", static_cast<long long>(step_ + 1)));
     }
     std::copy(row_.begin(), row_.end(), ring_.begin() + static_cast<ptrdiff_t>(row_.size()) * (written_ % kRingRows));
@@ -60,17 +77,18 @@ void Engine::run(int64_t steps) {
 }
 
 void Engine::set_step(int64_t step) {
-  if (step < 0) {
-    fail_argument("step is %lld; it must be 0 or more", static_cast<long long>(step));
+  if (step < 0 || step > kMaxStep) {
+    fail_argument("step is %lld; it must be 0 to 2^40", static_cast<long long>(step));
   }
   step_ = step;
+  stopped_ = false;
 }
 
 void Engine::set_hyper(int32_t id, double value) {
   if (id < 0 || static_cast<size_t>(id) >= hypers_.size()) {
     fail_argument("hyper-parameter %d does not exist; the program has %zu", id, hypers_.size());
   }
-  program_.check_hyper(id, value);
+  program_.check_hyper(id, value, hypers_);
   hypers_[static_cast<size_t>(id)] = value;
 }
 
@@ -131,7 +149,7 @@ void Engine::initialise(int32_t id, uint64_t seed) {
       }
     }
   }
-  executor_->write_network(id, UNIFIEDRL_PARAMETERS, parameters.data());
+  write_network(id, UNIFIEDRL_PARAMETERS, parameters.data(), n.size);
 }
 
 const Tensor& Engine::tensor(int32_t id, int64_t count) const {
@@ -160,29 +178,76 @@ void Engine::read_tensor(int32_t id, float* destination, int64_t count) const {
 }
 
 void Engine::write_tensor(int32_t id, const float* source, int64_t count) {
+  tensor(id, count);
+  std::vector<double> values(source, source + count);
+  write_tensor(id, values.data(), count);
+}
+
+void Engine::write_tensor(int32_t id, const double* source, int64_t count) {
   const Tensor& t = tensor(id, count);
   if (t.kind != UNIFIEDRL_TENSOR_CONSTANT) {
     fail_argument("tensor '%s' is not constant: only constant tensors may be written", t.name.c_str());
   }
-  std::vector<double> values(source, source + count);
-  executor_->write_tensor(id, values.data());
+  executor_->write_tensor(id, source);
+}
+
+#if !defined(_WIN32)
+namespace {
+
+constexpr double kNoLimit = 1e300;
+
+// The number in a file that holds one; "max" means none.
+double number_in(const char* file) {
+  double value;
+  return std::ifstream(file) >> value ? value : kNoLimit;
+}
+
+// The sum of the numbers that follow these words in a file of "word number" lines; negative where there is none.
+double numbers_after(const char* file, std::initializer_list<const char*> words) {
+  std::ifstream in(file);
+  double sum = 0, value;
+  bool found = false;
+  std::string line, word;
+  while (std::getline(in, line)) {
+    std::istringstream parts(line);
+    if (parts >> word >> value && std::find(words.begin(), words.end(), word) != words.end()) {
+      sum += value;
+      found = true;
+    }
+  }
+  return found ? sum : -1;
+}
+
+// What a container leaves: its limit less what is in use, without the file pages that the kernel gives back on demand.
+double left_in_container(const char* limit, const char* usage, const char* statistics, std::initializer_list<const char*> file_pages) {
+  double most = number_in(limit), used = number_in(usage);
+  return most >= kNoLimit || used >= kNoLimit ? kNoLimit : most - used + std::max(0.0, numbers_after(statistics, file_pages));
+}
+
+}  // namespace
+#endif
+
+double available_memory() {
+#if !defined(_WIN32)
+  double left = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
+  double available = numbers_after("/proc/meminfo", {"MemAvailable:"}) * 1024;
+  left = available >= 0 ? std::min(left, available) : left;
+  left = std::min(left, left_in_container("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory.stat",
+                                          {"active_file", "inactive_file"}));
+  return std::min(left, left_in_container("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+                                          "/sys/fs/cgroup/memory/memory.stat", {"total_active_file", "total_inactive_file"}));
+#else
+  return 1e300;
+#endif
 }
 
 void check_memory(int64_t bytes, const char* what) {
-#if !defined(_WIN32)
-  double limit = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
-  double container;
-  if (std::ifstream("/sys/fs/cgroup/memory.max") >> container) {  // "max" does not parse: no limit
-    limit = std::min(limit, container);
+  double available = available_memory();
+  if (static_cast<double>(bytes) > available) {
+    throw Error(UNIFIEDRL_OUT_OF_MEMORY,
+                format("%s needs %.1f GiB, but this machine has %.1f GiB left: use a smaller batch, network or ensemble", what,
+                       static_cast<double>(bytes) / (1 << 30), std::max(0.0, available) / (1 << 30)));
   }
-  if (static_cast<double>(bytes) > limit) {
-    throw Error(UNIFIEDRL_OUT_OF_MEMORY, format("%s needs %.1f GiB, but this machine has %.1f GiB: use a smaller batch, network or ensemble", what,
-                                                static_cast<double>(bytes) / (1 << 30), limit / (1 << 30)));
-  }
-#else
-  static_cast<void>(bytes);
-  static_cast<void>(what);
-#endif
 }
 
 }  // namespace unifiedrl

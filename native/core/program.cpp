@@ -12,6 +12,7 @@ namespace {
 constexpr int64_t kMaxElements = int64_t{1} << 42;  // of one tensor or network section, so that no sum of sizes overflows
 constexpr size_t kMaxDefinitions = 4096;            // of each kind in one program
 constexpr int64_t kMaxMetricSlots = 1024;
+constexpr int64_t kMaxDraws = int64_t{1} << 24;  // of one op: the counter of a draw has room for no more (ops/random.h)
 
 constexpr unsigned kWork = 1u << UNIFIEDRL_TENSOR_WORK, kConstant = 1u << UNIFIEDRL_TENSOR_CONSTANT, kRows = 1u << UNIFIEDRL_TENSOR_ROWS;
 constexpr unsigned kTape = 1u << UNIFIEDRL_TENSOR_TAPE, kSigns = 1u << UNIFIEDRL_TENSOR_SIGNS;
@@ -41,6 +42,7 @@ struct Signature {
   std::vector<HyperSlot> hypers;
 };
 
+constexpr double kFloatMax = std::numeric_limits<float>::max();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 const std::vector<Signature>& signatures() {
@@ -160,15 +162,29 @@ class Check {
       }
       hyper(k, p_.hypers[static_cast<size_t>(op_.h[k])].value);
     }
+    together([&](int32_t id) { return p_.hypers[static_cast<size_t>(id)].value; });
     shapes();
   }
 
   void hyper(size_t k, double value) const {
     const HyperSlot& h = s_.hypers[k];
-    bool low = h.open_low ? value > h.low : value >= h.low, high = h.open_high ? value < h.high : value <= h.high;
+    // Ops compute in float32: what overflows there, or becomes 0 where 0 is excluded, is no use.
+    bool low = h.open_low ? value >= std::max(h.low, static_cast<double>(std::numeric_limits<float>::min())) : value >= h.low;
+    bool high = h.open_high ? value < h.high : value <= h.high;
     if (!std::isfinite(value) || !low || !high) {
       fail("hyper-parameter '%s' (%s) is %g; it must be finite and in %c%g, %g%c", p_.hypers[static_cast<size_t>(op_.h[k])].name.c_str(), h.name,
            value, h.open_low ? '(' : '[', h.low, h.high, h.open_high ? ')' : ']');
+    }
+    if (std::abs(value) > kFloatMax) {
+      fail("hyper-parameter '%s' (%s) is %g, which is beyond float32", p_.hypers[static_cast<size_t>(op_.h[k])].name.c_str(), h.name, value);
+    }
+  }
+
+  // `value(slot)` is what a hyper-parameter slot holds.
+  template <typename Value>
+  void together(Value value) const {
+    if (op_.code == UNIFIEDRL_OP_ADAM && !(value(op_.h[0]) * value(op_.h[4]) <= 1)) {
+      fail("rate %g times decay %g is more than 1: decay would turn parameters around instead of shrinking them", value(op_.h[0]), value(op_.h[4]));
     }
   }
 
@@ -283,6 +299,10 @@ class Check {
       case UNIFIEDRL_OP_SAMPLE:
         integer(0, 0, std::numeric_limits<int32_t>::max());
         shape(0, 1, t(0).rows, 1);
+        if (t(0).rows > kMaxDraws) {
+          fail("rows is tensor '%s' with %lld rows; at most 2^24 are drawn at once, so that no two draws share a counter", t(0).name.c_str(),
+               ll(t(0).rows));
+        }
         break;
       case UNIFIEDRL_OP_GATHER:
         integer(0, UNIFIEDRL_LAST_COLUMN, std::numeric_limits<int32_t>::max());
@@ -484,11 +504,13 @@ void Program::add_op(Op op) {
   }
 }
 
-void Program::check_hyper(int32_t id, double value) const {
+void Program::check_hyper(int32_t id, double value, const std::vector<double>& values) const {
   for (const Op& op : ops) {
     for (size_t k = 0; k < op.h.size(); ++k) {
       if (op.h[k] == id) {
-        Check(*this, op, *signature(op.code)).hyper(k, value);
+        Check check(*this, op, *signature(op.code));
+        check.hyper(k, value);
+        check.together([&](int32_t slot) { return slot == id ? value : values[static_cast<size_t>(slot)]; });
       }
     }
   }

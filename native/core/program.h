@@ -62,8 +62,8 @@ class Program {
   int32_t add_network(const std::string& name, int64_t members, const std::vector<int64_t>& sizes, int32_t activation);
   int32_t add_hyper(const std::string& name, double value);
   void add_op(Op op);
-  // Whether `value` is in the range that every op using the slot allows.
-  void check_hyper(int32_t id, double value) const;
+  // Whether `value` is in the range that every op using the slot allows, the other slots at `values`.
+  void check_hyper(int32_t id, double value, const std::vector<double>& values) const;
   // Whether the replay (may be null) has the columns that the ops read.
   void check_replay(const Replay* replay) const;
 

@@ -1,10 +1,15 @@
 #include "core/replay.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 
 namespace unifiedrl {
 
 void Replay::add(const float* const* columns, const uint8_t* last, int64_t rows) {
+  if (holders_.load() > 1) {
+    fail_argument("an engine uses this replay: add segments before the engine is created, or close it first");
+  }
   if (rows < 1) {
     fail_argument("a replay segment has %lld rows; at least 1 is needed", static_cast<long long>(rows));
   }
@@ -13,10 +18,18 @@ void Replay::add(const float* const* columns, const uint8_t* last, int64_t rows)
     if (columns[c] == nullptr) {
       fail_argument("replay column %zu has no address", c);
     }
+    if (reinterpret_cast<uintptr_t>(columns[c]) % sizeof(float) != 0) {
+      fail_argument("replay column %zu is at the address %p, which is not a multiple of 4: float32 values need one that is", c,
+                    static_cast<const void*>(columns[c]));
+    }
     segment.columns.push_back(columns[c]);
   }
   if (last == nullptr) {
     fail_argument("the last-of-session flags have no address");
+  }
+  const uint8_t* bad = std::find_if(last, last + rows, [](uint8_t flag) { return flag > 1; });
+  if (bad != last + rows) {
+    fail_argument("row %lld of a replay segment has the last-of-session flag %d; it must be 0 or 1", static_cast<long long>(bad - last), *bad);
   }
   if (last[rows - 1] != 1) {
     fail_argument("the final row of a replay segment does not end its session (flag %d): cut segments at session ends", last[rows - 1]);

@@ -1,8 +1,11 @@
-// The engine's view of an experience store: borrowed columns in segments.
+// The engine's view of an experience store: borrowed columns in segments. Held by its handle and by every engine that reads it; the last one
+// to release it deletes it.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace unifiedrl {
@@ -16,7 +19,18 @@ class Replay {
     int64_t rows;
   };
 
+  struct Release {
+    void operator()(Replay* replay) const { replay->release(); }
+  };
+
   explicit Replay(std::vector<int64_t> widths) : widths_(std::move(widths)) {}
+  void hold() { holders_.fetch_add(1); }
+  void release() {
+    if (holders_.fetch_sub(1) == 1) {
+      delete this;
+    }
+  }
+  // Fails while an engine holds the replay: its steps read what this changes.
   void add(const float* const* columns, const uint8_t* last, int64_t rows);
 
   int64_t rows() const { return rows_; }
@@ -33,7 +47,10 @@ class Replay {
   }
 
  private:
+  ~Replay() = default;
+
   std::vector<int64_t> widths_;
+  std::atomic<int64_t> holders_{1};
   static constexpr int kBlockBits = 10;
 
   std::vector<Segment> segments_;

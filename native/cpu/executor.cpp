@@ -4,12 +4,14 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <thread>
 
 #include <sched.h>
 #include <unistd.h>
 
 #include "core/engine.h"
+#include "core/error.h"
 #include "ops/box.h"
 #include "ops/losses.h"
 #include "ops/random.h"
@@ -18,15 +20,24 @@ namespace unifiedrl::cpu {
 
 namespace {
 
+// Bytes beyond any machine's, so that sums of sizes cannot overflow.
+constexpr int64_t kTooMuch = int64_t{1} << 60;
+
 int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
+// Processors that this process may use at once: its affinity, and its container's share of processor time.
 int32_t usable_processors() {
+  double processors = std::thread::hardware_concurrency();
   cpu_set_t set;
   CPU_ZERO(&set);
   if (sched_getaffinity(0, sizeof set, &set) == 0) {
-    return std::max(1, CPU_COUNT(&set));
+    processors = CPU_COUNT(&set);
   }
-  return std::max(1, static_cast<int32_t>(std::thread::hardware_concurrency()));
+  double quota, period;
+  if (std::ifstream("/sys/fs/cgroup/cpu.max") >> quota >> period && period > 0) {  // "max" does not parse: no limit
+    processors = std::min(processors, std::ceil(quota / period));
+  }
+  return std::clamp(static_cast<int32_t>(processors), 1, 1024);
 }
 
 // A tile's activations, one member's weights and its gradients should share the second-level cache.
@@ -67,16 +78,6 @@ int64_t sign_floats(const Network& network, int64_t rows) {
 
 }  // namespace
 
-Buffer::Buffer(int64_t floats, const char* what) : size_(floats) {
-  size_t bytes = static_cast<size_t>(round_up(std::max<int64_t>(floats, 1) * 4, 64));
-  check_memory(static_cast<int64_t>(bytes), what);
-  data_.reset(static_cast<float*>(std::aligned_alloc(64, bytes)));
-  if (data_ == nullptr) {
-    throw Error(UNIFIEDRL_OUT_OF_MEMORY, format("no memory for %s: %zu MiB wanted", what, bytes >> 20));
-  }
-  std::memset(data_.get(), 0, bytes);
-}
-
 CpuExecutor::CpuExecutor(const Program& program, const Replay* replay, const unifiedrl_options& options)
     : program_(program),
       replay_(replay),
@@ -89,6 +90,10 @@ CpuExecutor::CpuExecutor(const Program& program, const Replay* replay, const uni
   }
   plan();
   allocate();
+}
+
+std::string CpuExecutor::description() const {
+  return format("%s loops, %s, tiles of %lld rows, %d threads", kernels_->name, gemm_library(), static_cast<long long>(tile_rows_), pool_.threads());
 }
 
 void CpuExecutor::plan() {
@@ -108,7 +113,11 @@ void CpuExecutor::plan() {
       bool after_update = is_member_op(program_.ops[before.last - 1].code);
       bool same = before.members == region.members && (region.rows == 0 || before.rows == region.rows || before.rows == 0);
       // A forward pass after an update must see the whole update, and shared tensors are only complete when their region is.
-      if (same && region.members > 1 && (is_member_op(op.code) || !after_update)) {
+      // A second backward pass of a network starts its gradients anew, for all rows: not tile by tile beside the first.
+      bool again = op.code == UNIFIEDRL_OP_MLP_BACKWARD &&
+                   std::any_of(program_.ops.begin() + static_cast<ptrdiff_t>(before.first), program_.ops.begin() + static_cast<ptrdiff_t>(o),
+                               [&](const Op& earlier) { return earlier.code == op.code && earlier.n[0] == op.n[0]; });
+      if (same && region.members > 1 && !again && (is_member_op(op.code) || !after_update)) {
         before.last = o + 1;
         before.rows = std::max(before.rows, region.rows);
         before.accumulates = before.accumulates || region.accumulates;
@@ -124,28 +133,80 @@ void CpuExecutor::plan() {
   }
 }
 
+bool CpuExecutor::gradients_stay(int32_t network, const std::vector<size_t>& region_of) const {
+  const size_t none = program_.ops.size();
+  size_t backward = none;
+  bool used = true;
+  for (size_t o = 0; o < program_.ops.size(); ++o) {
+    const Op& op = program_.ops[o];
+    if (op.n.empty() || op.n[0] != network) {
+      continue;
+    }
+    if (op.code == UNIFIEDRL_OP_MLP_BACKWARD) {
+      if (!used) {
+        return false;  // the earlier gradients are only there to be read
+      }
+      backward = o;
+      used = false;
+    } else if (op.code == UNIFIEDRL_OP_ADAM) {
+      if (backward == none || region_of[backward] != region_of[o]) {
+        return false;
+      }
+      used = true;
+    }
+  }
+  return used && backward != none;
+}
+
+int64_t CpuExecutor::place_gradients(const std::vector<size_t>& region_of) {
+  std::vector<std::vector<size_t>> trained(regions_.size());  // networks whose gradients a region forms
+  for (size_t o = 0; o < program_.ops.size(); ++o) {
+    const Op& op = program_.ops[o];
+    if (op.code == UNIFIEDRL_OP_MLP_BACKWARD && !networks_[static_cast<size_t>(op.n[0])].whole_gradients) {
+      trained[region_of[o]].push_back(static_cast<size_t>(op.n[0]));
+    }
+  }
+  const auto end_of = [&](size_t n) { return networks_[n].gradient_offset + round_up(program_.networks[n].member_size(), 16); };
+  int64_t floats = 0;
+  for (size_t n = 0; n < networks_.size(); ++n) {
+    for (const std::vector<size_t>& together : trained) {
+      if (std::find(together.begin(), together.end(), n) == together.end()) {
+        continue;
+      }
+      for (size_t other : together) {
+        if (other < n) {
+          networks_[n].gradient_offset = std::max(networks_[n].gradient_offset, end_of(other));
+        }
+      }
+      floats = std::max(floats, end_of(n));
+    }
+  }
+  return floats;
+}
+
 void CpuExecutor::allocate() {
   size_t count = program_.tensors.size();
   tensors_.resize(count);
   rows_.resize(count);
-  std::vector<int64_t> region_of(program_.ops.size());
+  std::vector<size_t> region_of(program_.ops.size());
   for (size_t r = 0; r < regions_.size(); ++r) {
     for (size_t o = regions_[r].first; o < regions_[r].last; ++o) {
-      region_of[o] = static_cast<int64_t>(r);
+      region_of[o] = r;
     }
   }
   std::vector<char> whole(count, 1);
-  std::vector<int64_t> home(count, -1);  // region of all uses
+  std::vector<const Region*> home(count, nullptr);  // region of all uses
   std::vector<const Network*> taped(count, nullptr);
   for (size_t o = 0; o < program_.ops.size(); ++o) {
     const Op& op = program_.ops[o];
     for (const std::vector<int32_t>& list : {op_inputs(op), op_outputs(op)}) {
       for (int32_t t : list) {
         size_t at = static_cast<size_t>(t);
-        if (home[at] == -1) {
-          home[at] = region_of[o];
+        const Region* region = &regions_[region_of[o]];
+        if (home[at] == nullptr) {
+          home[at] = region;
           whole[at] = 0;
-        } else if (home[at] != region_of[o]) {
+        } else if (home[at] != region) {
           whole[at] = 1;
         }
         int32_t kind = program_.tensors[at].kind;
@@ -155,54 +216,44 @@ void CpuExecutor::allocate() {
       }
     }
   }
+  // Every size first, then one check of their sum, then the memory.
+  struct Wanted {
+    Buffer* buffer;
+    int64_t floats;
+    std::string what;
+  };
+  std::vector<Wanted> wanted;
   int64_t workers = pool_.threads();
   for (size_t t = 0; t < count; ++t) {
     const Tensor& tensor = program_.tensors[t];
     Storage& storage = tensors_[t];
     if (tensor.kind == UNIFIEDRL_TENSOR_ROWS) {
-      rows_[t].resize(static_cast<size_t>(tensor.rows));
       storage.whole = true;
+      bytes_ += tensor.rows * static_cast<int64_t>(sizeof(int64_t));
       continue;
     }
-    const Region* region = home[t] < 0 ? nullptr : &regions_[static_cast<size_t>(home[t])];
+    const Region* region = home[t];
     storage.whole = whole[t] != 0 || materialise_ || tensor.kind == UNIFIEDRL_TENSOR_CONSTANT || region == nullptr || region->members <= 1 ||
                     tensor.rows == 1 || tensor.members == 1;
     int64_t rows = storage.whole ? tensor.rows : region->tile;
     storage.rows = rows;
     int64_t member = tensor.kind == UNIFIEDRL_TENSOR_SIGNS && taped[t] != nullptr ? sign_floats(*taped[t], rows) : rows * tensor.columns;
     storage.worker_stride = round_up(member, 16);
-    storage.data = Buffer(storage.whole ? tensor.members * member : workers * storage.worker_stride, ("tensor '" + tensor.name + "'").c_str());
-    bytes_ += storage.data.size() * 4;
+    wanted.push_back({&storage.data, storage.whole ? tensor.members * member : workers * storage.worker_stride, "tensor '" + tensor.name + "'"});
   }
-  int64_t widest = 1, tile = 1, largest = 0;
+  int64_t widest = 1, tile = 1;
   networks_.resize(program_.networks.size());
   for (size_t n = 0; n < program_.networks.size(); ++n) {
     const Network& network = program_.networks[n];
     NetworkStorage& storage = networks_[n];
     std::string what = "network '" + network.name + "'";
-    storage.sections[UNIFIEDRL_PARAMETERS] = Buffer(network.size, what.c_str());
-    bytes_ += network.size * 4;
+    wanted.push_back({&storage.sections[UNIFIEDRL_PARAMETERS], network.size, what});
     if (network.trained) {
-      // Gradients stay with the worker when one region both forms and uses them.
-      size_t backward = 0, update = 0;
-      bool updated = false;
-      for (size_t o = 0; o < program_.ops.size(); ++o) {
-        const Op& op = program_.ops[o];
-        if (!op.n.empty() && op.n[0] == static_cast<int32_t>(n)) {
-          backward = op.code == UNIFIEDRL_OP_MLP_BACKWARD ? o : backward;
-          update = op.code == UNIFIEDRL_OP_ADAM ? o : update;
-          updated = updated || op.code == UNIFIEDRL_OP_ADAM;
-        }
-      }
-      storage.whole_gradients = materialise_ || !updated || network.members == 1 || region_of[backward] != region_of[update];
+      storage.whole_gradients = materialise_ || network.members == 1 || !gradients_stay(static_cast<int32_t>(n), region_of);
       for (int32_t section : {UNIFIEDRL_MOMENT1, UNIFIEDRL_MOMENT2, UNIFIEDRL_GRADIENTS}) {
         if (section != UNIFIEDRL_GRADIENTS || storage.whole_gradients) {
-          storage.sections[section] = Buffer(network.size, what.c_str());
-          bytes_ += network.size * 4;
+          wanted.push_back({&storage.sections[section], network.size, what});
         }
-      }
-      if (!storage.whole_gradients) {
-        largest = std::max(largest, network.member_size());
       }
     }
     for (const Layer& layer : network.layers) {
@@ -212,14 +263,27 @@ void CpuExecutor::allocate() {
   for (const Region& region : regions_) {
     tile = std::max(tile, region.tile);
   }
+  int64_t gradients = place_gradients(region_of);
+  double area = static_cast<double>(tile) * static_cast<double>(widest);
+  int64_t scratch_floats = area < static_cast<double>(kTooMuch >> 14) ? tile * widest : kTooMuch >> 14;
   workers_.resize(static_cast<size_t>(workers));
   for (Worker& worker : workers_) {
     for (Buffer& scratch : worker.scratch) {
-      scratch = Buffer(tile * widest, "scratch memory of a worker");
-      bytes_ += scratch.size() * 4;
+      wanted.push_back({&scratch, scratch_floats, "scratch memory of a worker"});
     }
-    worker.gradients = Buffer(largest, "gradients of a worker");
-    bytes_ += largest * 4;
+    wanted.push_back({&worker.gradients, gradients, "gradients of a worker"});
+  }
+  for (const Wanted& w : wanted) {
+    bytes_ = std::min(bytes_ + Buffer::bytes(w.floats), kTooMuch);
+  }
+  check_memory(bytes_, "the program");
+  for (size_t t = 0; t < count; ++t) {
+    if (program_.tensors[t].kind == UNIFIEDRL_TENSOR_ROWS) {
+      rows_[t].resize(static_cast<size_t>(program_.tensors[t].rows));
+    }
+  }
+  for (const Wanted& w : wanted) {
+    *w.buffer = Buffer(w.floats, w.what.c_str());
   }
 }
 
@@ -281,7 +345,7 @@ float* CpuExecutor::weight_gradient(int32_t network, size_t layer, const Place& 
   if (storage.whole_gradients) {
     return storage.sections[UNIFIEDRL_GRADIENTS].data() + l.weight + place.member * l.in * l.out;
   }
-  return workers_[static_cast<size_t>(place.worker)].gradients.data() + l.weight / info.members;
+  return workers_[static_cast<size_t>(place.worker)].gradients.data() + storage.gradient_offset + l.weight / info.members;
 }
 
 float* CpuExecutor::bias_gradient(int32_t network, size_t layer, const Place& place) {
@@ -291,7 +355,7 @@ float* CpuExecutor::bias_gradient(int32_t network, size_t layer, const Place& pl
   if (storage.whole_gradients) {
     return storage.sections[UNIFIEDRL_GRADIENTS].data() + l.bias + place.member * l.out;
   }
-  return workers_[static_cast<size_t>(place.worker)].gradients.data() + l.bias / info.members;
+  return workers_[static_cast<size_t>(place.worker)].gradients.data() + storage.gradient_offset + l.bias / info.members;
 }
 
 void CpuExecutor::run(const StepContext& context, size_t first, size_t last) {
@@ -299,12 +363,6 @@ void CpuExecutor::run(const StepContext& context, size_t first, size_t last) {
   for (const Region& region : regions_) {
     if (region.first >= first && region.last <= last) {
       run_region(region, context);
-      if (failed_.load()) {
-        failed_.store(false);
-        Error failure = *failure_;
-        failure_.reset();
-        throw failure;
-      }
     }
   }
 }
@@ -318,27 +376,19 @@ void CpuExecutor::run_region(const Region& region, const StepContext& context) {
   bool by_tile = region.members == 1 && !region.accumulates && tiles > 1;
   int64_t items = by_tile ? tiles : region.members;
   pool_.run(items, [&](int64_t item, int32_t worker) {
-    try {
-      int64_t member = by_tile ? 0 : item;
-      int64_t first_tile = by_tile ? item : 0;
-      int64_t end_tile = by_tile ? item + 1 : tiles;
-      size_t o = region.first;
-      for (int64_t tile = first_tile; tile < end_tile; ++tile) {
-        int64_t row = tile * region.tile;
-        Place place{member, row, std::min(region.tile, region.rows - row), worker, tile == 0};
-        for (o = region.first; o < region.last && !is_member_op(program_.ops[o].code); ++o) {
-          run_tile_op(program_.ops[o], context, place);
-        }
+    int64_t member = by_tile ? 0 : item;
+    int64_t first_tile = by_tile ? item : 0;
+    int64_t end_tile = by_tile ? item + 1 : tiles;
+    size_t o = region.first;
+    for (int64_t tile = first_tile; tile < end_tile; ++tile) {
+      int64_t row = tile * region.tile;
+      Place place{member, row, std::min(region.tile, region.rows - row), worker, tile == 0};
+      for (o = region.first; o < region.last && !is_member_op(program_.ops[o].code); ++o) {
+        run_tile_op(program_.ops[o], context, place);
       }
-      for (; o < region.last; ++o) {
-        run_member_op(program_.ops[o], context, member, worker);
-      }
-    } catch (const Error& error) {
-      std::lock_guard<std::mutex> lock(failure_mutex_);
-      if (failure_ == nullptr) {
-        failure_ = std::make_unique<Error>(error);
-      }
-      failed_.store(true);
+    }
+    for (; o < region.last; ++o) {
+      run_member_op(program_.ops[o], context, member, worker);
     }
   });
 }
@@ -482,7 +532,7 @@ void CpuExecutor::mlp_backward_input(const Op& op, const Place& place) {
   const Network& network = program_.networks[static_cast<size_t>(op.n[0])];
   const NetworkStorage& storage = networks_[static_cast<size_t>(op.n[0])];
   Worker& worker = workers_[static_cast<size_t>(place.worker)];
-  bool signs = program_.tensors[static_cast<size_t>(op.t[1])].kind == UNIFIEDRL_TENSOR_SIGNS;
+  bool signs = op.t[1] != UNIFIEDRL_NONE && program_.tensors[static_cast<size_t>(op.t[1])].kind == UNIFIEDRL_TENSOR_SIGNS;
   int64_t columns = program_.tensors[static_cast<size_t>(op.t[3])].columns;
   const float* dz = output_gradient(network, place.rows * network.outputs(), at(op.t[0], place), at(op.t[2], place), worker.scratch[2].data());
   for (size_t l = network.layers.size(); l-- > 0;) {
@@ -679,7 +729,7 @@ void CpuExecutor::run_whole_op(const Op& op, const StepContext& context) {
           da[k] = share * gradient;
         }
         d[b] = sum;
-        inside[b] = excess > 0 ? 0.0f : 1.0f;
+        inside[b] = excess <= 0 ? 1.0f : 0.0f;
       }
       return;
     }

@@ -3,35 +3,16 @@
 // weights stay in the core's own cache. Tensors used only inside a region exist one tile at a time.
 #pragma once
 
-#include <atomic>
-#include <cstdlib>
-#include <memory>
-#include <mutex>
+#include <string>
 #include <vector>
 
 #include "core/backend.h"
-#include "core/error.h"
+#include "cpu/buffer.h"
 #include "cpu/gemm.h"
 #include "cpu/kernels.h"
 #include "cpu/pool.h"
 
 namespace unifiedrl::cpu {
-
-// 64-byte aligned memory, zeroed; throws Error(UNIFIEDRL_OUT_OF_MEMORY).
-class Buffer {
- public:
-  Buffer() = default;
-  Buffer(int64_t floats, const char* what);
-  float* data() const { return data_.get(); }
-  int64_t size() const { return size_; }
-
- private:
-  struct Free {
-    void operator()(float* p) const { std::free(p); }
-  };
-  std::unique_ptr<float, Free> data_;
-  int64_t size_ = 0;
-};
 
 class CpuExecutor final : public Executor {
  public:
@@ -39,6 +20,7 @@ class CpuExecutor final : public Executor {
 
   void run(const StepContext& context, size_t first, size_t last) override;
   int64_t bytes() const override { return bytes_; }
+  std::string description() const override;
   void read_network(int32_t network, int32_t section, double* destination) const override;
   void write_network(int32_t network, int32_t section, const double* source) override;
   void read_network(int32_t network, int32_t section, float* destination) const override;
@@ -62,10 +44,11 @@ class CpuExecutor final : public Executor {
   struct NetworkStorage {
     Buffer sections[4];       // gradients only when whole
     bool whole_gradients = false;
+    int64_t gradient_offset = 0;  // otherwise: of one member's gradients in the worker's memory
   };
   struct Worker {
     Buffer scratch[3];        // [tile, widest layer]
-    Buffer gradients;         // one member
+    Buffer gradients;         // one member of each network that a region trains
   };
   // Where an op stands: member, first row of its tile, rows in it.
   struct Place {
@@ -76,6 +59,10 @@ class CpuExecutor final : public Executor {
 
   void plan();
   void allocate();
+  // Whether each backward pass of a network and the updates that use it stand in one region; its gradients then stay with the worker.
+  bool gradients_stay(int32_t network, const std::vector<size_t>& region_of) const;
+  // Places the gradients that stay with the worker; the result is what a worker needs for them, in floats.
+  int64_t place_gradients(const std::vector<size_t>& region_of);
   void run_region(const Region& region, const StepContext& context);
   void run_tile_op(const Op& op, const StepContext& context, const Place& place);
   void run_member_op(const Op& op, const StepContext& context, int64_t member, int32_t worker);
@@ -113,9 +100,6 @@ class CpuExecutor final : public Executor {
   std::vector<NetworkStorage> networks_;
   std::vector<Worker> workers_;
   int64_t bytes_ = 0;
-  std::atomic<bool> failed_{false};
-  std::mutex failure_mutex_;
-  std::unique_ptr<Error> failure_;
 };
 
 }  // namespace unifiedrl::cpu

@@ -2,7 +2,7 @@
 
 #include <dnnl.h>
 
-#include <cstdio>
+#include <string>
 
 #include "core/error.h"
 #include "unifiedrl.h"
@@ -37,10 +37,11 @@ void gemm(const Kernels& kernels, bool transpose_a, bool transpose_b, int64_t m,
 }
 
 const char* gemm_library() {
-  static char text[64];
-  const dnnl_version_t* v = dnnl_version();
-  std::snprintf(text, sizeof text, "oneDNN %d.%d.%d", v->major, v->minor, v->patch);
-  return text;
+  static const std::string text = [] {
+    const dnnl_version_t* v = dnnl_version();
+    return format("oneDNN %d.%d.%d", v->major, v->minor, v->patch);
+  }();
+  return text.c_str();
 }
 
 }  // namespace unifiedrl::cpu

@@ -150,16 +150,16 @@ void gemm(int64_t m, int64_t n, int64_t k, const float* a, int64_t row_a, int64_
   }
 }
 
-// Bits of v > 0, lowest element first.
+// Bits of v > 0, lowest element first; NaN counts, so that it goes on through the backward pass.
 inline uint32_t positive_bits(Vector v) {
 #if defined(__AVX512F__)
-  return _mm512_cmp_ps_mask(reinterpret_cast<__m512>(v), _mm512_setzero_ps(), _CMP_GT_OQ);
+  return _mm512_cmp_ps_mask(reinterpret_cast<__m512>(v), _mm512_setzero_ps(), _CMP_NLE_UQ);
 #elif defined(__AVX2__)
-  return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(reinterpret_cast<__m256>(v), _mm256_setzero_ps(), _CMP_GT_OQ)));
+  return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(reinterpret_cast<__m256>(v), _mm256_setzero_ps(), _CMP_NLE_UQ)));
 #else
   uint32_t bits = 0;
   for (int64_t i = 0; i < kWidth; ++i) {
-    bits |= (v[i] > 0 ? 1u : 0u) << i;
+    bits |= (v[i] <= 0 ? 0u : 1u) << i;
   }
   return bits;
 #endif

@@ -42,8 +42,8 @@ struct Kernels {
   void (*normalise)(int64_t n, const float* x, const float* shift, const float* scale, float* out);
 };
 
-// Words of one row of signs.
-inline int64_t sign_words(int64_t n) { return (n + 15) / 16; }
+// Words of one row of signs. Internal linkage: kernels.cpp is built for several instruction sets.
+static inline int64_t sign_words(int64_t n) { return (n + 15) / 16; }
 
 // isa as in unifiedrl_options; null when this processor lacks it.
 const Kernels* kernels(int32_t isa);

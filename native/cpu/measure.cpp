@@ -4,6 +4,7 @@
 #include <cstring>
 #include <vector>
 
+#include "core/engine.h"
 #include "core/error.h"
 #include "core/handles.h"
 #include "cpu/executor.h"
@@ -21,6 +22,7 @@ extern "C" int32_t unifiedrl_measure_sgemm(int64_t n, int32_t threads, int32_t r
     if (n < 1 || n > 16384 || threads < 1 || threads > 1024 || repeats < 1 || gflops == nullptr) {
       unifiedrl::fail_argument("n must be 1 to 16384, threads 1 to 1024, repeats at least 1");
     }
+    unifiedrl::check_memory(3 * threads * Buffer::bytes(n * n), "measure_sgemm");
     unifiedrl::cpu::SingleThreadedGemm single;
     unifiedrl::cpu::Pool pool(threads);
     const unifiedrl::cpu::Kernels& k = *unifiedrl::cpu::kernels(0);
@@ -66,6 +68,8 @@ extern "C" int32_t unifiedrl_measure_gather(const unifiedrl_replay* replay, int3
     int32_t out = program.add_tensor("out", UNIFIEDRL_TENSOR_WORK, 1, rows, width);
     program.add_op({"sample", UNIFIEDRL_OP_SAMPLE, {drawn}, {}, {}, {0}});
     program.add_op({"gather", UNIFIEDRL_OP_GATHER, {drawn, UNIFIEDRL_NONE, UNIFIEDRL_NONE, out}, {}, {}, {column, 0}});
+    program.check_replay(&store);
+    unifiedrl::check_memory(2 * Buffer::bytes(rows * width), "measure_gather");
     unifiedrl_options options = {};
     options.threads = 1;
     unifiedrl::cpu::CpuExecutor executor(program, &store, options);

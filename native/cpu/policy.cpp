@@ -1,12 +1,15 @@
 // Inference of one small network, for serving: no library call, no thread, no allocation.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <memory>
 #include <vector>
 
+#include "core/engine.h"
 #include "core/error.h"
 #include "core/handles.h"
-#include "cpu/executor.h"
+#include "core/program.h"
+#include "cpu/buffer.h"
 #include "cpu/kernels.h"
 #include "unifiedrl.h"
 
@@ -41,6 +44,8 @@ extern "C" int32_t unifiedrl_policy_create(const int64_t* sizes, int32_t count, 
     }
     p->sizes.assign(sizes, sizes + count);
     p->activation = activation;
+    int64_t widest = *std::max_element(p->sizes.begin(), p->sizes.end());
+    unifiedrl::check_memory(Buffer::bytes(program.networks[0].size) + 2 * Buffer::bytes(sizes[0]) + 2 * Buffer::bytes(kBlock * widest), "the policy");
     p->parameters = Buffer(program.networks[0].size, "policy parameters");
     std::memcpy(p->parameters.data(), parameters, static_cast<size_t>(program.networks[0].size) * sizeof(float));
     p->normalised = shift != nullptr;
@@ -49,10 +54,6 @@ extern "C" int32_t unifiedrl_policy_create(const int64_t* sizes, int32_t count, 
       p->scale = Buffer(sizes[0], "policy scale");
       std::memcpy(p->shift.data(), shift, static_cast<size_t>(sizes[0]) * sizeof(float));
       std::memcpy(p->scale.data(), scale, static_cast<size_t>(sizes[0]) * sizeof(float));
-    }
-    int64_t widest = 0;
-    for (int64_t size : p->sizes) {
-      widest = size > widest ? size : widest;
     }
     for (Buffer& scratch : p->scratch) {
       scratch = Buffer(kBlock * widest, "policy scratch memory");

@@ -1,6 +1,11 @@
 #include "cpu/pool.h"
 
+#include <system_error>
+#include <utility>
+
+#include "core/error.h"
 #include "cpu/gemm.h"
+#include "unifiedrl.h"
 
 namespace unifiedrl::cpu {
 
@@ -17,12 +22,23 @@ inline void relax() {
 
 Pool::Pool(int32_t threads) : threads_(threads) {
   workers_.reserve(static_cast<size_t>(threads - 1));
-  for (int32_t worker = 1; worker < threads; ++worker) {
-    workers_.emplace_back([this, worker] { loop(worker); });
+  try {
+    for (int32_t worker = 1; worker < threads; ++worker) {
+      workers_.emplace_back([this, worker] { loop(worker); });
+    }
+  } catch (const std::system_error& error) {
+    stop();
+    throw Error(UNIFIEDRL_UNAVAILABLE, format("could start only %d of %d threads (%s): ask for fewer, or raise the limit on processes",
+                                              static_cast<int>(workers_.size()) + 1, threads, error.what()));
+  } catch (...) {
+    stop();
+    throw;
   }
 }
 
-Pool::~Pool() {
+Pool::~Pool() { stop(); }
+
+void Pool::stop() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     stop_.store(true);
@@ -33,22 +49,35 @@ Pool::~Pool() {
   }
 }
 
+void Pool::take(int64_t item, int32_t worker) {
+  try {
+    call_(work_, item, worker);
+  } catch (...) {
+    std::lock_guard<std::mutex> lock(failure_mutex_);
+    if (failure_ == nullptr || item < failed_item_) {
+      failure_ = std::current_exception();
+      failed_item_ = item;
+    }
+  }
+}
+
 void Pool::take_items(int32_t worker) {
   for (int64_t item = next_.fetch_add(1); item < items_; item = next_.fetch_add(1)) {
-    call_(work_, item, worker);
+    take(item, worker);
   }
 }
 
 void Pool::run_erased(int64_t items, Call call, const void* work) {
-  if (threads_ == 1 || items == 1) {
-    for (int64_t item = 0; item < items; ++item) {
-      call(work, item, 0);
-    }
-    return;
-  }
   items_ = items;
   call_ = call;
   work_ = work;
+  if (threads_ == 1 || items == 1) {
+    for (int64_t item = 0; item < items; ++item) {
+      take(item, 0);
+    }
+    rethrow();
+    return;
+  }
   next_.store(0);
   busy_.store(threads_ - 1);
   {
@@ -63,6 +92,13 @@ void Pool::run_erased(int64_t items, Call call, const void* work) {
     } else {
       std::this_thread::yield();
     }
+  }
+  rethrow();
+}
+
+void Pool::rethrow() {
+  if (failure_ != nullptr) {
+    std::rethrow_exception(std::exchange(failure_, nullptr));
   }
 }
 

@@ -2,16 +2,21 @@
  * unifiedrl.h - the C ABI of the UnifiedRL training engine.
  *
  * A training step is a short straight-line *program* of operations over named tensors and networks. A program is built once, checked,
- * planned for one back end (an *engine*), and then run K steps per call. Inside a call nothing allocates and nothing returns to the caller.
+ * planned for one back end (an *engine*), and then run K steps per call. Inside run() nothing returns to the caller, and from the second step
+ * on nothing allocates.
  *
  * Conventions
  *   - Tensors have the shape [members, rows, columns] = [E, B, F], row-major. A tensor with E = 1 is shared by all members of an ensemble.
- *   - Every function returns a status; 0 is success. After a failure unifiedrl_error() has the text, on the calling thread only.
+ *   - Functions that can fail return a status; 0 is success. Those that give a number return -1 on failure, those that give a text "". After a
+ *     failure unifiedrl_error() has the text, on the calling thread only. The close functions return nothing; a handle that is closed already,
+ *     or of another kind, is left alone.
  *   - Handles are created and closed by the caller. Closing NULL is allowed. A handle is used by one thread at a time; different
  *     handles may be used by different threads. Programs may be closed once the engine has been created.
  *   - No function aborts, exits or throws across this boundary.
  *   - Networks are multi-layer perceptrons, all members of the same shape: y = f_n(... relu(x W_1 + b_1) ... W_n + b_n) with
  *     W_l of shape [E, in_l, out_l] and b_l of shape [E, out_l]. The flat layout of a network is W_1, b_1, W_2, b_2, ... (row-major).
+ *   - A program holds at most 4,096 tensors, networks, hyper-parameters and ops each; a tensor or network section at most 2^42 elements.
+ *   - Every hyper-parameter is finite and within float32; where 0 is excluded, at least the smallest normal float32, 1.2e-38.
  */
 #ifndef UNIFIEDRL_H
 #define UNIFIEDRL_H
@@ -29,14 +34,14 @@ extern "C" {
 #endif
 
 /* Version of this interface; a caller checks it against unifiedrl_abi_version() before anything else. */
-#define UNIFIEDRL_ABI_VERSION 1
+#define UNIFIEDRL_ABI_VERSION 2
 
 /* Status codes. */
 #define UNIFIEDRL_OK 0
 #define UNIFIEDRL_INVALID_ARGUMENT 1 /* a value, shape or handle is not usable; the text says which and why */
 #define UNIFIEDRL_OUT_OF_MEMORY 2    /* the text says how much was wanted and for what */
 #define UNIFIEDRL_UNAVAILABLE 3      /* the back end cannot work here; the text says why */
-#define UNIFIEDRL_NOT_FINITE 4       /* a gradient stopped being finite; the text names op and step; the member's parameters are unchanged */
+#define UNIFIEDRL_NOT_FINITE 4       /* a gradient stopped being finite; the text names op and step; see unifiedrl_engine_run */
 #define UNIFIEDRL_MISMATCH 5         /* check back end: two back ends differ by more than the op's tolerance */
 #define UNIFIEDRL_INTERNAL 6         /* a defect of the engine or of a library it uses */
 
@@ -48,8 +53,10 @@ extern "C" {
 #define UNIFIEDRL_TENSOR_WORK 0     /* produced by one op and read by later ops of the same step; the engine owns its storage */
 #define UNIFIEDRL_TENSOR_CONSTANT 1 /* written by the caller with unifiedrl_tensor_write, zero at first; read by ops */
 #define UNIFIEDRL_TENSOR_ROWS 2     /* int64 row indices [1, B, 1] drawn by UNIFIEDRL_OP_SAMPLE */
-#define UNIFIEDRL_TENSOR_TAPE 3     /* hidden activations a forward pass leaves for its backward pass; columns = sum of hidden sizes */
-#define UNIFIEDRL_TENSOR_SIGNS 4    /* only the signs of the hidden activations: enough for UNIFIEDRL_OP_MLP_BACKWARD_INPUT */
+/* Hidden activations that a forward pass leaves for its backward pass; columns = sum of hidden sizes, layer after layer. */
+#define UNIFIEDRL_TENSOR_TAPE 3
+/* Only whether each hidden unit is on (1, also where it is NaN) or off (0): enough for UNIFIEDRL_OP_MLP_BACKWARD_INPUT. */
+#define UNIFIEDRL_TENSOR_SIGNS 4
 
 /* Sections of a network's state. */
 #define UNIFIEDRL_PARAMETERS 0
@@ -64,7 +71,7 @@ extern "C" {
 #define UNIFIEDRL_NONE (-1)
 
 /* Draws B row numbers uniformly from the replay: Philox keyed by (seed, step, stream, b), with a multiply-shift map to [0, rows).
- * t: out rows [1,B,1] (ROWS).  i: stream. */
+ * Equal streams draw equal rows. t: out rows [1,B,1] (ROWS), B at most 2^24.  i: stream, 0 to 2^31 - 1. */
 #define UNIFIEDRL_OP_SAMPLE 1
 
 /* Gathers a replay column: out[b] = (column[rows[b] + offset] - shift) * scale. With offset 1, rows that end their session read their own row.
@@ -79,11 +86,14 @@ extern "C" {
 /* y = network(x). t: x [1 or E,B,in], y [E,B,out], tape (TAPE or SIGNS [E,B,H]) or none. n: network. */
 #define UNIFIEDRL_OP_MLP_FORWARD 4
 
-/* Parameter gradients of SUM(dy * y): the network's gradient section is overwritten.
+/* Parameter gradients of SUM(dy * y): the network's gradient section is overwritten. With h_0 = x, h_l the hidden activations and
+ * dz_n = dy (dy (1 - y^2) below tanh): dW_l = SUM_b h_(l-1)^T dz_l, db_l = SUM_b dz_l, dz_l = [h_l > 0] (dz_(l+1) W_(l+1)^T). Members of
+ * a shared x [1,B,in] still have their own gradients.
  * t: x, y (as in the forward pass; y is read only where the output is tanh), tape (TAPE), dy [E,B,out]. n: network. */
 #define UNIFIEDRL_OP_MLP_BACKWARD 5
 
-/* dx = gradient with respect to input columns [first, first + F). No parameter gradient is formed.
+/* dx = gradient with respect to input columns [first, first + F): columns of dz_1 W_1^T, dz as in op 5; it is per member even where x was
+ * shared. No parameter gradient is formed. i: first is 0 to in - 1, and first + F at most in.
  * t: y (as in the forward pass), tape (TAPE or SIGNS), dy [E,B,out], dx [E,B,F]. n: network. i: first. */
 #define UNIFIEDRL_OP_MLP_BACKWARD_INPUT 6
 
@@ -94,12 +104,14 @@ extern "C" {
 #define UNIFIEDRL_OP_ADD 8
 
 /* Attenuation outside the box (specification section 0): with excess x_k = max(a_k - hi_k, lo_k - a_k, 0) / (hi_k - lo_k),
- * phi = 1 if all x_k = 0, else beta * exp(-theta * SUM_k x_k).
- * t: a [1,B,A], lo [1,B,A], hi [1,B,A], phi [1,B,1].  h: beta, theta. */
+ * phi = 1 if all x_k = 0, else beta * exp(-theta * SUM_k x_k). A box has lo <= hi; where lo = hi it is one point, and any action beside it
+ * is infinitely far out: phi = 0 (beta where theta = 0). NaN in an action or edge gives NaN.
+ * t: a [1,B,A], lo [1,B,A], hi [1,B,A], phi [1,B,1].  h: beta, theta, each at least 0. */
 #define UNIFIEDRL_OP_ATTENUATION 9
 
 /* Temporal-difference target y_e = r_g + gamma * (1 - done) * (phi * max(q_e, 0) + min(q_e, 0)), g = e / m. phi may be none (1).
- * t: reward [1,B,G], done [1,B,1], phi [1,B,1] or none, q [E,B,1], y [E,B,1].  i: m (E = G * m).  h: gamma. */
+ * done is in [0, 1].
+ * t: reward [1,B,G], done [1,B,1], phi [1,B,1] or none, q [E,B,1], y [E,B,1].  i: m (E = G * m).  h: gamma in [0, 1]. */
 #define UNIFIEDRL_OP_TD_TARGET 10
 
 /* loss_e = mean_B (q - y)^2 and its gradient dq = 2 (q - y) / B, for each member on its own.
@@ -108,24 +120,27 @@ extern "C" {
 
 /* Ensemble objective -SUM_i w_i mean_i + lambda SUM_i w_i sd_i over G groups of m members, averaged over B, with its gradient:
  * mean_i = (1/m) SUM_j q_ij, sd_i = sqrt((1/m) SUM_j (q_ij - mean_i)^2 + 1e-8).
- * t: q [E,B,1], weight [1,1,G], dq [E,B,1], mean [1,B,G], sd [1,B,G].  i: m.  h: lambda. */
+ * t: q [E,B,1], weight [1,1,G], dq [E,B,1], mean [1,B,G], sd [1,B,G].  i: m, a divisor of E.  h: lambda. */
 #define UNIFIEDRL_OP_ENSEMBLE_OBJECTIVE 12
 
 /* Box penalty eta * d(a), averaged over B, with its gradient. form 0 "continuous": d = SUM_k expm1(min(omega x_k, 8));
- * form 1 "exact": d = SUM_k [x_k > 0] exp(min(omega x_k, 8)). Both have the same gradient, 0 where clamped.
- * t: a, lo, hi [1,B,A], da [1,B,A], d [1,B,1] (without eta), inside [1,B,1] (1 where every x_k = 0).  i: form.  h: eta, omega. */
+ * form 1 "exact": d = SUM_k [x_k > 0] exp(min(omega x_k, 8)). Both have the same gradient, 0 where clamped, and so
+ * where the box has no width.
+ * t: a, lo, hi [1,B,A], da [1,B,A], d [1,B,1] (without eta), inside [1,B,1] (1 where every x_k = 0).  i: form.  h: eta at least 0, omega above 0. */
 #define UNIFIEDRL_OP_BOX_PENALTY 13
 
 /* Adam on a network, after clipping the gradient of *each member* to the norm `clip` (0: no clipping). Bias corrections use -expm1(t log beta).
  * Decoupled decay subtracts rate * decay * parameter. A gradient that is not finite stops the run before anything of that member changes.
  * norm receives each member's gradient norm before clipping.
- * t: norm [E,1,1].  n: network.  h: rate, beta1, beta2, epsilon, decay, clip. */
+ * t: norm [E,1,1].  n: network.  h: rate, beta1, beta2, epsilon, decay, clip: rate, decay and clip at
+ * least 0, rate * decay at most 1, beta1 and beta2 in [0, 1), epsilon above 0. */
 #define UNIFIEDRL_OP_ADAM 14
 
-/* target <- w * source + (1 - w) * target at every step t (counted from 1) with t % period == 0. n: target, source.  i: period.  h: w. */
+/* target <- w * source + (1 - w) * target at every step t (counted from 1) with t % period == 0. n: target, source.  i: period, at least 1.
+ * h: w in [0, 1]. */
 #define UNIFIEDRL_OP_SOFT_UPDATE 15
 
-/* Writes the mean over all elements of x into the metrics row of this step. t: x.  i: slot (0, 1, ...). */
+/* Writes the mean over all elements of x into the metrics row of this step. t: x.  i: slot, 0 to 1,023, each once. */
 #define UNIFIEDRL_OP_METRIC 16
 
 typedef struct unifiedrl_program unifiedrl_program;
@@ -134,8 +149,10 @@ typedef struct unifiedrl_engine unifiedrl_engine;
 typedef struct unifiedrl_policy unifiedrl_policy;
 
 /* Options of an engine. Zero means the default throughout. */
+/* Results of the CPU back end do not depend on the number of threads. They do depend, by rounding, on tile_rows (sums over a batch are formed
+ * tile by tile), whose default follows the machine's cache, and on isa: fix both to have the same bits on another machine. */
 typedef struct unifiedrl_options {
-  int32_t threads;     /* worker threads including the caller; default: processors this process may use */
+  int32_t threads;     /* worker threads including the caller; default: processors this process may use (affinity, cgroup share); at most 1,024 */
   int32_t tile_rows;   /* batch rows worked on at a time, a multiple of 16; default: chosen from the cache size */
   int32_t materialise; /* 1: keep every intermediate tensor whole so that it can be read (slower, more memory) */
   int32_t isa;         /* vectorised loops: 0 best, 1 baseline, 2 AVX2, 3 AVX-512; more than the processor has is refused */
@@ -145,7 +162,7 @@ typedef struct unifiedrl_options {
 /* ---- errors and versions ---- */
 
 UNIFIEDRL_API int32_t unifiedrl_abi_version(void);
-/* Text of the last failure on this thread, outermost context last; "" if none. Valid until the next call on this thread. */
+/* Text of the last failure on this thread, outermost context first; "" if none. Valid until the next call on this thread. */
 UNIFIEDRL_API const char* unifiedrl_error(void);
 /* Name of a status code. */
 UNIFIEDRL_API const char* unifiedrl_status_name(int32_t status);
@@ -181,8 +198,10 @@ UNIFIEDRL_API int32_t unifiedrl_program_op(
 
 /* An experience store over memory that the caller keeps mapped until the replay and every engine that uses it are closed. */
 UNIFIEDRL_API int32_t unifiedrl_replay_create(const int64_t* widths, int32_t columns, unifiedrl_replay** replay);
+/* Memory of the columns must stay mapped until the last engine that uses the replay is closed too. */
 UNIFIEDRL_API void unifiedrl_replay_close(unifiedrl_replay* replay);
-/* Adds a segment of rows: columns[c] points at float32 [rows, widths[c]], last at one byte per row (0 or 1, the final one must be 1). */
+/* Adds a segment of rows: columns[c] points at float32 [rows, widths[c]], last at one byte per row (0 or 1, the final one must be 1). Refused while
+ * an engine uses the replay. Column addresses are multiples of 4. Boxes and other values are not looked at. */
 UNIFIEDRL_API int32_t unifiedrl_replay_add(
     unifiedrl_replay* replay, const float* const* columns, const uint8_t* last, int64_t rows);
 /* Same with addresses as integers, for callers that hold them so. */
@@ -192,17 +211,23 @@ UNIFIEDRL_API int64_t unifiedrl_replay_rows(const unifiedrl_replay* replay);
 /* ---- engines ---- */
 
 /* backend: "auto", "cpu", "reference" (double), "reference32", or "check:A,B" which runs two and compares every op.
- * replay may be NULL for programs that draw nothing; it must outlive the engine. */
+ * replay may be NULL for programs that draw nothing. Closing a replay that an engine uses takes effect with the last such engine. */
 UNIFIEDRL_API int32_t unifiedrl_engine_create(
     const unifiedrl_program* program, const unifiedrl_replay* replay, const char* backend, const unifiedrl_options* options,
     unifiedrl_engine** engine);
 UNIFIEDRL_API void unifiedrl_engine_close(unifiedrl_engine* engine);
-/* Name of the back end that was chosen. */
+/* Name of the back end that was chosen; valid until the engine is closed. */
 UNIFIEDRL_API const char* unifiedrl_engine_backend(const unifiedrl_engine* engine);
-/* Runs `steps` steps. On failure the step that failed is named; steps before it are complete. */
+/* One line: what this engine runs with (instruction set, rows of a tile, threads); valid until the engine is closed. */
+UNIFIEDRL_API const char* unifiedrl_engine_description(const unifiedrl_engine* engine);
+/* Runs `steps` steps, up to step 2^40 in all. On failure the step that failed is named; steps before it are complete. After
+ * UNIFIEDRL_NOT_FINITE that step is half done: ops before the failing one took effect, and some members of its network may have been updated
+ * (which ones depends on the back end; the member at fault is not). Runs are then refused until parameters are written, initialised, or
+ * unifiedrl_engine_set_step is called. */
 UNIFIEDRL_API int32_t unifiedrl_engine_run(unifiedrl_engine* engine, int64_t steps);
 /* Steps completed since creation or since unifiedrl_engine_set_step; draws and bias corrections depend on it. */
 UNIFIEDRL_API int64_t unifiedrl_engine_step(const unifiedrl_engine* engine);
+/* step is 0 to 2^40. */
 UNIFIEDRL_API int32_t unifiedrl_engine_set_step(unifiedrl_engine* engine, int64_t step);
 UNIFIEDRL_API int32_t unifiedrl_engine_set_hyper(unifiedrl_engine* engine, int32_t id, double value);
 /* Metric rows of completed steps not yet drained, oldest first, at most max_rows; *rows receives their number. A row has one float per
@@ -224,25 +249,28 @@ UNIFIEDRL_API int32_t unifiedrl_network_initialise(unifiedrl_engine* engine, int
 
 /* Constant tensors may be written; tensors of the last step may be read where the back end kept them (see `materialise`). */
 UNIFIEDRL_API int32_t unifiedrl_tensor_write(unifiedrl_engine* engine, int32_t tensor, const float* source, int64_t count);
+UNIFIEDRL_API int32_t unifiedrl_tensor_write64(unifiedrl_engine* engine, int32_t tensor, const double* source, int64_t count);
 UNIFIEDRL_API int32_t unifiedrl_tensor_read(const unifiedrl_engine* engine, int32_t tensor, float* destination, int64_t count);
 UNIFIEDRL_API int32_t unifiedrl_tensor_read64(const unifiedrl_engine* engine, int32_t tensor, double* destination, int64_t count);
 
 /* ---- inference ---- */
 
 /* A frozen single-member network for serving: parameters in the flat layout above, inputs normalised as (x - shift) * scale when given.
- * One thread at a time per handle. No call allocates. */
+ * One thread at a time per handle; unifiedrl_policy_run allocates nothing. Needs no back end. isa as in unifiedrl_options. */
 UNIFIEDRL_API int32_t unifiedrl_policy_create(
     const int64_t* sizes, int32_t count, int32_t activation, const float* parameters, const float* shift, const float* scale,
     int32_t isa, unifiedrl_policy** policy);
 UNIFIEDRL_API void unifiedrl_policy_close(unifiedrl_policy* policy);
-/* y[rows, out] = network(x[rows, in]). */
+/* y[rows, out] = network(x[rows, in]); rows at least 0; x and y do not overlap. */
 UNIFIEDRL_API int32_t unifiedrl_policy_run(unifiedrl_policy* policy, const float* x, int64_t rows, float* y);
 
 /* ---- measurement ---- */
 
-/* Best of `repeats` float32 matrix products of n x n x n on `threads` threads, in GFLOP/s: the machine's limit beside which a step is judged. */
+/* Best of `repeats` float32 matrix products of n x n x n on `threads` threads, in GFLOP/s: the machine's limit beside which a step is
+ * judged. n is 1 to 16,384, threads 1 to 1,024, repeats at least 1. Both measuring functions need the CPU back end (else UNAVAILABLE). */
 UNIFIEDRL_API int32_t unifiedrl_measure_sgemm(int64_t n, int32_t threads, int32_t repeats, double* gflops);
-/* Gathers `rows` random rows `repeats` times from a replay column and copies as many bytes with memcpy; both in bytes per second. */
+/* Gathers `rows` random rows `repeats` times from a replay column and copies as many bytes with memcpy; both in bytes per second.
+ * The replay has rows; rows is 1 to 2^24, repeats at least 1. */
 UNIFIEDRL_API int32_t unifiedrl_measure_gather(
     const unifiedrl_replay* replay, int32_t column, int64_t rows, int32_t repeats, uint64_t seed, double* gather, double* copy);
 

@@ -54,7 +54,7 @@ UNIFIEDRL_HD inline int64_t sample_row(uint64_t seed, int64_t step, int64_t stre
   return row_of_bits((static_cast<uint64_t>(r.x[0]) << 32) | r.x[1], rows);
 }
 
-// Uniform in (-1, 1) with 24 bits, never an endpoint.
+// Uniform in (-1, 1] with 24 bits: the largest of them, and only that, rounds to 1.
 UNIFIEDRL_HD inline float uniform_signed(uint32_t bits) {
   return (static_cast<float>(bits >> 8) + 0.5f) * (2.0f / 16777216.0f) - 1.0f;
 }

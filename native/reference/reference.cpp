@@ -133,7 +133,7 @@ void ReferenceExecutor<T>::mlp_forward(const Op& op) {
           }
           above_[static_cast<size_t>(j)] = z;
           if (hidden && taped) {
-            *tape++ = signs ? (z > T(0) ? T(1) : T(0)) : z;
+            *tape++ = signs ? (z <= T(0) ? T(0) : T(1)) : z;
           }
         }
         std::swap(above_, below_);
@@ -160,7 +160,7 @@ static void layer_gradient(const Layer& layer, const T* weight, int64_t first, i
     for (int64_t j = 0; j < layer.out; ++j) {
       g += weight[(first + i) * layer.out + j] * sums[static_cast<size_t>(j)];
     }
-    below[static_cast<size_t>(i)] = on == nullptr || on[i] > T(0) ? g : T(0);
+    below[static_cast<size_t>(i)] = on != nullptr && on[i] <= T(0) ? T(0) : g;
   }
   std::swap(sums, below);
 }
@@ -293,7 +293,7 @@ void ReferenceExecutor<T>::box_penalties(const Op& op, const StepContext& contex
     for (int64_t f = 0; f < a.columns; ++f, ++k) {
       T action = data(op.t[0])[k], lo = data(op.t[1])[k], hi = data(op.t[2])[k], gradient;
       sum += box_penalty(action, lo, hi, hyper(op, context, 1), op.i[0] == 1, &gradient);
-      inside = inside && !(box_excess(action, lo, hi) > T(0));
+      inside = inside && box_excess(action, lo, hi) <= T(0);
       data(op.t[3])[k] = hyper(op, context, 0) * gradient / T(a.rows);
     }
     data(op.t[4])[b] = sum;

@@ -15,6 +15,7 @@ class ReferenceExecutor final : public Executor {
 
   void run(const StepContext& context, size_t first, size_t last) override;
   int64_t bytes() const override { return bytes_; }
+  std::string description() const override { return sizeof(T) == 8 ? "plain loops in double, one thread" : "plain loops in float, one thread"; }
   void read_network(int32_t network, int32_t section, double* destination) const override;
   void write_network(int32_t network, int32_t section, const double* source) override;
   void read_network(int32_t network, int32_t section, float* destination) const override;

@@ -1,4 +1,5 @@
 // What the C ABI refuses, and how it says so.
+#include <limits>
 #include <thread>
 
 #include "engine.h"
@@ -190,7 +191,71 @@ TEST(replays_are_checked) {
   int64_t address = static_cast<int64_t>(reinterpret_cast<intptr_t>(data));
   CHECK_OK(unifiedrl_replay_add_addresses(replay, &address, static_cast<int64_t>(reinterpret_cast<intptr_t>(last)), 3));
   CHECK(unifiedrl_replay_rows(replay) == 6);
+  last[1] = 2;
+  CHECK(unifiedrl_replay_add(replay, &column, last, 3) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK_CONTAINS(unifiedrl_error(), "row 1 of a replay segment has the last-of-session flag 2");
+  last[1] = 0;
+  ++address;
+  CHECK(unifiedrl_replay_add_addresses(replay, &address, static_cast<int64_t>(reinterpret_cast<intptr_t>(last)), 2) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK_CONTAINS(unifiedrl_error(), "not a multiple of 4");
   unifiedrl_replay_close(replay);
+}
+
+TEST(an_engine_keeps_its_replay) {
+  Program p;
+  int32_t rows = p.tensor("rows", 1, 4, 1, UNIFIEDRL_TENSOR_ROWS), out = p.tensor("out", 1, 4, 3);
+  p.op("sample", UNIFIEDRL_OP_SAMPLE, {rows}, {}, {0});
+  p.op("gather", UNIFIEDRL_OP_GATHER, {rows, UNIFIEDRL_NONE, UNIFIEDRL_NONE, out}, {}, {0, 0});
+  Store store(3, 1, 1, {5});
+  Engine engine(p, "reference", {}, store.handle);
+  const float* columns[] = {store.columns[0].data(), store.columns[1].data(), store.columns[2].data(), store.columns[3].data(),
+                            store.columns[4].data()};
+  CHECK(unifiedrl_replay_add(store.handle, columns, store.last.data(), 5) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK_CONTAINS(unifiedrl_error(), "an engine uses this replay");
+  {
+    Engine second(p, "reference", {}, store.handle);
+  }
+  unifiedrl_replay_close(store.handle);
+  CHECK(unifiedrl_replay_rows(store.handle) == -1);
+  engine.run(2);
+}
+
+TEST(draws_cannot_share_a_counter) {
+  Program p;
+  int32_t rows = p.tensor("rows", 1, (1 << 24) + 1, 1, UNIFIEDRL_TENSOR_ROWS), fitting = p.tensor("fitting", 1, 1 << 24, 1, UNIFIEDRL_TENSOR_ROWS);
+  CHECK(p.try_op("sample", UNIFIEDRL_OP_SAMPLE, {rows}, {}, {0}) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK_CONTAINS(unifiedrl_error(), "at most 2^24");
+  p.op("sample", UNIFIEDRL_OP_SAMPLE, {fitting}, {}, {0});
+  Program q;
+  int32_t x = q.constant("x", 1, 1, 1), y = q.tensor("y", 1, 1, 1);
+  q.op("add", UNIFIEDRL_OP_ADD, {x, x, y});
+  Engine engine(q, "reference");
+  const int64_t most = int64_t{1} << 40;
+  CHECK(unifiedrl_engine_set_step(engine.handle, most + 1) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK_OK(unifiedrl_engine_set_step(engine.handle, most - 1));
+  CHECK(unifiedrl_engine_run(engine.handle, 2) == UNIFIEDRL_INVALID_ARGUMENT);
+  engine.run(1);
+  CHECK(unifiedrl_engine_run(engine.handle, 1) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK(unifiedrl_engine_run(engine.handle, INT64_MAX) == UNIFIEDRL_INVALID_ARGUMENT);
+}
+
+TEST(hyper_parameters_fit_float32) {
+  Fixture f;
+  f.p.op("forward", UNIFIEDRL_OP_MLP_FORWARD, {f.x, f.y, f.tape}, {f.net});
+  f.p.op("backward", UNIFIEDRL_OP_MLP_BACKWARD, {f.x, f.y, f.tape, f.dy}, {f.net});
+  int32_t rate = f.p.hyper("rate", 1e-3), epsilon = f.p.hyper("epsilon", 1e-8), decay = f.p.hyper("decay", 0), tiny = f.p.hyper("tiny", 1e-46);
+  f.refuse("'tiny' (epsilon) is 1e-46", UNIFIEDRL_OP_ADAM, {f.norm}, {f.net}, {}, {rate, f.half, f.half, tiny, decay, decay});
+  f.p.op("adam", UNIFIEDRL_OP_ADAM, {f.norm}, {f.net}, {}, {rate, f.half, f.half, epsilon, decay, decay});
+  Engine engine(f.p, "reference");
+  CHECK(unifiedrl_engine_set_hyper(engine.handle, epsilon, 1e-46) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK(unifiedrl_engine_set_hyper(engine.handle, rate, 1e39) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK_CONTAINS(unifiedrl_error(), "beyond float32");
+  CHECK_OK(unifiedrl_engine_set_hyper(engine.handle, rate, 10));
+  CHECK_OK(unifiedrl_engine_set_hyper(engine.handle, epsilon, 1e-37));
+  CHECK(unifiedrl_engine_set_hyper(engine.handle, decay, 0.2) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK_CONTAINS(unifiedrl_error(), "is more than 1");
+  CHECK_OK(unifiedrl_engine_set_hyper(engine.handle, decay, 0.1));
+  CHECK(unifiedrl_engine_set_hyper(engine.handle, rate, 11) == UNIFIEDRL_INVALID_ARGUMENT);
 }
 
 TEST(closed_and_foreign_handles_are_refused) {
@@ -236,6 +301,46 @@ TEST(check_names_the_op_that_differs) {
   for (const char* part : {"step 4", "op 'overflow' (add)", "tensor 'large', element 1", "reference gives 6", "reference32 gives inf"}) {
     CHECK_CONTAINS(unifiedrl_error(), part);
   }
+}
+
+// An infinite value in one place excuses no other place.
+TEST(check_compares_beside_infinite_values) {
+  Program p;
+  int32_t x = p.constant("x", 1, 1, 3), twice = p.tensor("twice", 1, 1, 3), sum = p.tensor("sum", 1, 1, 3);
+  p.op("twice", UNIFIEDRL_OP_ADD, {x, x, twice});
+  p.op("sum", UNIFIEDRL_OP_ADD, {twice, x, sum});
+  Engine engine(p, "check:reference,reference32");
+  engine.set_tensor(x, {1, std::numeric_limits<float>::infinity(), 3});
+  engine.run(1);
+  engine.set_tensor(x, {1, std::numeric_limits<float>::infinity(), 3e38f});
+  CHECK(unifiedrl_engine_run(engine.handle, 1) == UNIFIEDRL_MISMATCH);
+  CHECK_CONTAINS(unifiedrl_error(), "element 2");
+}
+
+// Sums of 16,777,217 and -16,777,217 in float miss what double gives by 1, which for values of order 1 is far beyond rounding.
+TEST(check_compares_hidden_units_and_close_critics) {
+  for (int32_t kind : {UNIFIEDRL_TENSOR_TAPE, UNIFIEDRL_TENSOR_SIGNS}) {
+    Program p;
+    int32_t net = p.network("net", 1, {3, 1, 1}), x = p.constant("x", 1, 1, 3), y = p.tensor("y", 1, 1, 1), tape = p.tensor("tape", 1, 1, 1, kind);
+    p.op("forward", UNIFIEDRL_OP_MLP_FORWARD, {x, y, tape}, {net});
+    Engine engine(p, "check:reference,reference32");
+    engine.set_network(net, {1, 1, 1, 0, 0, 0});  // the output hides the hidden unit
+    engine.set_tensor(x, {16777216, 1, -16777216});
+    CHECK(unifiedrl_engine_run(engine.handle, 1) == UNIFIEDRL_MISMATCH);
+    CHECK_CONTAINS(unifiedrl_error(), "tensor 'tape', element 0: reference gives 1 and reference32 gives 0");
+  }
+  // Critics that agree in one row excuse nothing in another, where the float mean is 0.25 off.
+  Program p;
+  int32_t q = p.constant("q", 4, 2, 1), w = p.constant("w", 1, 1, 1), dq = p.tensor("dq", 4, 2, 1), mean = p.tensor("mean", 1, 2, 1);
+  int32_t sd = p.tensor("sd", 1, 2, 1), lambda = p.hyper("lambda", 0.2);
+  p.op("objective", UNIFIEDRL_OP_ENSEMBLE_OBJECTIVE, {q, w, dq, mean, sd}, {}, {4}, {lambda});
+  Engine engine(p, "check:reference,reference32");
+  engine.set_tensor(w, {1});
+  engine.set_tensor(q, {1000, 16, 1000, 1, 1000, -16, 1000, 0});
+  engine.run(1);
+  engine.set_tensor(q, {1000, 16777216, 1000, 1, 1000, -16777216, 1000, 0});
+  CHECK(unifiedrl_engine_run(engine.handle, 1) == UNIFIEDRL_MISMATCH);
+  CHECK_CONTAINS(unifiedrl_error(), "tensor 'mean', element 1");
 }
 
 TEST(initial_parameters_are_uniform_and_differ_between_members) {

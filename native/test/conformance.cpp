@@ -1,5 +1,5 @@
 // Every back end against the reference in double, and what all of them promise.
-#include <set>
+#include <unistd.h>
 
 #include "engine.h"
 #include "ops/random.h"
@@ -69,6 +69,12 @@ TEST(philox_known_answers) {
   CHECK(pi.x[0] == 0xd16cfe09 && pi.x[1] == 0x94fdcceb && pi.x[2] == 0x5001e420 && pi.x[3] == 0x24126ea1);
 }
 
+TEST(uniform_numbers_stay_above_minus_one_and_reach_one) {
+  CHECK(unifiedrl::uniform_signed(0) > -1);
+  CHECK(unifiedrl::uniform_signed(~0u) == 1);
+  CHECK(unifiedrl::uniform_signed(~0u - 256) < 1);
+}
+
 // All tensors and gradients of the first step. Float sums of up to 600 terms of order 1 are good to about 600 * 2^-24 = 4e-5 at worst and 2e-6
 // as a rule; 1e-5 of the tensor's own size holds for all ops here.
 TEST(every_tensor_equals_the_reference) {
@@ -107,8 +113,9 @@ TEST(every_tensor_equals_the_reference) {
 }
 
 // Parameters after 1, 10 and 100 steps as back ends run by default (fused): distance moved, relative. After one step of 1e-3 the rounding of
-// parameters of order 0.5 (3e-8) is 3e-5 of it at worst; later, a hidden unit that is 0 but for rounding may switch the other way and Adam
-// then moves that unit's weights at full speed: one unit of some hundred is up to 1e-2. Without such a switch 1e-5 is seen throughout.
+// parameters of order 0.5 (3e-8) is 3e-5 of it at worst, and less later: below 1e-5 is seen throughout. The exception is the case of S = 33,
+// where a hidden unit that is 0 but for rounding switches the other way in float (at step 2 or 3 of `reference32`); Adam then moves that unit's
+// weights at full speed, and one unit of some hundred is up to 1e-2.
 TEST(parameters_follow_the_reference) {
   for (const std::string& backend : backends_under_test()) {
     for (const Case& c : kCases) {
@@ -121,20 +128,27 @@ TEST(parameters_follow_the_reference) {
       Engine reference(step.p, "reference", options, store.handle), tested(step.p, backend.c_str(), options, store.handle);
       step.initialise(reference);
       step.initialise(tested);
-      std::vector<double> actor = reference.network(step.actor), critic = reference.network(step.critic);
-      std::vector<double> target = reference.network(step.target_critic);
+      const int32_t networks[] = {step.critic, step.actor, step.target_critic, step.target_actor};
+      std::vector<double> start[4];
+      for (int k = 0; k < 4; ++k) {
+        start[k] = reference.network(networks[k]);
+      }
+      bool switches = c.S == 33;
       int64_t done = 0;
       for (int64_t until : {1, 10, 100}) {
         reference.run(until - done);
         tested.run(until - done);
         done = until;
-        double tolerance = until == 1 ? 2e-5 : 2e-2;
-        CHECK(distance(minus(tested.network(step.critic), critic), minus(reference.network(step.critic), critic)) <= tolerance);
-        CHECK(distance(minus(tested.network(step.actor), actor), minus(reference.network(step.actor), actor)) <= tolerance);
-        if (until >= 3) {
-          CHECK(distance(minus(tested.network(step.target_critic), target), minus(reference.network(step.target_critic), target)) <= tolerance);
-        } else {
-          CHECK(tested.network(step.target_critic) == target);
+        for (int k = 0; k < 4; ++k) {
+          if (k >= 2 && until < 3) {  // targets are not due
+            CHECK(tested.network(networks[k]) == start[k]);
+            continue;
+          }
+          double d = distance(minus(tested.network(networks[k]), start[k]), minus(reference.network(networks[k]), start[k]));
+          if (!(d <= (switches && until > 1 ? 2e-2 : 1e-4))) {
+            check::fail(__FILE__, __LINE__, "%s, S = %d, after %d steps: network %d is %g off", backend.c_str(), static_cast<int>(c.S),
+                        static_cast<int>(until), k, d);
+          }
         }
       }
       CHECK(unifiedrl_engine_step(tested.handle) == 100);
@@ -175,31 +189,33 @@ TEST(every_instruction_set_follows_the_reference) {
   if (!has_cpu()) {
     return;
   }
-  for (int32_t isa : {1, 2, 3}) {
-    const Case& c = kCases[3];
+  for (const Case& c : kCases) {
     Store store(c.S, c.A, c.G, {90, 50});
-    Step step(c.S, c.A, c.G, c.m, c.B, c.hidden);
-    unifiedrl_options options = {};
-    options.isa = isa;
-    options.materialise = 1;
-    unifiedrl_engine* probe = nullptr;
-    int32_t status = unifiedrl_engine_create(step.p.handle, store.handle, "cpu", &options, &probe);
-    if (status == UNIFIEDRL_UNAVAILABLE) {
-      std::printf("note: this processor lacks instruction set %d\n", isa);
-      continue;
-    }
-    CHECK(status == UNIFIEDRL_OK);
-    unifiedrl_engine_close(probe);
-    Engine reference(step.p, "reference", options = {}, store.handle);
-    options.isa = isa;
-    options.materialise = 1;
-    Engine tested(step.p, "cpu", options, store.handle);
+    Step step(c.S, c.A, c.G, c.m, c.B, c.hidden, c.form, c.clip);
+    Engine reference(step.p, "reference", {}, store.handle);
     step.initialise(reference);
-    step.initialise(tested);
     reference.run(1);
-    tested.run(1);
-    CHECK(distance(tested.network(step.critic, UNIFIEDRL_MOMENT1), reference.network(step.critic, UNIFIEDRL_MOMENT1)) <= 1e-5);
-    CHECK(distance(tested.network(step.actor, UNIFIEDRL_MOMENT1), reference.network(step.actor, UNIFIEDRL_MOMENT1)) <= 1e-5);
+    for (int32_t isa : {1, 2, 3}) {
+      for (int32_t materialise : {0, 1}) {
+        unifiedrl_options options = {};
+        options.isa = isa;
+        options.materialise = materialise;
+        options.tile_rows = static_cast<int32_t>(c.tile);
+        unifiedrl_engine* probe = nullptr;
+        int32_t status = unifiedrl_engine_create(step.p.handle, store.handle, "cpu", &options, &probe);
+        if (status == UNIFIEDRL_UNAVAILABLE) {
+          std::printf("note: this processor lacks instruction set %d\n", isa);
+          continue;
+        }
+        CHECK(status == UNIFIEDRL_OK);
+        unifiedrl_engine_close(probe);
+        Engine tested(step.p, "cpu", options, store.handle);
+        step.initialise(tested);
+        tested.run(1);
+        CHECK(distance(tested.network(step.critic, UNIFIEDRL_MOMENT1), reference.network(step.critic, UNIFIEDRL_MOMENT1)) <= 1e-5);
+        CHECK(distance(tested.network(step.actor, UNIFIEDRL_MOMENT1), reference.network(step.actor, UNIFIEDRL_MOMENT1)) <= 1e-5);
+      }
+    }
   }
 }
 
@@ -262,19 +278,40 @@ TEST(rows_are_drawn_alike_and_uniformly) {
   }
 }
 
+TEST(engines_describe_themselves) {
+  Program p;
+  int32_t x = p.constant("x", 1, 1, 1), y = p.tensor("y", 1, 1, 1);
+  p.op("add", UNIFIEDRL_OP_ADD, {x, x, y});
+  Engine plain(p, "reference");
+  CHECK_CONTAINS(unifiedrl_engine_description(plain.handle), "double");
+  if (has_cpu()) {
+    unifiedrl_options options = {};
+    options.tile_rows = 48;
+    options.threads = 2;
+    options.isa = 1;
+    Engine engine(p, "cpu", options);
+    for (const char* part : {"baseline loops", "tiles of 48 rows", "2 threads"}) {
+      CHECK_CONTAINS(unifiedrl_engine_description(engine.handle), part);
+    }
+  }
+  CHECK(std::string(unifiedrl_engine_description(nullptr)).empty());
+}
+
 TEST(targets_move_only_when_due) {
   for (const std::string& backend : backends_under_test()) {
     Store store(6, 3, 1, {64});
     Step step(6, 3, 1, 2, 16, {8}, 0, 0, 4);
-    Engine engine(step.p, backend.c_str(), {}, store.handle);
-    step.initialise(engine);
-    std::vector<double> before = engine.network(step.target_critic);
-    engine.run(3);
-    CHECK(engine.network(step.target_critic) == before);
-    engine.run(1);
-    std::vector<double> after = engine.network(step.target_critic), critic = engine.network(step.critic);
-    for (size_t i = 0; i < after.size(); ++i) {
-      CHECK_NEAR(after[i], 0.08 * critic[i] + 0.92 * before[i], 1e-6);
+    for (auto [target, source] : {std::pair(step.target_critic, step.critic), std::pair(step.target_actor, step.actor)}) {
+      Engine engine(step.p, backend.c_str(), {}, store.handle);
+      step.initialise(engine);
+      std::vector<double> before = engine.network(target);
+      engine.run(3);
+      CHECK(engine.network(target) == before);
+      engine.run(1);
+      std::vector<double> after = engine.network(target), online = engine.network(source);
+      for (size_t i = 0; i < after.size(); ++i) {
+        CHECK_NEAR(after[i], 0.08 * online[i] + 0.92 * before[i], 1e-6);
+      }
     }
   }
 }
@@ -292,6 +329,13 @@ TEST(a_gradient_that_is_not_finite_stops_the_run) {
     CHECK_CONTAINS(unifiedrl_error(), "step 1");
     CHECK(engine.network(step.critic) == before);
     CHECK(unifiedrl_engine_step(engine.handle) == 0);
+    // The step is half done: going on takes a decision.
+    CHECK(unifiedrl_engine_run(engine.handle, 1) == UNIFIEDRL_INVALID_ARGUMENT);
+    CHECK_CONTAINS(unifiedrl_error(), "within step 1");
+    CHECK_OK(unifiedrl_engine_set_step(engine.handle, 0));
+    CHECK(unifiedrl_engine_run(engine.handle, 1) == UNIFIEDRL_NOT_FINITE);
+    engine.set_network(step.critic, before);
+    CHECK(unifiedrl_engine_run(engine.handle, 1) == UNIFIEDRL_NOT_FINITE);
   }
 }
 
@@ -361,10 +405,24 @@ TEST(too_little_memory_is_a_status) {
   }
 }
 
-TEST(policy_equals_the_network) {
-  if (!has_cpu()) {
-    return;
+// Each tensor fits, their sum does not: nothing may be allocated before that is known.
+TEST(memory_is_checked_for_the_sum) {
+  int64_t physical = static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+  int64_t rows = physical / 4 / 1024 / 5 * 2;  // 0.4 of the memory in float32
+  Program p;
+  int32_t x = p.constant("x", 1, rows, 1024), y = p.constant("y", 1, rows, 1024), sum = p.tensor("sum", 1, rows, 1024);
+  p.op("add", UNIFIEDRL_OP_ADD, {x, y, sum});
+  std::vector<std::string> names = backends_under_test();
+  names.push_back("reference");
+  names.push_back("check:reference,reference32");
+  for (const std::string& name : names) {
+    unifiedrl_engine* engine = nullptr;
+    CHECK(unifiedrl_engine_create(p.handle, nullptr, name.c_str(), nullptr, &engine) == UNIFIEDRL_OUT_OF_MEMORY);
+    CHECK_CONTAINS(unifiedrl_error(), "the program needs");
   }
+}
+
+TEST(policy_equals_the_network) {
   for (int64_t rows : {1, 47, 130}) {
     Program p;
     int32_t net = p.network("net", 1, {37, 65, 30, 10}, UNIFIEDRL_TANH), x = p.constant("x", 1, rows, 37), y = p.tensor("y", 1, rows, 10);

@@ -76,6 +76,9 @@ struct Engine {
     CHECK_OK(unifiedrl_tensor_read64(handle, id, values.data(), count));
     return values;
   }
+  void set_tensor64(int32_t id, const std::vector<double>& values) {
+    CHECK_OK(unifiedrl_tensor_write64(handle, id, values.data(), static_cast<int64_t>(values.size())));
+  }
   void set_tensor(int32_t id, const std::vector<float>& values) {
     CHECK_OK(unifiedrl_tensor_write(handle, id, values.data(), static_cast<int64_t>(values.size())));
   }

@@ -86,9 +86,6 @@ TEST(gradient_of_network_parameters) {
 
 TEST(gradient_of_network_input) {
   for (const Shape& shape : kShapes) {
-    if (shape.sizes.size() < 3) {
-      continue;
-    }
     for (int32_t kind : {UNIFIEDRL_TENSOR_TAPE, UNIFIEDRL_TENSOR_SIGNS}) {
       Program p;
       int64_t hidden = 0;
@@ -98,7 +95,7 @@ TEST(gradient_of_network_input) {
       int64_t in = shape.sizes[0], out = shape.sizes.back(), first = in / 2, columns = in - first;
       int32_t net = p.network("net", shape.members, shape.sizes, shape.activation);
       int32_t x = p.constant("x", shape.members, shape.rows, in), y = p.tensor("y", shape.members, shape.rows, out);
-      int32_t tape = p.tensor("tape", shape.members, shape.rows, hidden, kind);
+      int32_t tape = hidden == 0 ? UNIFIEDRL_NONE : p.tensor("tape", shape.members, shape.rows, hidden, kind);
       int32_t dy = p.constant("dy", shape.members, shape.rows, out), dx = p.tensor("dx", shape.members, shape.rows, columns);
       p.op("forward", UNIFIEDRL_OP_MLP_FORWARD, {x, y, tape}, {net});
       p.op("backward", UNIFIEDRL_OP_MLP_BACKWARD_INPUT, {y, tape, dy, dx}, {net}, {first});
@@ -106,33 +103,34 @@ TEST(gradient_of_network_input) {
       options.materialise = 1;
       Engine engine(p, "reference", options);
       CHECK_OK(unifiedrl_network_initialise(engine.handle, net, 12));
+      std::vector<double> parameters = engine.network(net);
+      for (double& value : parameters) {
+        value += 0.2;  // so that even a network of one hidden unit has one that is on
+      }
+      engine.set_network(net, parameters);
       Random random(4);
       std::vector<float> weights = random.vector(shape.members * shape.rows * out);
-      std::vector<float> input = random.vector(shape.members * shape.rows * in);
-      engine.set_tensor(x, input);
+      std::vector<double> input = widen(random.vector(shape.members * shape.rows * in));
+      engine.set_tensor64(x, input);
       engine.set_tensor(dy, weights);
       engine.run(1);
       std::vector<double> gradient = engine.tensor(dx, shape.members * shape.rows * columns);
-      // Constants are written in float, so the step must be one that float keeps; a network is piecewise smooth, and tanh costs (1e-3)^2.
-      double step = 0.0009765625;
+      std::vector<size_t> places;  // of the columns that the op gives
+      std::vector<double> moved;
       for (int64_t row = 0; row < shape.members * shape.rows; ++row) {
         for (int64_t c = 0; c < columns; ++c) {
-          size_t at = static_cast<size_t>(row * in + first + c);
-          float before = input[at];
-          double value[2];
-          double moved[2];
-          for (int side = 0; side < 2; ++side) {
-            input[at] = before + static_cast<float>(side == 0 ? step : -step);
-            moved[side] = static_cast<double>(input[at]);
-            engine.set_tensor(x, input);
-            engine.run(1);
-            value[side] = dot(engine.tensor(y, static_cast<int64_t>(weights.size())), weights);
-          }
-          input[at] = before;
-          double numeric = (value[0] - value[1]) / (moved[0] - moved[1]);
-          CHECK_NEAR(gradient[static_cast<size_t>(row * columns + c)], numeric, shape.activation == UNIFIEDRL_TANH ? 1e-5 : 1e-8);
+          places.push_back(static_cast<size_t>(row * in + first + c));
+          moved.push_back(input[places.back()]);
         }
       }
+      check_gradient(moved, gradient, [&](const std::vector<double>& values) {
+        for (size_t i = 0; i < places.size(); ++i) {
+          input[places[i]] = values[i];
+        }
+        engine.set_tensor64(x, input);
+        engine.run(1);
+        return dot(engine.tensor(y, static_cast<int64_t>(weights.size())), weights);
+      });
     }
   }
 }
@@ -213,33 +211,45 @@ TEST(gradient_of_ensemble_objective) {
 
 TEST(gradient_of_box_penalty) {
   for (int64_t form : {0, 1}) {
-    // One row, one network output per dimension, so that the action is a double: far below, below, inside, above, far above (clamped).
-    int64_t A = 5;
+    // In each row: far below, below, inside, above, far above (clamped); from row to row a little different.
+    int64_t B = 3, A = 5;
     Program p;
-    int32_t net = p.network("net", 1, {1, A}), x = p.constant("x", 1, 1, 1), a = p.tensor("a", 1, 1, A), lo = p.constant("lo", 1, 1, A);
-    int32_t hi = p.constant("hi", 1, 1, A), da = p.tensor("da", 1, 1, A), d = p.tensor("d", 1, 1, 1), inside = p.tensor("inside", 1, 1, 1);
-    int32_t eta = p.hyper("eta", 1.3), omega = p.hyper("omega", 3.1);
-    p.op("action", UNIFIEDRL_OP_MLP_FORWARD, {x, a, UNIFIEDRL_NONE}, {net});
+    int32_t a = p.constant("a", 1, B, A), lo = p.constant("lo", 1, B, A), hi = p.constant("hi", 1, B, A), da = p.tensor("da", 1, B, A);
+    int32_t d = p.tensor("d", 1, B, 1), inside = p.tensor("inside", 1, B, 1), eta = p.hyper("eta", 1.3), omega = p.hyper("omega", 3.1);
     p.op("penalty", UNIFIEDRL_OP_BOX_PENALTY, {a, lo, hi, da, d, inside}, {}, {form}, {eta, omega});
-    unifiedrl_options options = {};
-    options.materialise = 1;
-    Engine engine(p, "reference", options);
-    engine.set_tensor(x, {0});
-    engine.set_tensor(lo, {-0.1f, -0.1f, -0.1f, -0.2f, -0.1f});
-    engine.set_tensor(hi, {0.2f, 0.2f, 0.2f, 0.1f, 0.1f});
-    std::vector<double> parameters = {0, 0, 0, 0, 0, -0.4, -0.15, 0.05, 0.3, 2.5};
-    engine.set_network(net, parameters);
+    Engine engine(p, "reference");
+    std::vector<float> low, high;
+    std::vector<double> action;
+    for (int64_t b = 0; b < B; ++b) {
+      float shift = 0.013f * static_cast<float>(b);
+      for (float edge : {-0.1f, -0.1f, -0.1f, -0.2f, -0.1f}) {
+        low.push_back(edge - shift);
+      }
+      for (float edge : {0.2f, 0.2f, 0.2f, 0.1f, 0.1f}) {
+        high.push_back(edge + shift);
+      }
+      for (double value : {-0.4, -0.15, 0.05, 0.3, 2.5}) {
+        action.push_back(value + 0.007 * static_cast<double>(b));
+      }
+    }
+    engine.set_tensor(lo, low);
+    engine.set_tensor(hi, high);
+    engine.set_tensor64(a, action);
     engine.run(1);
-    std::vector<double> expected = engine.tensor(da, A);
-    CHECK(expected[2] == 0);
-    CHECK(expected[4] == 0);
-    CHECK(engine.tensor(inside, 1)[0] == 0);
-    std::vector<double> head(parameters.begin() + A, parameters.end());
-    check_gradient(head, expected, [&](const std::vector<double>& values) {
-      std::copy(values.begin(), values.end(), parameters.begin() + A);
-      engine.set_network(net, parameters);
+    std::vector<double> expected = engine.tensor(da, B * A);
+    for (int64_t b = 0; b < B; ++b) {
+      CHECK(expected[static_cast<size_t>(b * A + 2)] == 0);
+      CHECK(expected[static_cast<size_t>(b * A + 4)] == 0);
+      CHECK(engine.tensor(inside, B)[static_cast<size_t>(b)] == 0);
+    }
+    check_gradient(action, expected, [&](const std::vector<double>& values) {
+      engine.set_tensor64(a, values);
       engine.run(1);
-      return 1.3 * engine.tensor(d, 1)[0];
+      double sum = 0;
+      for (double value : engine.tensor(d, B)) {
+        sum += value;
+      }
+      return 1.3 * sum / static_cast<double>(B);
     });
   }
 }
