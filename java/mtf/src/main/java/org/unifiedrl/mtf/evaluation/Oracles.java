@@ -70,16 +70,36 @@ public final class Oracles {
       ConstantVectorSearch.Settings settings,
       IntConsumer progress) {
     Search search = new Search(world, start, reach, settings, progress);
+    int generations = settings.generations();
     Tie one = c -> 0;
+    float[][][] origin = all(start);
     float[][][] common =
-        search.improve(
-            all(start), one, 1, 2 * settings.generations(), 0, Math.max(1, search.perRound / 3));
-    float[][][] tied = search.run(common, one, one, all(start));
+        search.improve(origin, one, 1, 2 * generations, 0, Math.max(1, search.perRound / 3));
+    float[][][] tied = search.refine(common, one, 2 * generations);
+    float[][][] tiedTwice = search.refine(tied, one, 3 * generations);
+    float[][][] bucket = search.refine(common, c -> c % SimulatorRollout.BUCKETS, 2 * generations);
+    Tie segments = c -> c / SimulatorRollout.BUCKETS;
+    float[][][] both = search.refine(bucket, segments, 3 * generations);
+    // What the personal search found in common is a constant too: luck there is not headroom.
+    float[][][] constant =
+        search.choose(one, origin, common, tied, tiedTwice, average(bucket), average(both));
     // A constant is among the personal choices, so an oracle that found nothing is no worse.
-    float[][][] personal =
-        search.run(
-            common, c -> c % SimulatorRollout.BUCKETS, c -> c / SimulatorRollout.BUCKETS, tied);
-    return new Vectors(tied[0][0], personal);
+    return new Vectors(constant[0][0], search.choose(segments, constant, bucket, both));
+  }
+
+  private static float[][][] average(float[][][] vectors) {
+    float[] mean = new float[vectors[0][0].length];
+    for (float[][] row : vectors) {
+      for (float[] vector : row) {
+        for (int k = 0; k < mean.length; k++) {
+          mean[k] += vector[k] / CELLS;
+        }
+      }
+    }
+    for (int k = 0; k < mean.length; k++) {
+      mean[k] = Math.max(-1, Math.min(1, mean[k])); // the sum is rounded
+    }
+    return all(mean);
   }
 
   /** Rounds of a search. */
@@ -135,22 +155,19 @@ public final class Oracles {
       perRound = users;
     }
 
-    /**
-     * Rounds of {@code first} ties, then of {@code second} ones from what those found; per segment,
-     * or for all if the ties are, the best of {@code incumbent}, {@code from} and both results on
-     * training users that shaped none of them.
-     */
-    float[][][] run(float[][][] from, Tie first, Tie second, float[][][] incumbent) {
-      int generations = settings.generations();
-      float[][][] half = improve(from, first, REFINEMENT, generations, 2 * generations, perRound);
-      float[][][] whole = improve(half, second, REFINEMENT, generations, 3 * generations, perRound);
-      return choose(second, incumbent, from, half, whole);
+    float[][][] refine(float[][][] from, Tie tie, int round) {
+      return improve(from, tie, REFINEMENT, settings.generations(), round, perRound);
     }
 
-    /** Searches a shift of the vectors in {@code from}, common to the cells that are tied. */
-    private float[][][] improve(
-        float[][][] from, Tie tie, double width, int count, int round, int served) {
+    /**
+     * Searches a shift of the vectors in {@code from}, common to the cells that are tied: the
+     * average of the search's means over the second half of the rounds, which wander with the users
+     * drawn.
+     */
+    float[][][] improve(float[][][] from, Tie tie, double width, int count, int round, int served) {
       CrossEntropy[] searches = new CrossEntropy[CELLS];
+      float[][] found = new float[CELLS][centre.length];
+      int averaged = (count + 1) / 2;
       for (int c = 0; c < CELLS; c++) {
         if (searches[tie.of(c)] == null) {
           searches[tie.of(c)] =
@@ -180,11 +197,15 @@ public final class Oracles {
         for (int s = 0; s < searches.length; s++) {
           if (searches[s] != null) {
             searches[s].update(worth(values, tie, s));
+            float[] mean = searches[s].mean();
+            for (int k = 0; g >= round + count - averaged && k < mean.length; k++) {
+              found[s][k] += mean[k] / averaged;
+            }
           }
         }
         progress.accept(++done);
       }
-      return shifted(from, c -> searches[tie.of(c)].mean());
+      return shifted(from, c -> found[tie.of(c)]);
     }
 
     private float[][][] shifted(float[][][] from, Cells shifts) {
@@ -218,7 +239,8 @@ public final class Oracles {
       return sums;
     }
 
-    private float[][][] choose(Tie tie, float[][][]... options) {
+    /** For each group of tied cells the best option, on training users that shaped none of them. */
+    float[][][] choose(Tie tie, float[][][]... options) {
       double[][] values = values(options, choice);
       float[][][] chosen = new float[Simulator.SEGMENTS][][];
       for (int segment = 0; segment < Simulator.SEGMENTS; segment++) {
