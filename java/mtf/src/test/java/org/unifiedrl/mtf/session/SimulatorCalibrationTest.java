@@ -199,7 +199,7 @@ class SimulatorCalibrationTest {
         System.out.printf("overall %s %.5f (%.5f)%n", NAMES[b], rows.mean(b), targets[b]);
       }
       near("valid", rows.mean(VALID), targets[VALID], .03);
-      near("finish", rows.mean(FINISH), targets[FINISH], rows == plain ? .03 : .08);
+      near("finish", rows.mean(FINISH), targets[FINISH], rows.equals(plain) ? .03 : .08);
       near("like", rows.mean(LIKE), targets[LIKE], .06);
       near("positive", rows.mean(POSITIVE), targets[POSITIVE], .08);
     }
@@ -351,7 +351,7 @@ class SimulatorCalibrationTest {
             NAMES[b], pooled, all[b], weighted / weight, within[b]);
         assertThat(pooled).as(NAMES[b]).isLessThan(all[b] + .01);
         assertThat(weighted / weight).as(NAMES[b]).isLessThan(within[b] + .01);
-        if (rows == plain) {
+        if (rows.equals(plain)) {
           assertThat(pooled).as(NAMES[b]).isGreaterThan(all[b] - .10);
         }
       }
