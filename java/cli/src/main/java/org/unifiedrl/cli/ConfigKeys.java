@@ -59,6 +59,28 @@ final class ConfigKeys {
       evaluation.days: days that each user is followed
       evaluation.lanes: users in flight at once per thread
       evaluation.resamples: bootstrap resamples
+      evaluation.headroom: whether oracles are searched, and the policy's regret to them measured
+      simulator.world_seed: key of the item pool and of the users' tastes
+      simulator.train_users: users that may be learned from
+      simulator.judge_users: users for judging, others than those
+      simulator.candidates: candidates per request, page_size to 64
+      simulator.page_size: items shown per request
+      simulator.value: dial: how much users differ in what satisfies them; 0 for not at all
+      simulator.reliability: dial: how much predicted scores are distorted; 0 for calibrated
+      simulator.hidden: dial: how much a hidden session state moves the truth; 0 for not at all
+      simulator.valid_reward: reward of an item watched longer than 10 s
+      simulator.watch_reward: reward of a second watched
+      simulator.finish_reward: reward of an item watched to its end
+      simulator.like_reward: reward of a like
+      simulator.positive_reward: reward of a follow, comment or forward
+      simulator.leave_intercept: a0 of leaving, sigmoid(a0 + a1 fatigue - a2 satisfaction + a3 skips)
+      simulator.leave_fatigue: a1
+      simulator.leave_satisfaction: a2
+      simulator.leave_skips: a3, per skip in a row
+      simulator.satisfaction_rate: weight of the newest page in the smoothed satisfaction, in (0, 1]
+      simulator.fatigue_seconds: watch time after which fatigue is 1 - 1/e
+      simulator.return_intercept: r0 of the next day's return, sigmoid(r0 + r1 (satisfaction - 1))
+      simulator.return_satisfaction: r1
       """;
 
   private static final Map<String, String> LINES =

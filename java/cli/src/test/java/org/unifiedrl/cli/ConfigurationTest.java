@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -104,11 +105,12 @@ class ConfigurationTest {
     JsonNode defaults = Json.MAPPER.valueToTree(ExperimentConfig.defaults());
     assertThat(Json.MAPPER.<JsonNode>valueToTree(read.training()))
         .isEqualTo(defaults.path("training"));
-    for (String group : new String[] {"baseline", "exploration", "training", "evaluation"}) {
-      defaults
-          .path(group)
+    for (Map.Entry<String, JsonNode> group : defaults.properties()) {
+      group
+          .getValue()
           .fieldNames()
-          .forEachRemaining(key -> assertThat(ConfigKeys.describe(group + "." + key)).isNotEmpty());
+          .forEachRemaining(
+              key -> assertThat(ConfigKeys.describe(group.getKey() + "." + key)).isNotEmpty());
     }
   }
 

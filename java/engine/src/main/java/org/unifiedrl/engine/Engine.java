@@ -125,9 +125,9 @@ public final class Engine extends NativeHandle {
   }
 
   /**
-   * Moves metric rows of completed steps into {@code destination}, oldest first: one row a step, one
-   * float32 a metric in the order of {@link Program#metrics}, without gaps. As many rows as fit; the
-   * rest stays for the next call.
+   * Moves metric rows of completed steps into {@code destination}, oldest first: one row a step,
+   * one float32 a metric in the order of {@link Program#metrics}, without gaps. As many rows as
+   * fit; the rest stays for the next call.
    *
    * @param destination direct, native order; written from its position on, which does not move
    * @return number of rows written

@@ -115,7 +115,8 @@ public final class NativeReplay extends NativeHandle {
    *
    * @param widths values a row of each column
    * @param columns for each column its rows one after the other; direct, native order
-   * @param last one byte a row, 0 or 1, 1 where the session ends, as it must in the last row; direct
+   * @param last one byte a row, 0 or 1, 1 where the session ends, as it must in the last row;
+   *     direct
    * @throws IllegalArgumentException if a buffer is of another kind or length, or a flag of another
    *     value
    * @throws IllegalStateException if this JVM was started without access to off-heap memory

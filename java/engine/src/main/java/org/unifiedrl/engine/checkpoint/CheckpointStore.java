@@ -37,8 +37,8 @@ import org.unifiedrl.engine.DurableFiles;
  * <p>A checkpoint is written under a hidden name, every file is forced, the folder is renamed in
  * one step and its parent forced: after a crash at any moment each visible checkpoint is whole.
  * Deleting goes the other way round, rename first. A checkpoint that is saved again is set aside
- * under a hidden name until the new one stands, and comes back if that never happens. Leftovers of a
- * crash are removed by the next {@link #save}.
+ * under a hidden name until the new one stands, and comes back if that never happens. Leftovers of
+ * a crash are removed by the next {@link #save}.
  *
  * <p>Saving is for one thread and process at a time, which a lock on the folder enforces; any
  * number may read meanwhile.
@@ -190,7 +190,10 @@ public final class CheckpointStore {
         remove(old);
       }
     } catch (IOException e) {
-      LOG.warn("older checkpoints in {} could not be removed and take up room: {}", folder, e.toString());
+      LOG.warn(
+          "older checkpoints in {} could not be removed and take up room: {}",
+          folder,
+          e.toString());
     }
   }
 

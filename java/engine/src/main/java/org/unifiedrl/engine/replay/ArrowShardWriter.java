@@ -48,11 +48,7 @@ final class ArrowShardWriter implements Closeable {
   /** Creates the file, which must not exist; leaves none if its header cannot be written. */
   ArrowShardWriter(Path file, ReplaySchema schema) throws IOException {
     this.schema = schema;
-    this.channel =
-        FileChannel.open(
-            file,
-            StandardOpenOption.CREATE_NEW,
-            StandardOpenOption.WRITE);
+    this.channel = FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
     try {
       write(ByteBuffer.wrap(ArrowFormat.MAGIC));
       pad(ArrowFormat.HEADER_LENGTH - position);

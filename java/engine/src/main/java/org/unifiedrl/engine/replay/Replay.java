@@ -126,8 +126,9 @@ public final class Replay implements AutoCloseable {
    *
    * <p>Every value is checked once: numbers are finite; {@code box_low <= box_high}; box and action
    * lie within the action range of the schema's metadata, and actions in their box, up to 1e-6 of
-   * the larger end of that range, except for the allowed share or with {@code box_check = off}; last flags are 0 or 1; a row that
-   * is not the last has a next row of the same session and user in its batch.
+   * the larger end of that range, except for the allowed share or with {@code box_check = off};
+   * last flags are 0 or 1; a row that is not the last has a next row of the same session and user
+   * in its batch.
    *
    * @throws ReplayException naming file, row and column, if anything is not as described; or if
    *     there is no such file or folder, or it is cut while it is opened

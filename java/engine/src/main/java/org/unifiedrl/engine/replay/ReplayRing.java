@@ -326,8 +326,8 @@ public final class ReplayRing implements AutoCloseable {
 
   /**
    * Ends offering; what is in the ring can still be drained, and what is pending then given up with
-   * {@link #discardPending}. The memory goes with the object, so a
-   * thread that is just offering touches nothing that is gone.
+   * {@link #discardPending}. The memory goes with the object, so a thread that is just offering
+   * touches nothing that is gone.
    */
   @Override
   public void close() {

@@ -153,8 +153,7 @@ public final class ReplayWriter implements AutoCloseable {
 
   private static FileChannel lock(Path folder) throws IOException {
     FileChannel channel =
-        FileChannel.open(
-            folder.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+        FileChannel.open(folder.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
     boolean locked = false;
     try {
       locked = channel.tryLock() != null;
@@ -210,7 +209,8 @@ public final class ReplayWriter implements AutoCloseable {
    *     and the writer goes on with the next one; or if the file cannot be written
    * @throws IllegalStateException if the writer is closed or has failed
    */
-  public synchronized void append(long sessionId, long userId, long timestamp, boolean last, float[] row) {
+  public synchronized void append(
+      long sessionId, long userId, long timestamp, boolean last, float[] row) {
     if (closed) {
       throw new IllegalStateException("this replay writer is closed or failed earlier: " + folder);
     }
@@ -390,9 +390,7 @@ public final class ReplayWriter implements AutoCloseable {
   private static String reason(IOException e) {
     String text = e.getMessage() == null ? e.toString() : e.getMessage();
     boolean full =
-        text.contains("No space left")
-            || text.contains("quota")
-            || text.contains("File too large");
+        text.contains("No space left") || text.contains("quota") || text.contains("File too large");
     return full ? text + " (free space there or choose a folder on another disk)" : text;
   }
 

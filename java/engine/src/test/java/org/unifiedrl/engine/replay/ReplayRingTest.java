@@ -183,8 +183,7 @@ class ReplayRingTest {
   @Test
   void impossibleCapacitiesAreRefused() {
     for (int[] sizes : new int[][] {{0, 1}, {-1, 1}, {1, 0}}) {
-      assertThatThrownBy(
-              () -> new ReplayRing(SCHEMA, sizes[0], ReplayRing.Policy.DROP, sizes[1]))
+      assertThatThrownBy(() -> new ReplayRing(SCHEMA, sizes[0], ReplayRing.Policy.DROP, sizes[1]))
           .isInstanceOf(ReplayException.class)
           .hasMessageContaining("expected at least 1");
     }

@@ -240,7 +240,8 @@ class ReplayTest {
       cut(file, 100);
       assertThatThrownBy(replay::checkFiles)
           .isInstanceOf(ReplayException.class)
-          .hasMessageContaining(file + " had " + size + " bytes when it was opened and has 100 now");
+          .hasMessageContaining(
+              file + " had " + size + " bytes when it was opened and has 100 now");
       Thread.currentThread().interrupt();
       assertThatThrownBy(replay::checkFiles).isInstanceOf(ReplayException.class);
       assertThat(Thread.interrupted()).isTrue();

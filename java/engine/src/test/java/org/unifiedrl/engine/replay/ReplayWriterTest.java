@@ -230,8 +230,7 @@ class ReplayWriterTest {
   void aSessionThatOutgrowsABatchIsLeftOutAndTheWriterGoesOn() {
     float[] row = SampleData.row(new SplittableRandom(1));
     try (ReplayWriter writer =
-        new ReplayWriter(
-            folder, SampleData.schema(), new ReplayWriter.Options(1000, 1000), 4000)) {
+        new ReplayWriter(folder, SampleData.schema(), new ReplayWriter.Options(1000, 1000), 4000)) {
       writer.append(1, 1, 1, true, row);
       int accepted = 0;
       try {
@@ -293,8 +292,7 @@ class ReplayWriterTest {
 
   @Test
   void aShardEndsBeforeItsFooterGrowsTooLarge() {
-    ReplaySchema schema =
-        new ReplaySchema(List.of(new ReplaySchema.Column("state", 1)), Map.of());
+    ReplaySchema schema = new ReplaySchema(List.of(new ReplaySchema.Column("state", 1)), Map.of());
     try (ReplayWriter writer =
         new ReplayWriter(folder, schema, new ReplayWriter.Options(1_000_000, 1))) {
       for (int i = 0; i < 5000; i++) {
@@ -396,7 +394,8 @@ class ReplayWriterTest {
     // The second shard is one session, so one batch, that does not fit.
     assertThat(fullDisk("400", "2000"))
         .contains("cannot write")
-        .contains("the unfinished shard was removed, 2000 rows are lost, 1 finished shards with 400");
+        .contains(
+            "the unfinished shard was removed, 2000 rows are lost, 1 finished shards with 400");
     assertThat(names()).containsExactly("shard-00000.arrow");
     try (Replay replay = Replay.open(folder)) {
       assertThat(replay.rows()).isEqualTo(400);

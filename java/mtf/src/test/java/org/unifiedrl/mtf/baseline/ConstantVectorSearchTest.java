@@ -22,9 +22,13 @@ class ConstantVectorSearchTest {
             12, 3, 4, 300, 1, 0.5, 8, ConstantVectorSearch.Objective.VALID_CONSUMPTIONS);
     List<Long> spent = new ArrayList<>();
     ConstantVectorSearch.Result result =
-        ConstantVectorSearch.search(world, world.trainUsers(), start, settings, (g, best, n) -> spent.add(n));
+        ConstantVectorSearch.search(
+            world, world.trainUsers(), start, settings, (g, best, n) -> spent.add(n));
     assertThat(spent).hasSize(4).isSorted().last().isEqualTo(result.requests());
-    assertThat(ConstantVectorSearch.search(world, world.trainUsers(), start, settings, (g, best, n) -> {}).action())
+    assertThat(
+            ConstantVectorSearch.search(
+                    world, world.trainUsers(), start, settings, (g, best, n) -> {})
+                .action())
         .containsExactly(result.action());
     Environment.UserRange judged = world.judgeUsers().slice(0, 5000);
     assertThat(uvc(world, result.action(), judged)).isGreaterThan(uvc(world, start, judged));
