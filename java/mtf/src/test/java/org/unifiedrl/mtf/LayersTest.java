@@ -58,7 +58,7 @@ class LayersTest {
   void environmentsKnowNothingOfWhatIsTriedInThem() {
     noClasses()
         .that()
-        .resideInAnyPackage("org.unifiedrl.mtf.session..", "org.unifiedrl.mtf.kuairand..")
+        .resideInAPackage("org.unifiedrl.mtf.session..")
         .should()
         .dependOnClassesThat()
         .resideInAnyPackage(

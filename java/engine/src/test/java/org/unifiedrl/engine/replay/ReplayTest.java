@@ -283,7 +283,8 @@ class ReplayTest {
       for (int i = 0; i < 300; i++) {
         try (Replay replay = Replay.open(folder, new Replay.Options(i % 2 == 0, true, 0))) {
           assertThat(replay.rows()).isPositive();
-        } catch (ReplayException e) {
+        } catch (ReplayException | InternalError e) {
+          // The JVM may report a page that is gone a little after compiled code has touched it.
           refused++;
         }
       }

@@ -175,6 +175,9 @@ public final class AbTest {
         running.add(executor.submit(() -> serveSlices(environment, policy, settings, queue)));
       }
       for (Future<?> task : running) {
+        if (Thread.interrupted()) { // get() would overlook it where a task is already done
+          throw new InterruptedException();
+        }
         task.get();
       }
     } catch (InterruptedException e) {

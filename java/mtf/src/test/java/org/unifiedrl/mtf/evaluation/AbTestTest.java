@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.within;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.unifiedrl.mtf.evaluation.AbTest.Progress;
@@ -71,12 +72,26 @@ class AbTestTest {
   @Test
   void aFailingPolicyFailsTheTest() {
     AtomicInteger calls = new AtomicInteger();
+    CountDownLatch called = new CountDownLatch(1);
     Policy failing =
         new Constant(1, 2, 0) {
           @Override
           public void act(float[] states, int rows, float[] actions) {
             calls.incrementAndGet();
+            called.countDown();
             throw new IllegalStateException("out of order");
+          }
+        };
+    Policy patient =
+        new Constant(1, 2, 0) {
+          @Override
+          public void act(float[] states, int rows, float[] actions) {
+            try { // else one thread could serve all users before the other begins
+              called.await();
+            } catch (InterruptedException e) {
+              throw new IllegalStateException(e);
+            }
+            super.act(states, rows, actions);
           }
         };
     Settings threads = new Settings(5, SETTINGS.users(), 1, 2, 4, 40);
@@ -85,7 +100,7 @@ class AbTestTest {
             () ->
                 AbTest.serve(
                     WORLD,
-                    () -> given.getAndIncrement() == 0 ? failing : constant(0),
+                    () -> given.getAndIncrement() == 0 ? failing : patient,
                     threads,
                     Progress.NONE))
         .hasMessage("out of order");

@@ -181,14 +181,18 @@ class SimulatorCalibrationTest {
 
   /**
    * Over all rows: the buckets' rates by the buckets' rows, and the rate of positive interactions.
-   * The default world's hidden state moves rates both ways, which raises small ones by curvature: 8
-   * % there for finishing. Other tolerances are three standard errors, of which the sample of users
-   * is the largest for likes (relative .0345 / .019 / sqrt(20,000) = 1.3 %), and the number of
-   * events for positive interactions (1.6 %, and as much by items and users).
+   * Tolerances are three standard errors, of which the sample of users is the largest for likes
+   * (relative .0345 / .019 / sqrt(20,000) = 1.3 %), and the number of events for positive
+   * interactions (1.6 %, and as much by items and users).
+   *
+   * <p>In the default world hidden intent moves rates both ways, which raises small ones by
+   * curvature (finishing by 9 %), and a first request has no fatigue or satiation yet: so much is
+   * allowed there.
    */
   @Test
   void overallRatesAreTheLogs() {
-    for (Rows rows : new Rows[] {plain, standard}) {
+    for (boolean dials : new boolean[] {false, true}) {
+      Rows rows = dials ? standard : plain;
       double[] targets = {
         weighted(Calibration.VALID),
         weighted(Calibration.FINISH),
@@ -198,17 +202,18 @@ class SimulatorCalibrationTest {
       for (int b = 0; b < 4; b++) {
         System.out.printf("overall %s %.5f (%.5f)%n", NAMES[b], rows.mean(b), targets[b]);
       }
-      near("valid", rows.mean(VALID), targets[VALID], .03);
-      near("finish", rows.mean(FINISH), targets[FINISH], rows.equals(plain) ? .03 : .08);
-      near("like", rows.mean(LIKE), targets[LIKE], .06);
-      near("positive", rows.mean(POSITIVE), targets[POSITIVE], .08);
+      near("valid", rows.mean(VALID), targets[VALID], dials ? .04 : .01);
+      near("finish", rows.mean(FINISH), targets[FINISH], dials ? .12 : .02);
+      near("like", rows.mean(LIKE), targets[LIKE], dials ? .08 : .05);
+      near("positive", rows.mean(POSITIVE), targets[POSITIVE], dials ? .10 : .07);
     }
   }
 
   /** The log has ln(play) of mean 2.05 and deviation 1.54, and 10 % of rows without play. */
   @Test
   void playTimesHaveTheLogsSpread() {
-    for (Rows rows : new Rows[] {plain, standard}) {
+    for (boolean dials : new boolean[] {false, true}) {
+      Rows rows = dials ? standard : plain;
       double n = 0;
       double sum = 0;
       double squares = 0;
@@ -334,7 +339,8 @@ class SimulatorCalibrationTest {
   void predictorsAreNoBetterThanRealOnes() {
     double[] all = {.75, .84, .88, .81};
     double[] within = {.62, .81, .63, 1};
-    for (Rows rows : new Rows[] {plain, standard}) {
+    for (boolean dials : new boolean[] {false, true}) {
+      Rows rows = dials ? standard : plain;
       for (int b = 0; b < 4; b++) {
         double pooled = auc(rows.score()[b], rows.outcome()[b], 0, N);
         double weighted = 0;
@@ -351,7 +357,7 @@ class SimulatorCalibrationTest {
             NAMES[b], pooled, all[b], weighted / weight, within[b]);
         assertThat(pooled).as(NAMES[b]).isLessThan(all[b] + .01);
         assertThat(weighted / weight).as(NAMES[b]).isLessThan(within[b] + .01);
-        if (rows.equals(plain)) {
+        if (!dials) {
           assertThat(pooled).as(NAMES[b]).isGreaterThan(all[b] - .10);
         }
       }
