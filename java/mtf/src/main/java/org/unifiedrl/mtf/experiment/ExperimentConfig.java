@@ -290,8 +290,8 @@ public record ExperimentConfig(
   }
 
   /**
-   * The demo's configuration: a few minutes on two processors. Box, discount and steps were chosen
-   * on validation users (see README), not on those that the A/B test serves.
+   * The demo's configuration: a few minutes on two processors. The box and the group weights were
+   * chosen on validation users (see README), not on those that the A/B test serves.
    */
   public static ExperimentConfig defaults() {
     return new ExperimentConfig(
@@ -299,9 +299,9 @@ public record ExperimentConfig(
         1,
         "auto",
         0,
-        new Baseline(BaselineKind.SEARCH, 32, 8, 10, 1000, 1, 0.5, Objective.RETURN),
+        new Baseline(BaselineKind.EQUAL, 32, 8, 10, 1000, 1, 0.5, Objective.RETURN),
         new Exploration(
-            ExplorationKind.UNIFORM, 0.45, List.of(), List.of(), 0.2, 60_000, 5_000, 1, 64, false),
+            ExplorationKind.UNIFORM, 0.3, List.of(), List.of(), 0.2, 60_000, 5_000, 1, 64, false),
         new Training(
             3_000,
             512,
@@ -313,7 +313,7 @@ public record ExperimentConfig(
             0.2,
             1,
             1 / 0.3,
-            0.97,
+            0.9,
             List.of(1.0, 1.0),
             0.08,
             15,
