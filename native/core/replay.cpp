@@ -37,7 +37,11 @@ void Replay::add(const float* const* columns, const uint8_t* last, int64_t rows)
   segment.last = last;
   segment.first_row = rows_;
   segment.rows = rows;
+  for (size_t c = 0; c < widths_.size(); ++c) {
+    starts_[c].push_back(reinterpret_cast<uintptr_t>(columns[c]) - static_cast<uintptr_t>(rows_ * widths_[c]) * sizeof(float));
+  }
   rows_ += rows;
+  ends_.push_back(rows_);
   while (static_cast<int64_t>(blocks_.size()) << kBlockBits < rows_) {
     blocks_.push_back(static_cast<uint32_t>(segments_.size()));
   }

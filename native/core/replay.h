@@ -23,7 +23,7 @@ class Replay {
     void operator()(Replay* replay) const { replay->release(); }
   };
 
-  explicit Replay(std::vector<int64_t> widths) : widths_(std::move(widths)) {}
+  explicit Replay(std::vector<int64_t> widths) : widths_(std::move(widths)), starts_(widths_.size()) {}
   void hold() { holders_.fetch_add(1); }
   void release() {
     if (holders_.fetch_sub(1) == 1) {
@@ -37,13 +37,17 @@ class Replay {
   const std::vector<int64_t>& widths() const { return widths_; }
   const std::vector<Segment>& segments() const { return segments_; }
 
-  // Segment that holds a row. Batches jump about at random, so the search starts where the row's block of 1,024 rows begins.
-  const Segment& segment_of(int64_t row) const {
-    const Segment* s = &segments_[blocks_[static_cast<size_t>(row >> kBlockBits)]];
-    while (row >= s->first_row + s->rows) {
+  // Number of the segment that holds a row. Batches jump about at random, so the search starts where the row's block of 1,024 rows begins.
+  size_t segment_of(int64_t row) const {
+    size_t s = blocks_[static_cast<size_t>(row >> kBlockBits)];
+    while (row >= ends_[s]) {
       ++s;
     }
-    return *s;
+    return s;
+  }
+  // Where a row of a column lies, given its segment.
+  const float* at(size_t column, size_t segment, int64_t row) const {
+    return reinterpret_cast<const float*>(starts_[column][segment] + static_cast<uintptr_t>(row * widths_[column]) * sizeof(float));
   }
 
  private:
@@ -54,7 +58,9 @@ class Replay {
   static constexpr int kBlockBits = 10;
 
   std::vector<Segment> segments_;
-  std::vector<uint32_t> blocks_;  // segment of the first row of each block
+  std::vector<uint32_t> blocks_;                // segment of the first row of each block
+  std::vector<int64_t> ends_;                   // row behind each segment
+  std::vector<std::vector<uintptr_t>> starts_;  // address that row 0 would have, by column and segment
   int64_t rows_ = 0;
 };
 

@@ -617,20 +617,22 @@ void CpuExecutor::gather(const Op& op) {
   float* out = whole(op.t[3]);
   int64_t column = op.i[0], offset = op.i[1], width = out_info.columns;
   int64_t count = out_info.rows;
-  const auto place = [&](int64_t b, int64_t* local) -> const Replay::Segment& {
+  // Row that element b reads, and its segment.
+  const auto place = [&](int64_t b, size_t* segment) {
     int64_t row = rows[static_cast<size_t>(b)];
-    const Replay::Segment& segment = replay_->segment_of(row);
-    *local = row - segment.first_row;
-    if (offset == 1 && segment.last[*local] == 0) {
-      ++*local;
+    *segment = replay_->segment_of(row);
+    if (offset == 1) {
+      const Replay::Segment& s = replay_->segments()[*segment];
+      row += s.last[row - s.first_row] == 0 ? 1 : 0;
     }
-    return segment;
+    return row;
   };
   if (column == UNIFIEDRL_LAST_COLUMN) {
     for (int64_t b = 0; b < count; ++b) {
-      int64_t local;
-      const Replay::Segment& segment = place(b, &local);
-      float value = static_cast<float>(segment.last[local]);
+      size_t segment;
+      int64_t row = place(b, &segment);
+      const Replay::Segment& s = replay_->segments()[segment];
+      float value = static_cast<float>(s.last[row - s.first_row]);
       kernels_->normalise(1, &value, shift, scale, out + b);
     }
     return;
@@ -640,9 +642,9 @@ void CpuExecutor::gather(const Op& op) {
   constexpr int64_t kAhead = 16, kPiece = 64;
   const float* from[kAhead] = {};
   const auto find = [&](int64_t b) {
-    int64_t local;
-    const Replay::Segment& segment = place(std::min(b, count - 1), &local);
-    return segment.columns[static_cast<size_t>(column)] + local * width;
+    size_t segment;
+    int64_t row = place(std::min(b, count - 1), &segment);
+    return replay_->at(static_cast<size_t>(column), segment, row);
   };
   for (int64_t b = 0; b < kAhead; ++b) {
     from[b] = find(b);

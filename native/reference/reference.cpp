@@ -84,7 +84,7 @@ void ReferenceExecutor<T>::gather(const Op& op) {
   int64_t columns = info(op, 3).columns;
   T* out = data(op.t[3]);
   for (int64_t row : rows_[static_cast<size_t>(op.t[0])]) {
-    const Replay::Segment& segment = replay_->segment_of(row);
+    const Replay::Segment& segment = replay_->segments()[replay_->segment_of(row)];
     int64_t at = row - segment.first_row;
     at += op.i[1] == 1 && segment.last[at] == 0 ? 1 : 0;
     for (int64_t f = 0; f < columns; ++f) {

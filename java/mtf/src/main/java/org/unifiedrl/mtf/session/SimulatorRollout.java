@@ -48,6 +48,7 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
   private final int[] items;
   private final float[] knownLogits; // (n, BINARY), user and topic included
   private final float[] fused;
+  private final int[] noise; // random words of the scores' noise, two a candidate
   private final int[] page;
   private final int[] words = new int[4];
   private final float[] truth = new float[Simulator.SCORES];
@@ -77,6 +78,7 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
     items = new int[candidates];
     knownLogits = new float[candidates * Simulator.BINARY];
     fused = new float[candidates];
+    noise = new int[2 * candidates + 2];
     page = new int[pageSize];
     start();
   }
@@ -315,7 +317,13 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
     int favourites = candidates * 3 / 5;
     float[] known = world.known;
     boolean noisy = config.reliability() > 0;
-    long counter = high(lane, USE_NOISE);
+    if (noisy) {
+      // Blocks of their own loop, so that the processor works on several at once.
+      long counter = high(lane, USE_NOISE);
+      for (int c = 0; c < candidates; c += 2) {
+        Philox.block(seed, counter, low(lane.request, c >> 1), noise, 2 * c);
+      }
+    }
     for (int c = 0; c < candidates; c++) {
       int at = items[c] * Simulator.BINARY;
       float affinity = c < favourites ? Simulator.FAVOURITE_GAIN : Simulator.OTHER_LOSS;
@@ -337,11 +345,8 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
       float finish = lengthy ? passSecond : passFirst;
       float seconds = world.expectedSeconds(items[c], passFirst, passSecond);
       if (noisy) {
-        if ((c & 1) == 0) {
-          Philox.block(seed, counter, low(lane.request, c >> 1), words, 0);
-        }
-        int low = words[(c & 1) * 2];
-        int high = words[(c & 1) * 2 + 1];
+        int low = noise[2 * c];
+        int high = noise[2 * c + 1];
         // 64 bits hold five 12-bit normals: two in each word, and one of the words' top bits.
         int fifth = (((low >>> 24) & 0x3F) << 6) | ((high >>> 24) & 0x3F);
         float both = -FastMath.log(oddsFirst + oddsSecond + oddsFirst * oddsSecond); // a logit
