@@ -49,6 +49,7 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
   private final float[] knownLogits; // (n, BINARY), user and topic included
   private final float[] fused;
   private final int[] noise; // random words of the scores' noise, two a candidate
+  private final float[] odds; // against passing the first and the second threshold
   private final int[] page;
   private final int[] words = new int[4];
   private final float[] truth = new float[Simulator.SCORES];
@@ -79,6 +80,7 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
     knownLogits = new float[candidates * Simulator.BINARY];
     fused = new float[candidates];
     noise = new int[2 * candidates + 2];
+    odds = new float[2 * candidates];
     page = new int[pageSize];
     start();
   }
@@ -324,48 +326,66 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
         Philox.block(seed, counter, low(lane.request, c >> 1), noise, 2 * c);
       }
     }
+    // Three short loops instead of a long one: what one candidate waits for, others fill.
     for (int c = 0; c < candidates; c++) {
       int at = items[c] * Simulator.BINARY;
       float affinity = c < favourites ? Simulator.FAVOURITE_GAIN : Simulator.OTHER_LOSS;
+      int slot = c * Simulator.BINARY;
       float first = known[at] + lane.offsets[0] + affinity;
       float second = known[at + 1] + lane.offsets[1];
-      float like = known[at + 2] + lane.offsets[2] + affinity;
-      float positive = known[at + 3] + lane.offsets[3];
-      int slot = c * Simulator.BINARY;
       knownLogits[slot] = first;
       knownLogits[slot + 1] = second;
-      knownLogits[slot + 2] = like;
-      knownLogits[slot + 3] = positive;
-      float oddsFirst = FastMath.exp(-first); // against
-      float oddsSecond = FastMath.exp(-second);
+      knownLogits[slot + 2] = known[at + 2] + lane.offsets[2] + affinity;
+      knownLogits[slot + 3] = known[at + 3] + lane.offsets[3];
+      odds[2 * c] = FastMath.exp(-first); // against
+      odds[2 * c + 1] = FastMath.exp(-second);
+    }
+    int watchAt = base + candidates;
+    int finishAt = base + 2 * candidates;
+    int likeAt = base + 3 * candidates;
+    int positiveAt = base + 4 * candidates;
+    for (int c = 0; c < candidates; c++) {
+      int slot = c * Simulator.BINARY;
+      float oddsFirst = odds[2 * c];
+      float oddsSecond = odds[2 * c + 1];
       float passFirst = 1 / (1 + oddsFirst);
       float passSecond = passFirst / (1 + oddsSecond);
       boolean lengthy = world.duration[items[c]] >= 10;
       float valid = lengthy ? passFirst : passSecond;
       float finish = lengthy ? passSecond : passFirst;
+      float like = knownLogits[slot + 2];
+      float positive = knownLogits[slot + 3];
       float seconds = world.expectedSeconds(items[c], passFirst, passSecond);
       if (noisy) {
         int low = noise[2 * c];
         int high = noise[2 * c + 1];
         // 64 bits hold five 12-bit normals: two in each word, and one of the words' top bits.
         int fifth = (((low >>> 24) & 0x3F) << 6) | ((high >>> 24) & 0x3F);
+        float first = knownLogits[slot];
         float both = -FastMath.log(oddsFirst + oddsSecond + oddsFirst * oddsSecond); // a logit
-        valid =
-            FastMath.sigmoid(
-                distort(lane, Simulator.VALID, lengthy ? first : both, normal(low, 0)));
-        finish =
-            FastMath.sigmoid(
-                distort(lane, Simulator.FINISH, lengthy ? both : first, normal(low, 1)));
+        valid = distort(lane, Simulator.VALID, lengthy ? first : both, normal(low, 0));
+        finish = distort(lane, Simulator.FINISH, lengthy ? both : first, normal(low, 1));
         like = distort(lane, Simulator.LIKE, like, normal(high, 0));
         positive = distort(lane, Simulator.POSITIVE, positive, normal(high, 1));
         seconds *= FastMath.exp(lane.bias[1] + lane.noise[1] * world.normals[fifth]);
       }
-      int out = base + c;
-      candidateScores[out] = valid;
-      candidateScores[out + candidates] = Math.min(seconds / Simulator.WATCH_UNIT, 1);
-      candidateScores[out + 2 * candidates] = finish;
-      candidateScores[out + 3 * candidates] = FastMath.sigmoid(like);
-      candidateScores[out + 4 * candidates] = FastMath.sigmoid(positive);
+      float watch = seconds / Simulator.WATCH_UNIT;
+      candidateScores[base + c] = valid;
+      candidateScores[watchAt + c] = watch < 1 ? watch : 1;
+      candidateScores[finishAt + c] = finish;
+      candidateScores[likeAt + c] = like;
+      candidateScores[positiveAt + c] = positive;
+    }
+    if (noisy) { // these are logits so far; the other two always are
+      probabilities(base, watchAt);
+      probabilities(finishAt, likeAt);
+    }
+    probabilities(likeAt, positiveAt + candidates);
+  }
+
+  private void probabilities(int from, int to) {
+    for (int i = from; i < to; i++) {
+      candidateScores[i] = FastMath.sigmoid(candidateScores[i]);
     }
   }
 
