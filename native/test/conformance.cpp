@@ -319,7 +319,7 @@ TEST(targets_move_only_when_due) {
 TEST(a_gradient_that_is_not_finite_stops_the_run) {
   for (int32_t i = 0; i < unifiedrl_backend_count(); ++i) {
     Store store(6, 3, 1, {64});
-    store.columns[4][17] = std::nanf("");
+    store.parts[4][17] = std::nanf("");
     Step step(6, 3, 1, 2, 256, {8});
     Engine engine(step.p, unifiedrl_backend_name(i), {}, store.handle);
     step.initialise(engine);

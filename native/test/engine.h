@@ -105,6 +105,8 @@ class Random {
 struct Store {
   std::vector<std::vector<float>> columns;
   std::vector<uint8_t> last;
+  std::vector<std::vector<float>> parts;  // what the replay reads
+  std::vector<std::vector<uint8_t>> flags;
   unifiedrl_replay* handle = nullptr;
   ~Store() { unifiedrl_replay_close(handle); }
   Store(int64_t s, int64_t a, int64_t g, std::vector<int64_t> segments, uint32_t seed = 5) {
@@ -130,11 +132,15 @@ struct Store {
     int64_t first = 0;
     for (int64_t segment : segments) {
       last[static_cast<size_t>(first + segment - 1)] = 1;
+      // Each segment lies in memory of its own: reading on from one into the next must not go unnoticed.
       std::vector<const float*> addresses;
       for (size_t c = 0; c < widths.size(); ++c) {
-        addresses.push_back(columns[c].data() + first * widths[c]);
+        const float* from = columns[c].data() + first * widths[c];
+        parts.emplace_back(from, from + segment * widths[c]);
+        addresses.push_back(parts.back().data());
       }
-      CHECK_OK(unifiedrl_replay_add(handle, addresses.data(), last.data() + first, segment));
+      flags.emplace_back(last.data() + first, last.data() + first + segment);
+      CHECK_OK(unifiedrl_replay_add(handle, addresses.data(), flags.back().data(), segment));
       first += segment;
     }
   }

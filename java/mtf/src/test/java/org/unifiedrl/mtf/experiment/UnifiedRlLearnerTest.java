@@ -28,10 +28,10 @@ class UnifiedRlLearnerTest {
 
   /** Sessions of five requests whose reward is the first action: upwards is better. */
   private static Path log(Path folder, int sessions) {
-    return log(folder, sessions, 3);
+    return log(folder, sessions, 3, 0.3f);
   }
 
-  private static Path log(Path folder, int sessions, long seed) {
+  private static Path log(Path folder, int sessions, long seed, float explored) {
     ReplaySchema schema = ReplaySchema.standard(STATES, ACTIONS, 2, Map.of());
     Random random = new Random(seed);
     try (ReplayWriter writer = new ReplayWriter(folder, schema)) {
@@ -42,7 +42,7 @@ class UnifiedRlLearnerTest {
             row[s] = (float) (random.nextGaussian() * (s + 1) + s);
           }
           for (int a = 0; a < ACTIONS; a++) {
-            row[STATES + a] = START[a] + 0.3f * (random.nextFloat() - 0.5f);
+            row[STATES + a] = START[a] + (a == 0 ? 0.3f : explored) * (random.nextFloat() - 0.5f);
             row[STATES + ACTIONS + a] = START[a];
             row[STATES + 2 * ACTIONS + a] = START[a] - 0.15f;
             row[STATES + 3 * ACTIONS + a] = START[a] + 0.15f;
@@ -241,10 +241,16 @@ class UnifiedRlLearnerTest {
           .isInstanceOf(CheckpointException.class)
           .hasMessageContaining("start was [0.2,-0.4] and is now [0.2,-0.3]");
     }
-    try (Replay other = Replay.open(log(folder.resolve("other"), 60, 4))) {
+    try (Replay other = Replay.open(log(folder.resolve("other"), 60, 4, 0.3f))) {
       assertThatThrownBy(() -> open(other, checkpoints, true))
           .isInstanceOf(CheckpointException.class)
           .hasMessageContaining("was trained with other settings");
+    }
+    // The same states and rewards, so the same statistics: only the fingerprint tells.
+    try (Replay other = Replay.open(log(folder.resolve("actions"), 60, 3, 0.2f))) {
+      assertThatThrownBy(() -> open(other, checkpoints, true))
+          .isInstanceOf(CheckpointException.class)
+          .hasMessageContaining("log_fingerprint was");
     }
   }
 
