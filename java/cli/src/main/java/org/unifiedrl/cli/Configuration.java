@@ -126,6 +126,11 @@ final class Configuration {
     tree.set(key, JSON.valueToTree(value));
   }
 
+  /** Sets one value of a group. */
+  void put(String group, String key, Object value) {
+    ((ObjectNode) tree.get(group)).set(key, JSON.valueToTree(value));
+  }
+
   /**
    * The configuration as a checked object.
    *

@@ -1,26 +1,57 @@
 package org.unifiedrl.engine;
 
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
 
 /** The back ends of this build and what this machine can reach at best. */
 public final class Backends {
 
+  /** Name of the back end whose library is loaded when it is first asked for. */
+  public static final String CUDA = "cuda";
+
+  /** What the name of a pair of back ends begins with: {@code check:A,B}. */
+  public static final String CHECK = "check:";
+
   private Backends() {}
 
   /**
-   * All back ends, best first.
+   * All back ends, best first, those that cannot work here last. The CUDA back end is always among
+   * them.
    *
    * @throws EngineException if the native engine could not be loaded
    */
   public static List<Device> list() {
     NativeLibraries.require();
+    CudaLibrary cuda = CudaLibrary.get();
+    List<Device> devices = devices();
+    if (!CudaLibrary.isListed()) {
+      devices.add(new Device(CUDA, 0, cuda.problem(), cuda.where()));
+    }
+    devices.sort(Comparator.comparingInt(Device::score).reversed());
+    return List.copyOf(devices);
+  }
+
+  /**
+   * One back end. Nothing is loaded for others than it.
+   *
+   * @throws EngineException if the native engine could not be loaded
+   */
+  public static Optional<Device> find(String name) {
+    NativeLibraries.require();
+    List<Device> devices = name.equals(CUDA) ? list() : devices();
+    return devices.stream().filter(device -> device.name().equals(name)).findFirst();
+  }
+
+  private static List<Device> devices() {
     List<Device> devices = new ArrayList<>();
     for (int i = 0; i < Native.backendCount(); i++) {
-      devices.add(
-          new Device(Native.backendName(i), Native.backendScore(i), Native.backendDescription(i)));
+      String name = Native.backendName(i);
+      String library = name.equals(CUDA) ? CudaLibrary.get().where() : "";
+      devices.add(new Device(name, Native.backendScore(i), Native.backendDescription(i), library));
     }
-    return List.copyOf(devices);
+    return devices;
   }
 
   /**
