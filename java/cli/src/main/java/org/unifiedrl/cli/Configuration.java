@@ -56,7 +56,7 @@ final class Configuration {
   private static final Pattern EXPONENT =
       Pattern.compile("[-+]?([0-9]+|[0-9]*[.][0-9]+|[0-9]+[.])[eE][-+]?[0-9]+");
   private static final Pattern FIELD = Pattern.compile("\\b[a-z]+([A-Z][a-z]+)+\\b");
-  private static final Pattern NAME = Pattern.compile("[a-z][a-z_]*");
+  private static final Pattern NAME = Pattern.compile("[a-z][a-z0-9_]*");
 
   private final ObjectNode tree;
 

@@ -3,7 +3,7 @@ package org.unifiedrl.engine;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Optional;
+import java.util.stream.IntStream;
 
 /** The back ends of this build and what this machine can reach at best. */
 public final class Backends {
@@ -25,8 +25,15 @@ public final class Backends {
   public static List<Device> list() {
     NativeLibraries.require();
     CudaLibrary cuda = CudaLibrary.get();
-    List<Device> devices = devices();
-    if (!CudaLibrary.isListed()) {
+    List<Device> devices = new ArrayList<>();
+    for (int i = 0; i < Native.backendCount(); i++) {
+      if (!Native.backendName(i).equals(CUDA)) {
+        devices.add(device(i, ""));
+      } else if (cuda.problem() == null) {
+        devices.add(device(i, cuda.where()));
+      }
+    }
+    if (cuda.problem() != null) {
       devices.add(new Device(CUDA, 0, cuda.problem(), cuda.where()));
     }
     devices.sort(Comparator.comparingInt(Device::score).reversed());
@@ -34,24 +41,24 @@ public final class Backends {
   }
 
   /**
-   * One back end. Nothing is loaded for others than it.
+   * Whether there is a back end of that name in this build, be it one that cannot work here. Loads
+   * no library of a back end.
    *
    * @throws EngineException if the native engine could not be loaded
    */
-  public static Optional<Device> find(String name) {
+  public static boolean exists(String name) {
     NativeLibraries.require();
-    List<Device> devices = name.equals(CUDA) ? list() : devices();
-    return devices.stream().filter(device -> device.name().equals(name)).findFirst();
+    return name.equals(CUDA)
+        || IntStream.range(0, Native.backendCount())
+            .anyMatch(i -> Native.backendName(i).equals(name));
   }
 
-  private static List<Device> devices() {
-    List<Device> devices = new ArrayList<>();
-    for (int i = 0; i < Native.backendCount(); i++) {
-      String name = Native.backendName(i);
-      String library = name.equals(CUDA) ? CudaLibrary.get().where() : "";
-      devices.add(new Device(name, Native.backendScore(i), Native.backendDescription(i), library));
-    }
-    return devices;
+  private static Device device(int index, String library) {
+    return new Device(
+        Native.backendName(index),
+        Native.backendScore(index),
+        Native.backendDescription(index),
+        library);
   }
 
   /**

@@ -1,10 +1,11 @@
 package org.unifiedrl.engine;
 
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.Stream;
 
 /**
  * Finds the CUDA back end's library and hands it to the engine, once, and only when a back end that
@@ -17,48 +18,53 @@ final class CudaLibrary {
   static final String PROPERTY = "unifiedrl.cuda.library";
   static final String FILE = "libunifiedrl_cuda.so";
 
-  private static final String REMEDY =
-      "build it with ./unifiedrl setup --cuda (it needs nvcc and cuBLAS), or set -D"
-          + PROPERTY
-          + "=FILE; see 'The CUDA back end' in README.md";
-
   /** The search and the load, on the first use of {@link #get}. */
   private static final class Holder {
-    static final CudaLibrary LIBRARY = new CudaLibrary();
+    static final CudaLibrary LIBRARY = new CudaLibrary(System.getProperty(PROPERTY));
   }
 
   private final String where;
   private final String problem;
 
-  private CudaLibrary() {
+  private CudaLibrary(String chosen) {
     List<String> tried = new ArrayList<>();
-    String chosen = System.getProperty(PROPERTY);
-    Path file;
+    Path file = null;
+    String failure = null;
     try {
       file = chosen != null ? Path.of(chosen) : NativeLibraries.beside(FILE, tried);
-    } catch (RuntimeException e) {
-      where = chosen != null ? chosen : String.join(", ", tried);
-      problem = where + " cannot be used: " + e.getMessage();
-      return;
+    } catch (InvalidPathException | UncheckedIOException e) {
+      failure = e.getMessage();
     }
-    where = file != null ? file.toString() : String.join(", ", tried);
-    if (file == null) {
-      problem = "this build has no CUDA library (looked for " + where + "): " + REMEDY;
-    } else if (!Files.isRegularFile(file)) {
-      problem =
-          "-D"
-              + PROPERTY
-              + "="
-              + chosen
-              + (Files.exists(file) ? " is not a file" : " is not there")
-              + ": give the path of "
-              + FILE
-              + ", or leave the property out to use the build's own";
-    } else {
-      int status = Native.backendLoad(Backends.CUDA, file.toAbsolutePath().toString());
-      // The engine lists a library that it could not load, with the reason.
-      problem = status == 0 || isListed() ? null : Native.error();
+    if (failure == null) {
+      failure = file == null ? missing(tried) : load(file, chosen != null);
     }
+    where = file != null ? file.toString() : chosen != null ? chosen : String.join(", ", tried);
+    problem = failure;
+  }
+
+  private static String missing(List<String> tried) {
+    return "this build has no CUDA library (looked for "
+        + String.join(", ", tried)
+        + "): build it with ./unifiedrl setup --cuda, which needs nvcc and cuBLAS, or set -D"
+        + PROPERTY
+        + "=FILE; see 'The CUDA back end' in README.md";
+  }
+
+  /** Gives the file to the engine; why it could not be loaded, or null. */
+  private static String load(Path file, boolean chosen) {
+    if (chosen && !Files.isRegularFile(file)) {
+      return "-D%s=%s %s: give the path of %s, or leave the property out to use the build's own"
+          .formatted(PROPERTY, file, Files.exists(file) ? "is not a file" : "is not there", FILE);
+    }
+    if (Native.backendLoad(Backends.CUDA, file.toAbsolutePath().toString()) == 0) {
+      return null;
+    }
+    String reason = Native.error().replaceFirst("^unifiedrl_backend_load: ", "");
+    return reason.contains("libcu") // of another library, which this one needs
+        ? reason
+            + ": install NVIDIA's cuBLAS of the CUDA version that the name ends with, or add its"
+            + " folder to LD_LIBRARY_PATH"
+        : reason;
   }
 
   /** The library, which the first call looks for and loads; the engine itself must be loaded. */
@@ -66,24 +72,23 @@ final class CudaLibrary {
     return Holder.LIBRARY;
   }
 
-  /** Loads the library if a back end of that name may need it. */
+  /**
+   * Loads the library if a back end of that name, which may be "auto" or a pair, may need it.
+   *
+   * @throws EngineException with the status UNAVAILABLE if it is asked for and cannot be loaded
+   */
   static void loadFor(String backend) {
-    if (backend.equals("auto") || names(backend).anyMatch(Backends.CUDA::equals)) {
+    List<String> names =
+        backend.startsWith(Backends.CHECK)
+            ? List.of(backend.substring(Backends.CHECK.length()).split(",", -1))
+            : List.of(backend);
+    if (names.contains("auto")) {
       get();
     }
-    if (names(backend).anyMatch(Backends.CUDA::equals) && !isListed()) {
-      throw EngineException.unavailable("back end '" + Backends.CUDA + "': " + get().problem());
+    if (names.contains(Backends.CUDA) && get().problem() != null) {
+      throw EngineException.unavailable(
+          "back end '" + Backends.CUDA + "' cannot work here: " + get().problem());
     }
-  }
-
-  /** Whether the engine knows the back end, be it as one that cannot work. */
-  static boolean isListed() {
-    for (int i = 0; i < Native.backendCount(); i++) {
-      if (Native.backendName(i).equals(Backends.CUDA)) {
-        return true;
-      }
-    }
-    return false;
   }
 
   /** The file that was given to the engine, or the places that were looked at. */
@@ -91,14 +96,8 @@ final class CudaLibrary {
     return where;
   }
 
-  /** Why the engine was given none; null if it was. */
+  /** Why it could not be loaded; null if it was. */
   String problem() {
     return problem;
-  }
-
-  private static Stream<String> names(String backend) {
-    return backend.startsWith(Backends.CHECK)
-        ? Stream.of(backend.substring(Backends.CHECK.length()).split(",", -1))
-        : Stream.of(backend);
   }
 }
