@@ -13,7 +13,7 @@ static int32_t state; /* what the handle leads to */
 
 static int32_t create(const unifiedrl_backend_program* program, const unifiedrl_backend_replay* replay, const unifiedrl_options* options,
                       unifiedrl_backend_executor** executor, char* text, int64_t size) {
-  if (program->op_count != 1 || program->tensor_count != 3 || replay != NULL || options->size != (int32_t)sizeof *options) {
+  if (program->op_count != 1 || program->tensor_count != 2 || replay != NULL || options->size != (int32_t)sizeof *options) {
     snprintf(text, (size_t)size, "%d ops", program->op_count);
     return UNIFIEDRL_INVALID_ARGUMENT;
   }
