@@ -49,6 +49,9 @@ DeviceProperties properties(int index);
 // For what the calling thread does from here on.
 void select_device(int index);
 
+// The failure to allocate device memory, with what to lower.
+Error out_of_device_memory(const char* what, size_t wanted, size_t free, size_t total);
+
 // Zero-filled memory of the selected device, aligned to 256 bytes.
 class DeviceBuffer {
  public:

@@ -61,6 +61,7 @@ struct Block {
 };
 UNIFIEDRL_EMULATED_LOCAL Block* block;
 
+// Ends the launch with what is wrong with an access that may_read() or may_write() refused; sizes of 16 and more want an alignment of 16.
 [[noreturn]] void fail_access(int64_t position, int64_t size, int64_t begin, int64_t end, bool write, const Location& made);
 void open_view(int64_t offset, int64_t count, int64_t size, const Location& made);
 

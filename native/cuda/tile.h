@@ -76,13 +76,21 @@ struct MultiplyAdd {
 };
 void multiply_add_bf16(void* const lanes[kWarp]);
 void multiply_add_tf32(void* const lanes[kWarp]);
-// Where the 8 x 8 matrices' rows begin, as the lanes gave it, in all lanes.
+// A lane's part of load_matrices: gives a row, receives the rows that its elements are in.
 struct MatrixRows {
   Shared<const bf16> given;
-  Shared<const bf16> rows[kWarp];
+  Shared<const bf16> rows[8];  // N, or two for each of N where transposed
 };
-void exchange_rows(void* const lanes[kWarp]);
-[[noreturn]] void fail_alignment(const Shared<const bf16>& row);
+template <int N, bool kTranspose>
+void exchange_rows(void* const lanes[kWarp]) {
+  for (int lane = 0; lane < kWarp; ++lane) {
+    for (int i = 0; i < (kTranspose ? 2 * N : N); ++i) {
+      int from = kTranspose ? 8 * (i / 2) + lane % 4 * 2 + i % 2 : 8 * i + lane / 4;
+      static_cast<MatrixRows*>(lanes[lane])->rows[i] = static_cast<MatrixRows*>(lanes[from])->given;
+    }
+  }
+}
+void check_row(const Shared<const bf16>& row);
 }  // namespace emulated
 
 inline void multiply_add(TileC& c, const TileA<bf16>& a, const TileB<bf16>& b, emulated::Location where = UNIFIEDRL_EMULATED_HERE) {
@@ -112,18 +120,15 @@ template <int N, bool kTranspose>
 UNIFIEDRL_DEVICE void load_matrices(uint32_t (&x)[N], Shared<bf16> row) {
   static_assert(N == 2 || N == 4, "2 or 4 matrices");
 #if defined(UNIFIEDRL_CUDA_EMULATION)
+  if (lane_index() < 8 * N) {
+    emulated::check_row(row);
+  }
   emulated::MatrixRows lane{row, {}};
-  emulated::warp_barrier(row.made_, &lane, emulated::exchange_rows);
+  emulated::warp_barrier(row.made_, &lane, emulated::exchange_rows<N, kTranspose>);
   int line = lane_index() / 4, pair = lane_index() % 4 * 2;
   for (int i = 0; i < N; ++i) {
-    bf16 low, high;
-    if (kTranspose) {
-      low = lane.rows[8 * i + pair][line];
-      high = lane.rows[8 * i + pair + 1][line];
-    } else {
-      low = lane.rows[8 * i + line][pair];
-      high = lane.rows[8 * i + line][pair + 1];
-    }
+    bf16 low = kTranspose ? lane.rows[2 * i][line] : lane.rows[i][pair];
+    bf16 high = kTranspose ? lane.rows[2 * i + 1][line] : lane.rows[i][pair + 1];
     x[i] = low.bits | static_cast<uint32_t>(high.bits) << 16;
   }
 #else
