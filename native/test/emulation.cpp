@@ -217,6 +217,94 @@ UNIFIEDRL_KERNEL void count_blocks(unsigned* counter, unsigned* order) {
   order[mine] = blockIdx.x;
 }
 
+// c[16, 16] = a[16, inner] b[inner, 16] by tiles, with each operand stored either way round.
+template <typename T>
+UNIFIEDRL_KERNEL void tile_product(const T* a, const T* b, float* c, int inner, bool transpose_a, bool transpose_b, bool pair) {
+  int lda = (transpose_a ? 16 : inner) + 8, ldb = (transpose_b ? inner : 16) + 8;
+  int rows_a = transpose_a ? inner : 16, rows_b = transpose_b ? 16 : inner, t = static_cast<int>(threadIdx.x);
+  Shared<T> sa = shared<T>(0, static_cast<size_t>(rows_a * lda));
+  Shared<T> sb = shared<T>(static_cast<size_t>(rows_a * lda) * sizeof(T), static_cast<size_t>(rows_b * ldb));
+  Shared<float> sc = shared<float>(static_cast<size_t>(rows_a * lda + rows_b * ldb) * sizeof(T), 16 * 20);
+  for (int i = t; i < 16 * inner; i += kWarp) {
+    int row = i / inner, column = i % inner;
+    sa[transpose_a ? column * lda + row : row * lda + column] = a[i];
+    row = i / 16;
+    column = i % 16;
+    sb[transpose_b ? column * ldb + row : row * ldb + column] = b[i];
+  }
+  warp_sync();
+  TileC left{}, right{};
+  for (int k = 0; k < inner; k += TileA<T>::kInner) {
+    TileA<T> ta;
+    TileB<T> tb, tb2;
+    if (transpose_a) {
+      load_transposed(ta, sa + k * lda, lda);
+    } else {
+      load(ta, sa + k, lda);
+    }
+    if (pair && transpose_b) {
+      load_transposed(tb, tb2, sb + k, ldb);
+    } else if (pair) {
+      load(tb, tb2, sb + k * ldb, ldb);
+    } else if (transpose_b) {
+      load_transposed(tb, sb + k, ldb);
+      load_transposed(tb2, sb + 8 * ldb + k, ldb);
+    } else {
+      load(tb, sb + k * ldb, ldb);
+      load(tb2, sb + k * ldb + 8, ldb);
+    }
+    multiply_add(left, ta, tb);
+    multiply_add(right, ta, tb2);
+  }
+  store(left, sc, 20);
+  store(right, sc + 8, 20);
+  warp_sync();
+  for (int i = t; i < 256; i += kWarp) {
+    c[i] = sc[i / 16 * 20 + i % 16];
+  }
+}
+
+// c = (a b) b, the first product's result used as an operand where it is; also stored as bf16.
+UNIFIEDRL_KERNEL void chained_product(const bf16* a, const bf16* b, float* c, float* ab) {
+  Shared<bf16> sa = shared<bf16>(0, 16 * 24), sb = shared<bf16>(16 * 24 * 2, 16 * 24), sc = shared<bf16>(16 * 24 * 4, 16 * 18);
+  int t = static_cast<int>(threadIdx.x);
+  for (int i = t; i < 256; i += kWarp) {
+    sa[i / 16 * 24 + i % 16] = a[i];
+    sb[i / 16 * 24 + i % 16] = b[i];
+  }
+  warp_sync();
+  TileA<bf16> ta;
+  TileB<bf16> left, right;
+  load(ta, sa, 24);
+  load(left, right, sb, 24);
+  TileC first[2] = {}, second[2] = {};
+  multiply_add(first[0], ta, left);
+  multiply_add(first[1], ta, right);
+  ta = to_operand(first[0], first[1]);
+  multiply_add(second[0], ta, left);
+  multiply_add(second[1], ta, right);
+  store(first[0], sc, 18);
+  store(first[1], sc + 8, 18);
+  for (int i = 0; i < 4; ++i) {
+    c[tile_row(i) * 16 + tile_column(i)] = second[0].x[i];
+    c[tile_row(i) * 16 + 8 + tile_column(i)] = second[1].x[i];
+  }
+  warp_sync();
+  for (int i = t; i < 256; i += kWarp) {
+    ab[i] = load_as_float(sc + (i / 16 * 18 + i % 16));
+  }
+}
+
+UNIFIEDRL_KERNEL void misaligned_tile() {
+  Shared<bf16> s = shared<bf16>(0, 16 * 20);
+  for (unsigned i = threadIdx.x; i < 16 * 20; i += kWarp) {
+    store_from_float(s + i, 1.0f);
+  }
+  warp_sync();
+  TileA<bf16> a;
+  load(a, s, 20);
+}
+
 }  // namespace emulation
 
 using namespace emulation;
@@ -486,4 +574,318 @@ TEST(two_host_threads_launch_at_once) {
   CHECK(good[0] && good[1]);
 }
 
-int main(int argc, char** argv) { return check::main(argc, argv); }
+TEST(bf16_rounds_to_nearest_even) {
+  const struct {
+    uint32_t from;
+    uint16_t to;
+  } known[] = {{0x3f800000, 0x3f80}, {0x3f808000, 0x3f80}, {0x3f808001, 0x3f81}, {0x3f818000, 0x3f82}, {0x3f817fff, 0x3f81},
+               {0xbf818000, 0xbf82}, {0x7f7fffff, 0x7f80}, {0x7f800000, 0x7f80}, {0xff800000, 0xff80}, {0x00000001, 0x0000},
+               {0x80000000, 0x8000}, {0x00018000, 0x0002}, {0x7f800001, 0x7fff}, {0xffffffff, 0x7fff}};
+  for (const auto& k : known) {
+    CHECK(to_bf16(as_float(k.from)).bits == k.to);
+  }
+  CHECK(to_float(bf16{0x3fc0}) == 1.5f);
+  CHECK(pack_bf16(1.0f, 2.0f) == 0x40003f80u);
+  bf16 x = to_bf16(0);
+  store_from_float(&x, 1.5f);
+  CHECK(load_as_float(&x) == 1.5f);
+}
+
+TEST(tf32_rounds_to_nearest_away) {
+  const uint32_t known[][2] = {{0x3f800000, 0x3f800000}, {0x3f800fff, 0x3f800000}, {0x3f801000, 0x3f802000}, {0x3f801001, 0x3f802000},
+                               {0x3f803000, 0x3f804000}, {0xbf801000, 0xbf802000}, {0x7f7fffff, 0x7f800000}, {0x7f800000, 0x7f800000},
+                               {0xff800000, 0xff800000}, {0x00000fff, 0x00000000}, {0x00001000, 0x00002000}, {0x7fc00000, 0x7fffffff}};
+  for (const auto& k : known) {
+    CHECK(to_tf32(as_float(k[0])) == k[1]);
+  }
+}
+
+template <typename T>
+static T rounded(float x);
+template <>
+float rounded<float>(float x) {
+  return x;
+}
+template <>
+bf16 rounded<bf16>(float x) {
+  return to_bf16(x);
+}
+static double operand(float x) { return static_cast<double>(as_float(to_tf32(x))); }
+static double operand(bf16 x) { return static_cast<double>(to_float(x)); }
+
+template <typename T>
+static void check_tiles() {
+  Stream stream;
+  constexpr int kInner = 48;
+  DeviceBuffer a(16 * kInner * sizeof(T), "a"), b(kInner * 16 * sizeof(T), "b"), c(256 * sizeof(float), "c");
+  for (int i = 0; i < 16 * kInner; ++i) {
+    a.as<T>()[i] = rounded<T>(number(i));
+    b.as<T>()[i] = rounded<T>(number(i + 1000) * 0.7f);
+  }
+  for (int ways = 0; ways < 8; ++ways) {
+    launch(tile_product<T>, 1, 32, 16384, stream, a.as<T>(), b.as<T>(), c.as<float>(), kInner, (ways & 1) != 0, (ways & 2) != 0,
+           (ways & 4) != 0);
+    for (int row = 0; row < 16; ++row) {
+      for (int column = 0; column < 16; ++column) {
+        double sum = 0;
+        for (int k = 0; k < kInner; ++k) {
+          sum += operand(a.as<T>()[row * kInner + k]) * operand(b.as<T>()[k * 16 + column]);
+        }
+        CHECK_NEAR(c.as<float>()[row * 16 + column], sum, 1e-5);  // 48 sums in float, each below 48
+      }
+    }
+  }
+}
+
+TEST(bf16_tiles_multiply) { check_tiles<bf16>(); }
+TEST(tf32_tiles_multiply) { check_tiles<float>(); }
+
+TEST(a_result_of_tiles_is_an_operand) {
+  Stream stream;
+  DeviceBuffer a(512, "a"), b(512, "b"), c(1024, "c"), ab(1024, "ab");
+  for (int i = 0; i < 256; ++i) {
+    a.as<bf16>()[i] = to_bf16(number(i));
+    b.as<bf16>()[i] = to_bf16(number(i + 300));
+  }
+  launch(chained_product, 1, 32, 16 * 24 * 4 + 16 * 18 * 2, stream, a.as<bf16>(), b.as<bf16>(), c.as<float>(), ab.as<float>());
+  auto product = [](const std::vector<double>& x, const bf16* y) {
+    std::vector<double> z(256);
+    for (size_t i = 0; i < 256; ++i) {
+      for (size_t k = 0; k < 16; ++k) {
+        z[i] += x[i / 16 * 16 + k] * operand(y[k * 16 + i % 16]);
+      }
+    }
+    return z;
+  };
+  std::vector<double> x(256);
+  for (size_t i = 0; i < 256; ++i) {
+    x[i] = operand(a.as<bf16>()[i]);
+  }
+  x = product(x, b.as<bf16>());
+  for (size_t i = 0; i < 256; ++i) {
+    x[i] = operand(to_bf16(static_cast<float>(x[i])));
+    CHECK_NEAR(ab.as<float>()[i], x[i], 1.0 / 256);  // a sum near the middle of two bf16 may go to either
+    x[i] = static_cast<double>(ab.as<float>()[i]);
+  }
+  x = product(x, b.as<bf16>());
+  for (size_t i = 0; i < 256; ++i) {
+    CHECK_NEAR(c.as<float>()[i], x[i], 1e-5);
+  }
+  CHECK_CONTAINS(kernel_failure([&] { launch(misaligned_tile, 1, 32, 1024, stream); }), "not aligned");
+}
+
+static float as_stored(float x, Type type) { return type == Type::kBf16 ? to_float(to_bf16(x)) : x; }
+static double as_multiplied(float x, Type type) { return static_cast<double>(type == Type::kTf32 ? as_float(to_tf32(x)) : x); }
+
+static void fill(DeviceBuffer& buffer, Type type, int64_t count, int64_t seed, std::vector<float>* values) {
+  buffer.allocate(static_cast<size_t>(count * (type == Type::kBf16 ? 2 : 4)), "operand");
+  for (int64_t i = 0; i < count; ++i) {
+    float x = as_stored(number(i + seed), type);
+    values->push_back(x);
+    if (type == Type::kBf16) {
+      buffer.as<bf16>()[i] = to_bf16(x);
+    } else {
+      buffer.as<float>()[i] = x;
+    }
+  }
+}
+
+static float element(const DeviceBuffer& buffer, Type type, int64_t i) {
+  return type == Type::kBf16 ? to_float(buffer.as<bf16>()[i]) : buffer.as<float>()[i];
+}
+
+// Every epilogue of a product against plain loops in double; what lies between the rows of C must stay as it was.
+static void check_gemm(GemmShape s) {
+  Stream stream;
+  GemmContext context;
+  int64_t a_rows = s.transpose_a ? s.inner : s.rows, b_rows = s.transpose_b ? s.columns : s.inner;
+  std::vector<float> a, b, c, bias;
+  DeviceBuffer da, db, dc, dbias, dmask(static_cast<size_t>(s.batch * s.rows * mask_ld(s.columns) / 8), "mask");
+  fill(da, s.in, (s.batch - 1) * s.stride_a + a_rows * s.lda, 1, &a);
+  fill(db, s.in, (s.batch - 1) * s.stride_b + b_rows * s.ldb, 77, &b);
+  fill(dc, s.out, (s.batch - 1) * s.stride_c + s.rows * s.ldc, 5, &c);
+  s.bias_stride = s.columns + 3;
+  fill(dbias, s.out, s.batch * s.bias_stride, 900, &bias);
+  s.mask_ld = mask_ld(s.columns);
+  s.mask_stride = s.rows * s.mask_ld;
+  auto x = [&](int64_t e, int64_t r, int64_t k) {
+    return as_multiplied(a[static_cast<size_t>(e * s.stride_a + (s.transpose_a ? k * s.lda + r : r * s.lda + k))], s.in);
+  };
+  auto y_index = [&](int64_t e, int64_t k, int64_t col) {
+    return static_cast<size_t>(e * s.stride_b + (s.transpose_b ? col * s.ldb + k : k * s.ldb + col));
+  };
+  double tolerance = s.out == Type::kBf16 ? 1.0 / 256 : 2e-7 * static_cast<double>(s.inner + s.rows + 8);
+  std::vector<bool> on(static_cast<size_t>(s.batch * s.rows * s.columns));
+  for (Epilogue epilogue : {Epilogue::kNone, Epilogue::kBias, Epilogue::kBiasRelu, Epilogue::kBiasReluMask, Epilogue::kReluGradient,
+                            Epilogue::kReluGradientBiasGradient, Epilogue::kBiasGradient}) {
+    s.epilogue = epilogue;
+    CHECK(Gemm::supports(s, context));
+    Gemm gemm(s, stream, context);
+    DeviceBuffer sums(static_cast<size_t>(s.batch * s.bias_stride * 4), "sums");
+    if (epilogue == Epilogue::kBiasGradient) {
+      gemm.run(da.data(), db.data(), dc.data(), nullptr, sums.data(), stream);
+    } else {
+      gemm.run(da.data(), db.data(), dc.data(), dbias.data(), dmask.data(), stream, sums.data());
+    }
+    bool adds = epilogue == Epilogue::kBias || epilogue == Epilogue::kBiasRelu || epilogue == Epilogue::kBiasReluMask;
+    bool gates = epilogue == Epilogue::kReluGradient || epilogue == Epilogue::kReluGradientBiasGradient;
+    for (int64_t e = 0; e < s.batch; ++e) {
+      std::vector<double> want_sums(static_cast<size_t>(s.columns));
+      for (int64_t r = 0; r < s.rows; ++r) {
+        for (int64_t col = 0; col < s.ldc; ++col) {
+          int64_t at = e * s.stride_c + r * s.ldc + col;
+          float got = element(dc, s.out, at);
+          if (col >= s.columns) {
+            CHECK(got == c[static_cast<size_t>(at)]);
+            continue;
+          }
+          double z = adds ? static_cast<double>(bias[static_cast<size_t>(e * s.bias_stride + col)]) : 0;
+          for (int64_t k = 0; k < s.inner; ++k) {
+            z += x(e, r, k) * as_multiplied(b[y_index(e, k, col)], s.in);
+          }
+          size_t bit = static_cast<size_t>((e * s.rows + r) * s.columns + col);
+          if (epilogue == Epilogue::kBiasReluMask) {
+            on[bit] = got > 0;  // what the mask must say
+          }
+          if (epilogue == Epilogue::kBiasRelu || epilogue == Epilogue::kBiasReluMask) {
+            z = z > 0 ? z : 0;
+          } else if (gates) {
+            z = on[bit] ? z : 0;
+          }
+          CHECK_NEAR(got, z, tolerance);
+          want_sums[static_cast<size_t>(col)] += z;
+        }
+      }
+      bool sums_c = epilogue == Epilogue::kReluGradientBiasGradient, sums_b = epilogue == Epilogue::kBiasGradient;
+      for (int64_t col = 0; col < s.bias_stride; ++col) {
+        double want = 0;
+        for (int64_t k = 0; col < s.columns && sums_b && k < s.inner; ++k) {
+          want += static_cast<double>(b[y_index(e, k, col)]);
+        }
+        if (col < s.columns && sums_c) {
+          want = want_sums[static_cast<size_t>(col)];
+        }
+        CHECK_NEAR(element(sums, s.out, e * s.bias_stride + col), want, tolerance * 2);
+      }
+    }
+  }
+}
+
+static GemmShape gemm_shape(int64_t batch, int64_t rows, int64_t columns, int64_t inner, bool transpose_a, bool transpose_b, int64_t pad) {
+  GemmShape s;
+  s.batch = batch;
+  s.rows = rows;
+  s.columns = columns;
+  s.inner = inner;
+  s.transpose_a = transpose_a;
+  s.transpose_b = transpose_b;
+  s.lda = (transpose_a ? rows : inner) + pad;
+  s.ldb = (transpose_b ? inner : columns) + 2 * pad;
+  s.ldc = columns + pad;
+  s.stride_a = (transpose_a ? inner : rows) * s.lda + 8 * pad;
+  s.stride_b = (transpose_b ? columns : inner) * s.ldb;
+  s.stride_c = rows * s.ldc + pad;
+  return s;
+}
+
+TEST(products_match_plain_loops) {
+  const Type types[][2] = {{Type::kFloat32, Type::kFloat32}, {Type::kTf32, Type::kFloat32}, {Type::kBf16, Type::kFloat32}, {Type::kBf16, Type::kBf16}};
+  for (const auto& type : types) {
+    for (int ways = 0; ways < 4; ++ways) {
+      for (int64_t pad : {0, 3}) {
+        GemmShape s = gemm_shape(3, 17, 131, 7, (ways & 1) != 0, (ways & 2) != 0, pad);
+        s.in = type[0];
+        s.out = type[1];
+        check_gemm(s);
+        s.stride_a = 0;  // all members share the input
+        check_gemm(s);
+        s.stride_b = 0;
+        check_gemm(s);
+      }
+    }
+    GemmShape one = gemm_shape(1, 1, 1, 1, false, false, 0);
+    one.in = type[0];
+    one.out = type[1];
+    check_gemm(one);
+  }
+}
+
+TEST(not_a_number_goes_through_rectifiers) {
+  Stream stream;
+  GemmContext context;
+  GemmShape s = gemm_shape(1, 1, 2, 1, false, false, 0);
+  s.epilogue = Epilogue::kBiasReluMask;
+  s.mask_ld = s.mask_stride = 128;
+  DeviceBuffer a(4, "a"), b(8, "b"), c(8, "c"), bias(8, "bias"), mask(16, "mask");
+  *a.as<float>() = std::nanf("");
+  Gemm(s, stream, context).run(a.data(), b.data(), c.data(), bias.data(), mask.data(), stream);
+  CHECK(std::isnan(c.as<float>()[0]) && std::isnan(c.as<float>()[1]));
+}
+
+TEST(products_are_recorded_like_kernels) {
+  Stream stream;
+  GemmContext context;
+  DeviceBuffer a(4, "a"), b(4, "b"), c(4, "c");
+  *a.as<float>() = 2;
+  *b.as<float>() = 3;
+  Graph graph;
+  {
+    Gemm gemm(gemm_shape(1, 1, 1, 1, false, false, 0), stream, context);
+    graph.begin(stream);
+    gemm.run(a.data(), b.data(), c.data(), nullptr, nullptr, stream);
+    graph.end();
+  }
+  CHECK(graph.nodes() == 1 && *c.as<float>() == 0);
+  graph.launch(stream);
+  CHECK(*c.as<float>() == 6);
+}
+
+TEST(products_that_cannot_be_are_refused) {
+  Stream stream;
+  GemmContext context;
+  auto refused = [&](void (*change)(GemmShape&)) {
+    GemmShape s = gemm_shape(2, 4, 130, 8, false, false, 0);
+    s.epilogue = Epilogue::kBiasReluMask;
+    s.mask_ld = 256;
+    s.mask_stride = 4 * 256;
+    CHECK(Gemm::supports(s, context));
+    change(s);
+    Error error = failure([&] { Gemm gemm(s, stream, context); });
+    CHECK(error.status() == UNIFIEDRL_INVALID_ARGUMENT);
+    return error.text();
+  };
+  CHECK_CONTAINS(refused([](GemmShape& s) { s.rows = 0; }), "rows 0");
+  CHECK_CONTAINS(refused([](GemmShape& s) { s.lda = 7; }), "lda 7, ldb 130, ldc 130 must be at least 8, 130, 130");
+  CHECK_CONTAINS(refused([](GemmShape& s) { s.mask_ld = 128; }), "mask_ld 128");
+  CHECK_CONTAINS(refused([](GemmShape& s) { s.mask_stride = 512; }), "mask_stride 512");
+  CHECK_CONTAINS(refused([](GemmShape& s) { s.stride_c = 100; }), "stride_c 100");
+  CHECK_CONTAINS(refused([](GemmShape& s) { s.out = Type::kBf16; }), "float inputs give float");
+  CHECK_CONTAINS(refused([](GemmShape& s) { s.alignment = 24; }), "alignment 24");
+  CHECK_CONTAINS(refused([](GemmShape& s) {
+                   s.epilogue = Epilogue::kBiasGradient;
+                   s.bias_stride = 0;
+                 }),
+                 "bias_stride 0");
+  GemmShape s = gemm_shape(1, 1, 1, 1, false, false, 0);
+  s.epilogue = Epilogue::kBias;
+  DeviceBuffer x(64, "x");
+  Error error = failure([&] { Gemm(s, stream, context).run(x.data(), x.as<char>() + 4, x.as<char>() + 16, x.data(), nullptr, stream); });
+  CHECK_CONTAINS(error.text(), "matrix product: b at ");
+  error = failure([&] { Gemm(s, stream, context).run(x.data(), x.data(), x.as<char>() + 16, nullptr, nullptr, stream); });
+  CHECK_CONTAINS(error.text(), "matrix product: bias at ");
+  setenv("UNIFIEDRL_EMULATED_EPILOGUES", "0", 1);
+  bool without = Gemm::supports(s, context);
+  s.epilogue = Epilogue::kNone;
+  bool plain = Gemm::supports(s, context);
+  unsetenv("UNIFIEDRL_EMULATED_EPILOGUES");
+  CHECK(!without && plain);
+}
+
+int main(int argc, char** argv) {
+  try {
+    return check::main(argc, argv);
+  } catch (const Error& error) {
+    std::printf("FAILED: a test ended with status %d: %s\n", error.status(), error.text().c_str());
+    return 1;
+  }
+}
