@@ -34,16 +34,7 @@ static std::string kernel_failure(Action action) {
   return error.text();
 }
 
-// A number in [-1, 1) for any index.
-static float number(int64_t i) { return static_cast<float>((i * 2654435761u + 12345u) % 4096) / 2048.0f - 1.0f; }
-
 namespace emulation {
-
-UNIFIEDRL_KERNEL void index_everything(int* out) {
-  unsigned thread = threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
-  unsigned block = blockIdx.x + gridDim.x * (blockIdx.y + gridDim.y * blockIdx.z);
-  out[block * blockDim.x * blockDim.y * blockDim.z + thread] += static_cast<int>(thread + 1000 * block);
-}
 
 // Sum over the block, by halves.
 UNIFIEDRL_KERNEL __launch_bounds__(256) void block_sum(const float* in, float* out) {
@@ -59,19 +50,6 @@ UNIFIEDRL_KERNEL __launch_bounds__(256) void block_sum(const float* in, float* o
   if (threadIdx.x == blockDim.x - 1) {
     out[blockIdx.x] = s[0];
   }
-}
-
-struct Warp {
-  int values[6][64];
-};
-UNIFIEDRL_KERNEL void exchange(Warp* out) {
-  int t = static_cast<int>(threadIdx.x);
-  out->values[0][t] = shuffle_xor(t, 5);
-  out->values[1][t] = shuffle_down(t, 3);
-  out->values[2][t] = shuffle(t, t / 2);
-  out->values[3][t] = static_cast<int>(shuffle(static_cast<double>(t), 31));
-  out->values[4][t] = static_cast<int>(warp_ballot(t % 3 == 0));
-  out->values[5][t] = lane_index();
 }
 
 // Neighbours read what the other wrote; `mode` says what is between.
@@ -211,89 +189,7 @@ UNIFIEDRL_KERNEL void copy_groups(const float* in, float* out, int mode) {
 
 UNIFIEDRL_KERNEL void scale(float* x, float by) { x[threadIdx.x] *= by; }
 
-UNIFIEDRL_KERNEL void count_blocks(unsigned* counter, unsigned* order) {
-  __threadfence();
-  unsigned mine = atomicAdd(counter, 1u);
-  order[mine] = blockIdx.x;
-}
-
-// c[16, 16] = a[16, inner] b[inner, 16] by tiles, with each operand stored either way round.
-template <typename T>
-UNIFIEDRL_KERNEL void tile_product(const T* a, const T* b, float* c, int inner, bool transpose_a, bool transpose_b, bool pair) {
-  int lda = (transpose_a ? 16 : inner) + 8, ldb = (transpose_b ? inner : 16) + 8;
-  int rows_a = transpose_a ? inner : 16, rows_b = transpose_b ? 16 : inner, t = static_cast<int>(threadIdx.x);
-  Shared<T> sa = shared<T>(0, static_cast<size_t>(rows_a * lda));
-  Shared<T> sb = shared<T>(static_cast<size_t>(rows_a * lda) * sizeof(T), static_cast<size_t>(rows_b * ldb));
-  Shared<float> sc = shared<float>(static_cast<size_t>(rows_a * lda + rows_b * ldb) * sizeof(T), 16 * 20);
-  for (int i = t; i < 16 * inner; i += kWarp) {
-    int row = i / inner, column = i % inner;
-    sa[transpose_a ? column * lda + row : row * lda + column] = a[i];
-    row = i / 16;
-    column = i % 16;
-    sb[transpose_b ? column * ldb + row : row * ldb + column] = b[i];
-  }
-  warp_sync();
-  TileC left{}, right{};
-  for (int k = 0; k < inner; k += TileA<T>::kInner) {
-    TileA<T> ta;
-    TileB<T> tb, tb2;
-    if (transpose_a) {
-      load_transposed(ta, sa + k * lda, lda);
-    } else {
-      load(ta, sa + k, lda);
-    }
-    if (pair && transpose_b) {
-      load_transposed(tb, tb2, sb + k, ldb);
-    } else if (pair) {
-      load(tb, tb2, sb + k * ldb, ldb);
-    } else if (transpose_b) {
-      load_transposed(tb, sb + k, ldb);
-      load_transposed(tb2, sb + 8 * ldb + k, ldb);
-    } else {
-      load(tb, sb + k * ldb, ldb);
-      load(tb2, sb + k * ldb + 8, ldb);
-    }
-    multiply_add(left, ta, tb);
-    multiply_add(right, ta, tb2);
-  }
-  store(left, sc, 20);
-  store(right, sc + 8, 20);
-  warp_sync();
-  for (int i = t; i < 256; i += kWarp) {
-    c[i] = sc[i / 16 * 20 + i % 16];
-  }
-}
-
-// c = (a b) b, the first product's result used as an operand where it is; also stored as bf16.
-UNIFIEDRL_KERNEL void chained_product(const bf16* a, const bf16* b, float* c, float* ab) {
-  Shared<bf16> sa = shared<bf16>(0, 16 * 24), sb = shared<bf16>(16 * 24 * 2, 16 * 24), sc = shared<bf16>(16 * 24 * 4, 16 * 18);
-  int t = static_cast<int>(threadIdx.x);
-  for (int i = t; i < 256; i += kWarp) {
-    sa[i / 16 * 24 + i % 16] = a[i];
-    sb[i / 16 * 24 + i % 16] = b[i];
-  }
-  warp_sync();
-  TileA<bf16> ta;
-  TileB<bf16> left, right;
-  load(ta, sa, 24);
-  load(left, right, sb, 24);
-  TileC first[2] = {}, second[2] = {};
-  multiply_add(first[0], ta, left);
-  multiply_add(first[1], ta, right);
-  ta = to_operand(first[0], first[1]);
-  multiply_add(second[0], ta, left);
-  multiply_add(second[1], ta, right);
-  store(first[0], sc, 18);
-  store(first[1], sc + 8, 18);
-  for (int i = 0; i < 4; ++i) {
-    c[tile_row(i) * 16 + tile_column(i)] = second[0].x[i];
-    c[tile_row(i) * 16 + 8 + tile_column(i)] = second[1].x[i];
-  }
-  warp_sync();
-  for (int i = t; i < 256; i += kWarp) {
-    ab[i] = load_as_float(sc + (i / 16 * 18 + i % 16));
-  }
-}
+UNIFIEDRL_KERNEL void whole_warps() { warp_sync(); }
 
 UNIFIEDRL_KERNEL void misaligned_tile() {
   Shared<bf16> s = shared<bf16>(0, 16 * 20);
@@ -308,55 +204,6 @@ UNIFIEDRL_KERNEL void misaligned_tile() {
 }  // namespace emulation
 
 using namespace emulation;
-
-TEST(every_thread_of_every_block_runs_once) {
-  Stream stream;
-  Dim grid(3, 2, 2), block(5, 4, 3);
-  DeviceBuffer out(12 * 60 * sizeof(int), "test");
-  launch(index_everything, grid, block, 0, stream, out.as<int>());
-  for (int i = 0; i < 12 * 60; ++i) {
-    CHECK(out.as<int>()[i] == i % 60 + 1000 * (i / 60));
-  }
-}
-
-TEST(barriers_order_a_block) {
-  Stream stream;
-  for (unsigned threads : {1u, 2u, 64u, 256u, 1024u}) {
-    DeviceBuffer in(3 * threads * sizeof(float), "in"), out(3 * sizeof(float), "out");
-    for (unsigned i = 0; i < 3 * threads; ++i) {
-      in.as<float>()[i] = static_cast<float>(i % 7);
-    }
-    launch(block_sum, 3, threads, 16 + threads * sizeof(float), stream, in.as<float>(), out.as<float>());
-    for (unsigned b = 0; b < 3; ++b) {
-      float sum = 0;
-      for (unsigned i = 0; i < threads; ++i) {
-        sum += static_cast<float>((b * threads + i) % 7);
-      }
-      CHECK(out.as<float>()[b] == sum);
-    }
-  }
-}
-
-TEST(warps_exchange_values) {
-  Stream stream;
-  DeviceBuffer out(sizeof(Warp), "out");
-  launch(exchange, 1, 64, 0, stream, out.as<Warp>());
-  const Warp& w = *out.as<Warp>();
-  for (int t = 0; t < 64; ++t) {
-    int lane = t % 32, first = t - lane;
-    uint32_t ballot = 0;
-    for (int i = 0; i < 32; ++i) {
-      ballot |= ((first + i) % 3 == 0 ? 1u : 0u) << i;
-    }
-    CHECK(w.values[0][t] == (t ^ 5));
-    CHECK(w.values[1][t] == (lane + 3 < 32 ? t + 3 : t));
-    CHECK(w.values[2][t] == first + (t / 2) % 32);
-    CHECK(w.values[3][t] == first + 31);
-    CHECK(static_cast<uint32_t>(w.values[4][t]) == ballot);
-    CHECK(w.values[5][t] == lane);
-  }
-  CHECK_CONTAINS(kernel_failure([&] { launch(exchange, 1, 33, 0, stream, out.as<Warp>()); }), "a block of 33 threads");
-}
 
 TEST(a_race_is_reported_and_a_barrier_ends_it) {
   Stream stream;
@@ -506,14 +353,6 @@ TEST(events_measure_time) {
   CHECK_CONTAINS(kernel_failure([&] { plain.milliseconds_since(before); }), "not timed");
 }
 
-TEST(atomics_count_blocks) {
-  Stream stream;
-  DeviceBuffer counter(sizeof(unsigned), "counter"), order(8 * sizeof(unsigned), "order");
-  launch(count_blocks, 8, 1, 0, stream, counter.as<unsigned>(), order.as<unsigned>());
-  CHECK(*counter.as<unsigned>() == 8);
-  CHECK(order.as<unsigned>()[7] == 7);
-}
-
 TEST(device_memory_is_limited) {
   setenv("UNIFIEDRL_EMULATED_MEMORY_MIB", "4", 1);
   Error error = failure([] {
@@ -574,201 +413,10 @@ TEST(two_host_threads_launch_at_once) {
   CHECK(good[0] && good[1]);
 }
 
-TEST(bf16_rounds_to_nearest_even) {
-  const struct {
-    uint32_t from;
-    uint16_t to;
-  } known[] = {{0x3f800000, 0x3f80}, {0x3f808000, 0x3f80}, {0x3f808001, 0x3f81}, {0x3f818000, 0x3f82}, {0x3f817fff, 0x3f81},
-               {0xbf818000, 0xbf82}, {0x7f7fffff, 0x7f80}, {0x7f800000, 0x7f80}, {0xff800000, 0xff80}, {0x00000001, 0x0000},
-               {0x80000000, 0x8000}, {0x00018000, 0x0002}, {0x7f800001, 0x7fff}, {0xffffffff, 0x7fff}};
-  for (const auto& k : known) {
-    CHECK(to_bf16(as_float(k.from)).bits == k.to);
-  }
-  CHECK(to_float(bf16{0x3fc0}) == 1.5f);
-  CHECK(pack_bf16(1.0f, 2.0f) == 0x40003f80u);
-  bf16 x = to_bf16(0);
-  store_from_float(&x, 1.5f);
-  CHECK(load_as_float(&x) == 1.5f);
-}
-
-TEST(tf32_rounds_to_nearest_away) {
-  const uint32_t known[][2] = {{0x3f800000, 0x3f800000}, {0x3f800fff, 0x3f800000}, {0x3f801000, 0x3f802000}, {0x3f801001, 0x3f802000},
-                               {0x3f803000, 0x3f804000}, {0xbf801000, 0xbf802000}, {0x7f7fffff, 0x7f800000}, {0x7f800000, 0x7f800000},
-                               {0xff800000, 0xff800000}, {0x00000fff, 0x00000000}, {0x00001000, 0x00002000}, {0x7fc00000, 0x7fffffff}};
-  for (const auto& k : known) {
-    CHECK(to_tf32(as_float(k[0])) == k[1]);
-  }
-}
-
-template <typename T>
-static T rounded(float x);
-template <>
-float rounded<float>(float x) {
-  return x;
-}
-template <>
-bf16 rounded<bf16>(float x) {
-  return to_bf16(x);
-}
-static double operand(float x) { return static_cast<double>(as_float(to_tf32(x))); }
-static double operand(bf16 x) { return static_cast<double>(to_float(x)); }
-
-template <typename T>
-static void check_tiles() {
+TEST(tiles_are_aligned_and_take_whole_warps) {
   Stream stream;
-  constexpr int kInner = 48;
-  DeviceBuffer a(16 * kInner * sizeof(T), "a"), b(kInner * 16 * sizeof(T), "b"), c(256 * sizeof(float), "c");
-  for (int i = 0; i < 16 * kInner; ++i) {
-    a.as<T>()[i] = rounded<T>(number(i));
-    b.as<T>()[i] = rounded<T>(number(i + 1000) * 0.7f);
-  }
-  for (int ways = 0; ways < 8; ++ways) {
-    launch(tile_product<T>, 1, 32, 16384, stream, a.as<T>(), b.as<T>(), c.as<float>(), kInner, (ways & 1) != 0, (ways & 2) != 0,
-           (ways & 4) != 0);
-    for (int row = 0; row < 16; ++row) {
-      for (int column = 0; column < 16; ++column) {
-        double sum = 0;
-        for (int k = 0; k < kInner; ++k) {
-          sum += operand(a.as<T>()[row * kInner + k]) * operand(b.as<T>()[k * 16 + column]);
-        }
-        CHECK_NEAR(c.as<float>()[row * 16 + column], sum, 1e-5);  // 48 sums in float, each below 48
-      }
-    }
-  }
-}
-
-TEST(bf16_tiles_multiply) { check_tiles<bf16>(); }
-TEST(tf32_tiles_multiply) { check_tiles<float>(); }
-
-TEST(a_result_of_tiles_is_an_operand) {
-  Stream stream;
-  DeviceBuffer a(512, "a"), b(512, "b"), c(1024, "c"), ab(1024, "ab");
-  for (int i = 0; i < 256; ++i) {
-    a.as<bf16>()[i] = to_bf16(number(i));
-    b.as<bf16>()[i] = to_bf16(number(i + 300));
-  }
-  launch(chained_product, 1, 32, 16 * 24 * 4 + 16 * 18 * 2, stream, a.as<bf16>(), b.as<bf16>(), c.as<float>(), ab.as<float>());
-  auto product = [](const std::vector<double>& x, const bf16* y) {
-    std::vector<double> z(256);
-    for (size_t i = 0; i < 256; ++i) {
-      for (size_t k = 0; k < 16; ++k) {
-        z[i] += x[i / 16 * 16 + k] * operand(y[k * 16 + i % 16]);
-      }
-    }
-    return z;
-  };
-  std::vector<double> x(256);
-  for (size_t i = 0; i < 256; ++i) {
-    x[i] = operand(a.as<bf16>()[i]);
-  }
-  x = product(x, b.as<bf16>());
-  for (size_t i = 0; i < 256; ++i) {
-    x[i] = operand(to_bf16(static_cast<float>(x[i])));
-    CHECK_NEAR(ab.as<float>()[i], x[i], 1.0 / 256);  // a sum near the middle of two bf16 may go to either
-    x[i] = static_cast<double>(ab.as<float>()[i]);
-  }
-  x = product(x, b.as<bf16>());
-  for (size_t i = 0; i < 256; ++i) {
-    CHECK_NEAR(c.as<float>()[i], x[i], 1e-5);
-  }
   CHECK_CONTAINS(kernel_failure([&] { launch(misaligned_tile, 1, 32, 1024, stream); }), "not aligned");
-}
-
-static float as_stored(float x, Type type) { return type == Type::kBf16 ? to_float(to_bf16(x)) : x; }
-static double as_multiplied(float x, Type type) { return static_cast<double>(type == Type::kTf32 ? as_float(to_tf32(x)) : x); }
-
-static void fill(DeviceBuffer& buffer, Type type, int64_t count, int64_t seed, std::vector<float>* values) {
-  buffer.allocate(static_cast<size_t>(count * (type == Type::kBf16 ? 2 : 4)), "operand");
-  for (int64_t i = 0; i < count; ++i) {
-    float x = as_stored(number(i + seed), type);
-    values->push_back(x);
-    if (type == Type::kBf16) {
-      buffer.as<bf16>()[i] = to_bf16(x);
-    } else {
-      buffer.as<float>()[i] = x;
-    }
-  }
-}
-
-static float element(const DeviceBuffer& buffer, Type type, int64_t i) {
-  return type == Type::kBf16 ? to_float(buffer.as<bf16>()[i]) : buffer.as<float>()[i];
-}
-
-// Every epilogue of a product against plain loops in double; what lies between the rows of C must stay as it was.
-static void check_gemm(GemmShape s) {
-  Stream stream;
-  GemmContext context;
-  int64_t a_rows = s.transpose_a ? s.inner : s.rows, b_rows = s.transpose_b ? s.columns : s.inner;
-  std::vector<float> a, b, c, bias;
-  DeviceBuffer da, db, dc, dbias, dmask(static_cast<size_t>(s.batch * s.rows * mask_ld(s.columns) / 8), "mask");
-  fill(da, s.in, (s.batch - 1) * s.stride_a + a_rows * s.lda, 1, &a);
-  fill(db, s.in, (s.batch - 1) * s.stride_b + b_rows * s.ldb, 77, &b);
-  fill(dc, s.out, (s.batch - 1) * s.stride_c + s.rows * s.ldc, 5, &c);
-  s.bias_stride = s.columns + 3;
-  fill(dbias, s.out, s.batch * s.bias_stride, 900, &bias);
-  s.mask_ld = mask_ld(s.columns);
-  s.mask_stride = s.rows * s.mask_ld;
-  auto x = [&](int64_t e, int64_t r, int64_t k) {
-    return as_multiplied(a[static_cast<size_t>(e * s.stride_a + (s.transpose_a ? k * s.lda + r : r * s.lda + k))], s.in);
-  };
-  auto y_index = [&](int64_t e, int64_t k, int64_t col) {
-    return static_cast<size_t>(e * s.stride_b + (s.transpose_b ? col * s.ldb + k : k * s.ldb + col));
-  };
-  double tolerance = s.out == Type::kBf16 ? 1.0 / 256 : 2e-7 * static_cast<double>(s.inner + s.rows + 8);
-  std::vector<bool> on(static_cast<size_t>(s.batch * s.rows * s.columns));
-  for (Epilogue epilogue : {Epilogue::kNone, Epilogue::kBias, Epilogue::kBiasRelu, Epilogue::kBiasReluMask, Epilogue::kReluGradient,
-                            Epilogue::kReluGradientBiasGradient, Epilogue::kBiasGradient}) {
-    s.epilogue = epilogue;
-    CHECK(Gemm::supports(s, context));
-    Gemm gemm(s, stream, context);
-    DeviceBuffer sums(static_cast<size_t>(s.batch * s.bias_stride * 4), "sums");
-    if (epilogue == Epilogue::kBiasGradient) {
-      gemm.run(da.data(), db.data(), dc.data(), nullptr, sums.data(), stream);
-    } else {
-      gemm.run(da.data(), db.data(), dc.data(), dbias.data(), dmask.data(), stream, sums.data());
-    }
-    bool adds = epilogue == Epilogue::kBias || epilogue == Epilogue::kBiasRelu || epilogue == Epilogue::kBiasReluMask;
-    bool gates = epilogue == Epilogue::kReluGradient || epilogue == Epilogue::kReluGradientBiasGradient;
-    for (int64_t e = 0; e < s.batch; ++e) {
-      std::vector<double> want_sums(static_cast<size_t>(s.columns));
-      for (int64_t r = 0; r < s.rows; ++r) {
-        for (int64_t col = 0; col < s.ldc; ++col) {
-          int64_t at = e * s.stride_c + r * s.ldc + col;
-          float got = element(dc, s.out, at);
-          if (col >= s.columns) {
-            CHECK(got == c[static_cast<size_t>(at)]);
-            continue;
-          }
-          double z = adds ? static_cast<double>(bias[static_cast<size_t>(e * s.bias_stride + col)]) : 0;
-          for (int64_t k = 0; k < s.inner; ++k) {
-            z += x(e, r, k) * as_multiplied(b[y_index(e, k, col)], s.in);
-          }
-          size_t bit = static_cast<size_t>((e * s.rows + r) * s.columns + col);
-          if (epilogue == Epilogue::kBiasReluMask) {
-            on[bit] = got > 0;  // what the mask must say
-          }
-          if (epilogue == Epilogue::kBiasRelu || epilogue == Epilogue::kBiasReluMask) {
-            z = z > 0 ? z : 0;
-          } else if (gates) {
-            z = on[bit] ? z : 0;
-          }
-          CHECK_NEAR(got, z, tolerance);
-          want_sums[static_cast<size_t>(col)] += z;
-        }
-      }
-      bool sums_c = epilogue == Epilogue::kReluGradientBiasGradient, sums_b = epilogue == Epilogue::kBiasGradient;
-      for (int64_t col = 0; col < s.bias_stride; ++col) {
-        double want = 0;
-        for (int64_t k = 0; col < s.columns && sums_b && k < s.inner; ++k) {
-          want += static_cast<double>(b[y_index(e, k, col)]);
-        }
-        if (col < s.columns && sums_c) {
-          want = want_sums[static_cast<size_t>(col)];
-        }
-        CHECK_NEAR(element(sums, s.out, e * s.bias_stride + col), want, tolerance * 2);
-      }
-    }
-  }
+  CHECK_CONTAINS(kernel_failure([&] { launch(whole_warps, 1, 33, 0, stream); }), "a block of 33 threads");
 }
 
 static GemmShape gemm_shape(int64_t batch, int64_t rows, int64_t columns, int64_t inner, bool transpose_a, bool transpose_b, int64_t pad) {
@@ -786,28 +434,6 @@ static GemmShape gemm_shape(int64_t batch, int64_t rows, int64_t columns, int64_
   s.stride_b = (transpose_b ? columns : inner) * s.ldb;
   s.stride_c = rows * s.ldc + pad;
   return s;
-}
-
-TEST(products_match_plain_loops) {
-  const Type types[][2] = {{Type::kFloat32, Type::kFloat32}, {Type::kTf32, Type::kFloat32}, {Type::kBf16, Type::kFloat32}, {Type::kBf16, Type::kBf16}};
-  for (const auto& type : types) {
-    for (int ways = 0; ways < 4; ++ways) {
-      for (int64_t pad : {0, 3}) {
-        GemmShape s = gemm_shape(3, 17, 131, 7, (ways & 1) != 0, (ways & 2) != 0, pad);
-        s.in = type[0];
-        s.out = type[1];
-        check_gemm(s);
-        s.stride_a = 0;  // all members share the input
-        check_gemm(s);
-        s.stride_b = 0;
-        check_gemm(s);
-      }
-    }
-    GemmShape one = gemm_shape(1, 1, 1, 1, false, false, 0);
-    one.in = type[0];
-    one.out = type[1];
-    check_gemm(one);
-  }
 }
 
 TEST(not_a_number_goes_through_rectifiers) {
