@@ -34,6 +34,9 @@ static std::string kernel_failure(Action action) {
   return error.text();
 }
 
+// A kernel that nothing exports has a name too.
+static UNIFIEDRL_KERNEL void unexported() { shared<float>(0, 1)[0] += 1; }
+
 namespace emulation {
 
 // Sum over the block, by halves.
@@ -264,6 +267,11 @@ TEST(what_was_never_written_is_not_read) {
   launch(uninitialised, 2, 64, 256, stream, true, out.as<float>());
   CHECK_CONTAINS(kernel_failure([&] { launch(uninitialised, 2, 64, 256, stream, false, out.as<float>()); }),
                  "block (1, 0, 0): thread 0 reads bytes 0 to 3 of shared memory; byte 0 was not written before");
+}
+
+TEST(failures_name_any_kernel) {
+  Stream stream;
+  CHECK_CONTAINS(kernel_failure([&] { launch(unexported, 1, 1, 4, stream); }), "kernel unexported(), block (0, 0, 0): thread 0 reads bytes 0 to 3");
 }
 
 TEST(a_barrier_that_not_all_reach_is_an_error) {
