@@ -489,6 +489,7 @@ TEST(products_that_cannot_be_are_refused) {
   CHECK_CONTAINS(refused([](GemmShape& s) { s.rows = 0; }), "rows 0");
   CHECK_CONTAINS(refused([](GemmShape& s) { s.lda = 7; }), "lda 7, ldb 130, ldc 130 must be at least 8, 130, 130");
   CHECK_CONTAINS(refused([](GemmShape& s) { s.mask_ld = 128; }), "mask_ld 128");
+  CHECK_CONTAINS(refused([](GemmShape& s) { s.mask_ld = 192; }), "mask_ld 192");
   CHECK_CONTAINS(refused([](GemmShape& s) { s.mask_stride = 512; }), "mask_stride 512");
   CHECK_CONTAINS(refused([](GemmShape& s) { s.stride_c = 100; }), "stride_c 100");
   CHECK_CONTAINS(refused([](GemmShape& s) { s.out = Type::kBf16; }), "float inputs give float");
