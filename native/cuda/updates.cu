@@ -64,7 +64,7 @@ UNIFIEDRL_KERNEL void gradient_squares(Update u, Context context) {
 
 // Grid: parts, members.
 UNIFIEDRL_KERNEL void adam_kernel(Update u, Context context) {
-  if (context.state->failed_op >= 0 && context.state->failed_op != u.op) {
+  if (context.state->failed_op >= 0) {  // set in this launch too: then no block has anything to do
     return;
   }
   auto norms = shared<float>(0, u.members);
