@@ -94,8 +94,8 @@ void check(cudaError_t status, const char* what) {
   }
   if (device_is_lost(status)) {
     throw Error(UNIFIEDRL_INTERNAL,
-                format("device lost while %s: %s (%s); nothing on it works any more in this process: go on from the last checkpoint in a new one", what,
-                       text, name));
+                format("device lost while %s: %s (%s); nothing on it works any more in this process: go on from the last checkpoint in a new one",
+                       what, text, name));
   }
   throw Error(UNIFIEDRL_INTERNAL, format("%s: %s (%s)", what, text, name));
 }
@@ -121,9 +121,11 @@ std::string device_problem() {
                   version_text(CUDART_VERSION).c_str());
   }
   if (status == cudaErrorNoDevice || status == cudaSuccess) {
-    return format("the NVIDIA driver (CUDA %s) shows no device; see nvidia-smi, and whether CUDA_VISIBLE_DEVICES hides it", version_text(driver).c_str());
+    return format("the NVIDIA driver (CUDA %s) shows no device; see nvidia-smi, and whether CUDA_VISIBLE_DEVICES hides it",
+                  version_text(driver).c_str());
   }
-  return format("the NVIDIA driver (CUDA %s) cannot be used: %s (%s)", version_text(driver).c_str(), cudaGetErrorString(status), cudaGetErrorName(status));
+  return format("the NVIDIA driver (CUDA %s) cannot be used: %s (%s)", version_text(driver).c_str(), cudaGetErrorString(status),
+                cudaGetErrorName(status));
 }
 
 void select_device(int index) {
@@ -186,9 +188,10 @@ HostBuffer::HostBuffer(size_t bytes, const char* what) {
   if (status == cudaErrorMemoryAllocation) {
     data_ = nullptr;
     cudaGetLastError();
-    throw Error(UNIFIEDRL_OUT_OF_MEMORY, format("%s: wants %zu bytes of page-locked host memory, which the system does not give; lower the batch, or raise "
-                                                "the limit of locked memory (ulimit -l)",
-                                                what, bytes));
+    throw Error(UNIFIEDRL_OUT_OF_MEMORY,
+                format("%s: wants %zu bytes of page-locked host memory, which the system does not give; lower the batch, or raise the limit of "
+                       "locked memory (ulimit -l)",
+                       what, bytes));
   }
   check(status, what);
   std::fill_n(static_cast<unsigned char*>(data_), bytes, static_cast<unsigned char>(0));

@@ -445,7 +445,7 @@ std::string access_failure(int64_t position, int64_t size, int64_t begin, int64_
     int writer = c.writer & kThread, reader = c.reader & kThread;
     std::string where = format("; byte %lld", static_cast<long long>(at));
     if (!write && !written) {
-      return who + where + " was never written" + view;
+      return who + where + " was not written before: never, or by a thread with no barrier between" + view;
     }
     if (written && (c.writer & kPending) != 0) {
       return who + where + " is the target of an asynchronous copy of thread " + m.name(writer) + " that was not waited for" + view;

@@ -35,8 +35,11 @@ struct Location {
   const char* function;
   const char* file;
   int line;
+  // As the default of a parameter: where that function is called.
+  static constexpr Location here(const char* function = __builtin_FUNCTION(), const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+    return Location{function, file, line};
+  }
 };
-#define UNIFIEDRL_EMULATED_HERE unifiedrl::cuda::emulated::Location{__builtin_FUNCTION(), __builtin_FILE(), __builtin_LINE()}
 
 // What is known of two bytes of shared memory. Times are a clock that each barrier moves on; see Machine in device_emulated.cpp.
 constexpr int kCellBytes = 2;
@@ -185,7 +188,7 @@ class Shared {
 };
 
 template <typename T>
-Shared<T> shared(size_t byte_offset, size_t count, emulated::Location made = UNIFIEDRL_EMULATED_HERE) {
+Shared<T> shared(size_t byte_offset, size_t count, emulated::Location made = emulated::Location::here()) {
   int64_t offset = static_cast<int64_t>(byte_offset), size = sizeof(T);
   emulated::open_view(offset, static_cast<int64_t>(count), size, made);
   return Shared<T>(offset, offset, offset + static_cast<int64_t>(count) * size, made);
@@ -196,8 +199,8 @@ Shared<U> as(const Shared<T>& view) {
   return Shared<U>(view.position_, view.begin_, view.end_, view.made_);
 }
 
-inline void __syncthreads(emulated::Location where = UNIFIEDRL_EMULATED_HERE) { emulated::block_barrier(where); }
-inline void warp_sync(emulated::Location where = UNIFIEDRL_EMULATED_HERE) {
+inline void __syncthreads(emulated::Location where = emulated::Location::here()) { emulated::block_barrier(where); }
+inline void warp_sync(emulated::Location where = emulated::Location::here()) {
   emulated::warp_barrier(where, nullptr, [](void* const*) {});
 }
 
@@ -224,20 +227,20 @@ T exchange(const Location& where, T value, int from) {
 inline int lane_index() { return emulated::block->thread % kWarp; }
 
 template <typename T>
-T shuffle(T value, int lane, emulated::Location where = UNIFIEDRL_EMULATED_HERE) {
+T shuffle(T value, int lane, emulated::Location where = emulated::Location::here()) {
   return emulated::exchange(where, value, lane & (kWarp - 1));
 }
 template <typename T>
-T shuffle_xor(T value, int lane_mask, emulated::Location where = UNIFIEDRL_EMULATED_HERE) {
+T shuffle_xor(T value, int lane_mask, emulated::Location where = emulated::Location::here()) {
   return emulated::exchange(where, value, (lane_index() ^ lane_mask) & (kWarp - 1));
 }
 // Lanes past the end give the caller's own value, as on a device.
 template <typename T>
-T shuffle_down(T value, int delta, emulated::Location where = UNIFIEDRL_EMULATED_HERE) {
+T shuffle_down(T value, int delta, emulated::Location where = emulated::Location::here()) {
   int lane = lane_index(), from = lane + delta;
   return emulated::exchange(where, value, from < kWarp ? from : lane);
 }
-inline uint32_t warp_ballot(bool value, emulated::Location where = UNIFIEDRL_EMULATED_HERE) {
+inline uint32_t warp_ballot(bool value, emulated::Location where = emulated::Location::here()) {
   emulated::Exchange<uint32_t> lane{value ? 1u : 0u, 0, 0};
   emulated::warp_barrier(where, &lane, [](void* const* lanes) {
     uint32_t bits = 0;

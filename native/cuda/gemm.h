@@ -80,7 +80,9 @@ class Gemm {
 // The library with its version, for people.
 std::string gemm_library();
 
-// Throws INVALID_ARGUMENT for a shape that no library could have.
+// For the two implementations: throw INVALID_ARGUMENT for a shape that no library could have, and for operands that its epilogue lacks.
 void check_shape(const GemmShape& shape);
+void check_operands(const GemmShape& shape, const void* a, const void* b, const void* c, const void* bias, const void* mask_or_bias_gradient,
+                    const void* bias_gradient);
 
 }  // namespace unifiedrl::cuda

@@ -93,11 +93,11 @@ void exchange_rows(void* const lanes[kWarp]) {
 void check_row(const Shared<const bf16>& row);
 }  // namespace emulated
 
-inline void multiply_add(TileC& c, const TileA<bf16>& a, const TileB<bf16>& b, emulated::Location where = UNIFIEDRL_EMULATED_HERE) {
+inline void multiply_add(TileC& c, const TileA<bf16>& a, const TileB<bf16>& b, emulated::Location where = emulated::Location::here()) {
   emulated::MultiplyAdd lane{&c, a.x, b.x};
   emulated::warp_barrier(where, &lane, emulated::multiply_add_bf16);
 }
-inline void multiply_add(TileC& c, const TileA<float>& a, const TileB<float>& b, emulated::Location where = UNIFIEDRL_EMULATED_HERE) {
+inline void multiply_add(TileC& c, const TileA<float>& a, const TileB<float>& b, emulated::Location where = emulated::Location::here()) {
   emulated::MultiplyAdd lane{&c, a.x, b.x};
   emulated::warp_barrier(where, &lane, emulated::multiply_add_tf32);
 }
