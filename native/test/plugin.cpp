@@ -202,6 +202,16 @@ TEST(auto_takes_the_best_that_lets_itself_be_taken) {
   CHECK(std::string(unifiedrl_engine_backend(best.handle)) == "off");
 }
 
+TEST(rows_of_metrics_come_zeroed) {
+  Twice twice;
+  twice.p.op("metric", UNIFIEDRL_OP_METRIC, {twice.x}, {}, {0});
+  Engine engine(twice.p, loaded("off", "off"));
+  engine.set_tensor(twice.x, {1, 2, 3});
+  for (int64_t steps : {3000, 1, 3000}) {
+    engine.run(steps);
+  }
+}
+
 TEST(nothing_thrown_passes) {
   Program p;
   int32_t net = p.network("net", 1, {1, 1}), x = p.constant("x", 1, 1, 1), y = p.tensor("y", 1, 1, 1);
@@ -301,11 +311,15 @@ TEST(names_are_taken_once_unless_the_load_failed) {
 }
 
 TEST(threads_may_load_at_once) {
-  std::atomic<int> won{0}, refused{0}, listed{0};
+  std::atomic<int> ready{0}, won{0}, refused{0}, listed{0};
   std::vector<std::thread> threads;
   for (int t = 0; t < 8; ++t) {
     threads.emplace_back([&, t] {
-      int32_t status = load("contested", library("reference"));
+      ++ready;
+      while (ready < 8) {
+        std::this_thread::yield();
+      }
+      int32_t status = load("contested", library("off"));
       won += status == UNIFIEDRL_OK;
       refused += status == UNIFIEDRL_INVALID_ARGUMENT;
       std::string own = "own" + std::to_string(t);

@@ -57,10 +57,12 @@ public record EngineOptions(
     return new EngineOptions(backend, threads, tileRows, materialise, isa, key);
   }
 
-  /** {@code struct unifiedrl_options}: four int32 and one uint64 in native order. */
+  /** {@code struct unifiedrl_options}: eight int32 and one uint64 in native order. */
   ByteBuffer toStruct() {
-    ByteBuffer struct = ByteBuffer.allocateDirect(24).order(ByteOrder.nativeOrder());
-    struct.putInt(threads).putInt(tileRows).putInt(materialise ? 1 : 0).putInt(isa).putLong(seed);
+    ByteBuffer struct = ByteBuffer.allocateDirect(STRUCT_BYTES).order(ByteOrder.nativeOrder());
+    struct.putInt(threads).putInt(tileRows).putInt(materialise ? 1 : 0).putInt(isa);
+    struct.putInt(0).putInt(0).putInt(0); // device, precision and replay: their defaults
+    struct.putInt(STRUCT_BYTES).putLong(seed);
     return struct.flip();
   }
 }
