@@ -20,6 +20,8 @@ public record EngineOptions(
   /** Defaults: "auto", all processors, seed 1. */
   public static final EngineOptions DEFAULT = new EngineOptions("auto", 0, 0, false, 0, 1);
 
+  private static final int STRUCT_BYTES = 8 * Integer.BYTES + Long.BYTES;
+
   /** Checks the ranges. */
   public EngineOptions {
     if (backend == null || backend.isBlank()) {
