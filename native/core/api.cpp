@@ -95,10 +95,11 @@ int64_t number(const char* function, Body body) noexcept {
 }
 
 const Backend& backend_at(int32_t index) {
-  if (index < 0 || static_cast<size_t>(index) >= backends().size()) {
-    fail_argument("back end %d does not exist; there are %zu", index, backends().size());
+  const std::vector<const Backend*> all = backends();
+  if (index < 0 || static_cast<size_t>(index) >= all.size()) {
+    fail_argument("back end %d does not exist; there are %zu", index, all.size());
   }
-  return *backends()[static_cast<size_t>(index)];
+  return *all[static_cast<size_t>(index)];
 }
 
 }  // namespace
@@ -166,7 +167,7 @@ int32_t unifiedrl_backend_count(void) {
 
 const char* unifiedrl_backend_name(int32_t index) {
   const char* name = "";
-  guarded(__func__, [&] { name = backend_at(index).name; });
+  guarded(__func__, [&] { name = backend_at(index).name.c_str(); });
   return name;
 }
 
@@ -178,6 +179,10 @@ const char* unifiedrl_backend_description(int32_t index) {
   description_text[0] = 0;
   guarded(__func__, [&] { std::snprintf(description_text, sizeof description_text, "%s", backend_at(index).description().c_str()); });
   return description_text;
+}
+
+int32_t unifiedrl_backend_load(const char* name, const char* path) {
+  return guarded(__func__, [&] { load_backend(required(name, "name"), required(path, "path")); });
 }
 
 int32_t unifiedrl_program_create(unifiedrl_program** program) {
@@ -296,7 +301,8 @@ int32_t unifiedrl_engine_create(
     const Program& p = program_of(program);
     Replay* r = replay == nullptr ? nullptr : &replay_of(replay);
     required(engine, "engine");
-    auto created = std::make_unique<Engine>(p, r, required(backend, "backend"), options == nullptr ? unifiedrl_options{} : *options);
+    const unifiedrl_options defaults = {};  // not copied: options of another size must not be read past their end
+    auto created = std::make_unique<Engine>(p, r, required(backend, "backend"), options == nullptr ? defaults : *options);
     hand_out(std::move(created), Handle::kEngine, engine);
   });
 }

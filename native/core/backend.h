@@ -1,8 +1,9 @@
-// What a back end is to the engine: a table with a score, and an executor that runs a range of a program's ops.
+// What a back end is to the engine: a table with a score, and an executor that runs steps of a program.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -11,19 +12,36 @@
 
 namespace unifiedrl {
 
-// What changes from step to step.
-struct StepContext {
-  int64_t step;          // counted from 1
+// Consecutive steps, run in one call.
+struct Run {
+  int64_t first_step, steps;  // counted from 1
   uint64_t seed;
-  const double* hypers;  // current value of each slot
-  float* metrics;        // row of this step
+  const double* hypers;       // current value of each slot
+  float* metrics;             // [steps, slots], zeroed by the caller
+  size_t first_op, last_op;   // ops [first_op, last_op) of each step: less than all only with `materialise`, and then steps is 1
+  int64_t completed = 0;      // out: steps that are complete, also when the run fails
 };
+
+// One of them, for executors that go step by step.
+struct StepContext {
+  int64_t step;
+  uint64_t seed;
+  const double* hypers;
+  float* metrics;  // row of this step
+};
+
+template <typename Body>
+void each_step(Run& run, int32_t slots, Body body) {
+  for (run.completed = 0; run.completed < run.steps; ++run.completed) {
+    body(StepContext{run.first_step + run.completed, run.seed, run.hypers, run.metrics + run.completed * slots});
+  }
+}
 
 class Executor {
  public:
   virtual ~Executor() = default;
-  // Runs ops [first, last) of one step. Only executors created with `materialise` are given less than all ops.
-  virtual void run(const StepContext& context, size_t first, size_t last) = 0;
+  // Fails within step first_step + completed.
+  virtual void run(Run& run) = 0;
   virtual int64_t bytes() const = 0;
   // One line: what sets this executor's results and speed.
   virtual std::string description() const = 0;
@@ -38,17 +56,22 @@ class Executor {
   virtual void write_tensor(int32_t tensor, const double* source) = 0;
 };
 
+// Both a back end's own functions and those of a library that was loaded (core/plugin.h).
 struct Backend {
   int32_t abi_version;
-  const char* name;
-  int32_t (*score)();                    // 0: cannot work here
-  std::string (*description)();          // what it runs on, or why it cannot
-  bool (*supports)(int32_t op);
-  std::unique_ptr<Executor> (*create)(const Program& program, const Replay* replay, const unifiedrl_options& options);
+  std::string name;
+  std::function<int32_t()> score;                // 0: cannot work here
+  std::function<std::string()> description;      // what it runs on, or why it cannot
+  std::function<bool(int32_t op)> supports;
+  std::function<double(int32_t op)> tolerance;   // of "check:A,B"; null: the default (core/backends.cpp)
+  bool automatic;                                // "auto" may choose it
+  std::function<std::unique_ptr<Executor>(const Program& program, const Replay* replay, const unifiedrl_options& options)> create;
 };
 
-// All back ends of this build, best first.
-const std::vector<const Backend*>& backends();
+// All back ends: of this build, best first, then those loaded. They are never taken away.
+std::vector<const Backend*> backends();
+// unifiedrl_backend_load.
+void load_backend(const std::string& name, const std::string& path);
 // Executor for "auto", a name, or "check:A,B"; *chosen receives the name.
 std::unique_ptr<Executor> create_executor(
     const Program& program, const Replay* replay, const std::string& name, const unifiedrl_options& options, std::string* chosen);

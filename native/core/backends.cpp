@@ -1,17 +1,20 @@
 // The registry of back ends, and "check:A,B", which runs two of them op by op.
 #include <algorithm>
 #include <cmath>
+#include <memory>
+#include <mutex>
 
 #include "core/backend.h"
-#include "core/engine.h"
 #include "core/error.h"
+#include "core/memory.h"
+#include "core/plugin.h"
 
 namespace unifiedrl {
 namespace {
 
 // Largest difference between two back ends that start an op from the same float32 values, relative to the largest magnitude of what is
 // compared (one tensor, or one member of a network): cancellation makes single elements meaningless. u = 2^-24 = 6e-8.
-double tolerance(int32_t code) {
+double default_tolerance(int32_t code) {
   switch (code) {
     case UNIFIEDRL_OP_SAMPLE:
     case UNIFIEDRL_OP_CONCAT: return 0;  // integers and copies
@@ -25,6 +28,8 @@ double tolerance(int32_t code) {
     default: return 1e-5;  // products and sums over K or B terms: u sqrt(K) is 1e-6 at K = 256 and 4e-6 at 4,096; exp of up to 8: 8 u
   }
 }
+
+double tolerance_of(const Backend& backend, int32_t code) { return backend.tolerance ? backend.tolerance(code) : default_tolerance(code); }
 
 // Ops whose result may be much smaller than what they add up: the inputs set the scale.
 bool cancels(int32_t code) {
@@ -44,7 +49,7 @@ double largest(const double* x, int64_t n) {
 class CheckExecutor final : public Executor {
  public:
   CheckExecutor(const Program& program, const Backend& a, const Backend& b, const Replay* replay, const unifiedrl_options& options)
-      : program_(program), names_{a.name, b.name} {
+      : program_(program), backend_a_(a), backend_b_(b) {
     unifiedrl_options materialised = options;
     materialised.materialise = 1;
     a_ = a.create(program, replay, materialised);
@@ -63,30 +68,8 @@ class CheckExecutor final : public Executor {
     metrics_.resize(static_cast<size_t>(program.metric_slots));
   }
 
-  void run(const StepContext& context, size_t first, size_t last) override {
-    StepContext other = context;
-    other.metrics = metrics_.data();
-    for (size_t k = first; k < last; ++k) {
-      const Op& op = program_.ops[k];
-      a_->run(context, k, k + 1);
-      b_->run(other, k, k + 1);
-      for (int32_t id : op_outputs(op)) {
-        tensor(op, id, context);
-      }
-      if (op.code == UNIFIEDRL_OP_MLP_BACKWARD) {
-        section(op, UNIFIEDRL_GRADIENTS);
-      } else if (op.code == UNIFIEDRL_OP_ADAM) {
-        for (int32_t s : {UNIFIEDRL_PARAMETERS, UNIFIEDRL_MOMENT1, UNIFIEDRL_MOMENT2}) {
-          section(op, s);
-        }
-      } else if (op.code == UNIFIEDRL_OP_SOFT_UPDATE) {
-        section(op, UNIFIEDRL_PARAMETERS);
-      } else if (op.code == UNIFIEDRL_OP_METRIC) {
-        values_a_[0] = static_cast<double>(context.metrics[op.i[0]]);
-        values_b_[0] = static_cast<double>(metrics_[static_cast<size_t>(op.i[0])]);
-        compare(op, format("metric slot %lld", static_cast<long long>(op.i[0])), 0, 1, std::max(largest(values_a_.data(), 1), input_scale(op)));
-      }
-    }
+  void run(Run& run) override {
+    each_step(run, program_.metric_slots, [&](const StepContext& context) { run_step(context, run.first_op, run.last_op); });
   }
 
   std::string description() const override { return a_->description() + " | " + b_->description(); }
@@ -111,10 +94,39 @@ class CheckExecutor final : public Executor {
 
  private:
   const Program& program_;
-  const char* names_[2];
+  const Backend &backend_a_, &backend_b_;
   std::unique_ptr<Executor> a_, b_;
   std::vector<double> values_a_, values_b_;
   std::vector<float> metrics_;
+
+  double tolerance(const Op& op) const { return std::max(tolerance_of(backend_a_, op.code), tolerance_of(backend_b_, op.code)); }
+
+  void run_step(const StepContext& context, size_t first, size_t last) {
+    std::fill(metrics_.begin(), metrics_.end(), 0.0f);
+    for (size_t k = first; k < last; ++k) {
+      const Op& op = program_.ops[k];
+      Run run_a{context.step, 1, context.seed, context.hypers, context.metrics, k, k + 1}, run_b = run_a;
+      run_b.metrics = metrics_.data();
+      a_->run(run_a);
+      b_->run(run_b);
+      for (int32_t id : op_outputs(op)) {
+        tensor(op, id, context);
+      }
+      if (op.code == UNIFIEDRL_OP_MLP_BACKWARD) {
+        section(op, UNIFIEDRL_GRADIENTS);
+      } else if (op.code == UNIFIEDRL_OP_ADAM) {
+        for (int32_t s : {UNIFIEDRL_PARAMETERS, UNIFIEDRL_MOMENT1, UNIFIEDRL_MOMENT2}) {
+          section(op, s);
+        }
+      } else if (op.code == UNIFIEDRL_OP_SOFT_UPDATE) {
+        section(op, UNIFIEDRL_PARAMETERS);
+      } else if (op.code == UNIFIEDRL_OP_METRIC) {
+        values_a_[0] = static_cast<double>(context.metrics[op.i[0]]);
+        values_b_[0] = static_cast<double>(metrics_[static_cast<size_t>(op.i[0])]);
+        compare(op, format("metric slot %lld", static_cast<long long>(op.i[0])), 0, 1, std::max(largest(values_a_.data(), 1), input_scale(op)));
+      }
+    }
+  }
 
   // Largest magnitude of what an op reads, where that sets the scale.
   double input_scale(const Op& op) {
@@ -144,7 +156,7 @@ class CheckExecutor final : public Executor {
     size_t m = static_cast<size_t>(op.i[0]), groups = weight.size(), rows = mean.size() / groups;
     for (size_t e = 0; e < m * groups; ++e) {
       size_t g = e / m;
-      double share = tolerance(op.code) * std::abs(weight[g] * context.hypers[op.h[0]]) / static_cast<double>(m * rows);
+      double share = tolerance(op) * std::abs(weight[g] * context.hypers[op.h[0]]) / static_cast<double>(m * rows);
       for (size_t b = 0; b < rows; ++b) {
         size_t at = b * groups + g;
         slack[e * rows + b] = share * (std::abs(q[e * rows + b]) + std::abs(mean[at])) / sd[at];
@@ -191,7 +203,7 @@ class CheckExecutor final : public Executor {
     if (t.kind == UNIFIEDRL_TENSOR_SIGNS) {
       // A unit that is 0 but for rounding may be on in one and off in the other.
       std::vector<double> slack = hidden_sums(op);
-      double close = tolerance(op.code) * largest(slack.data(), static_cast<int64_t>(slack.size()));
+      double close = tolerance(op) * largest(slack.data(), static_cast<int64_t>(slack.size()));
       std::transform(slack.begin(), slack.end(), slack.begin(), [&](double z) { return std::abs(z) <= close ? 1.0 : 0.0; });
       compare(op, what, 0, t.elements(), 0, slack.data());
     } else if (op.code == UNIFIEDRL_OP_ENSEMBLE_OBJECTIVE && id == op.t[2]) {
@@ -236,23 +248,56 @@ class CheckExecutor final : public Executor {
   // `slack`, if given, is allowed on top for each element.
   void compare(const Op& op, const std::string& what, int64_t offset, int64_t n, double scale, const double* slack = nullptr) {
     const double *a = values_a_.data() + offset, *b = values_b_.data() + offset;
-    double base = tolerance(op.code) * scale + (tolerance(op.code) > 0 ? 1e-30 : 0);
+    double base = tolerance(op) * scale + (tolerance(op) > 0 ? 1e-30 : 0);
     for (int64_t i = 0; i < n; ++i) {
       double allowed = base + (slack == nullptr ? 0 : slack[i]);
       bool same = a[i] == b[i] || (std::isnan(a[i]) && std::isnan(b[i]));
       if (!same && !(std::abs(a[i] - b[i]) <= allowed)) {
         throw Error(UNIFIEDRL_MISMATCH,
                     format("op '%s' (%s): %s, element %lld: %s gives %.9g and %s gives %.9g, further apart than %.3g", op.name.c_str(),
-                           op_name(op.code), what.c_str(), static_cast<long long>(i), names_[0], a[i], names_[1], b[i], allowed));
+                           op_name(op.code), what.c_str(), static_cast<long long>(i), backend_a_.name.c_str(), a[i], backend_b_.name.c_str(), b[i],
+                           allowed));
       }
     }
   }
 };
 
+struct Registry {
+  std::mutex loading;  // held while a library loads, which may take long and runs foreign code
+  std::mutex mutex;    // of the lists
+  std::vector<const Backend*> listed = {
+#if defined(UNIFIEDRL_CPU)
+      &kCpuBackend,
+#endif
+      &kReference32Backend, &kReferenceBackend};
+  std::vector<const Backend*> failed;  // loads that failed, those replaced since too: another thread may still look at them
+};
+
+// Never destroyed: engines may be used while the process exits.
+Registry& registry() {
+  static Registry* all = new Registry;
+  return *all;
+}
+
+// What is listed for a library that did not load.
+Backend failed_backend(const std::string& name, const std::string& reason) {
+  Backend backend;
+  backend.abi_version = UNIFIEDRL_ABI_VERSION;
+  backend.name = name;
+  backend.score = [] { return 0; };
+  backend.description = [reason] { return reason; };
+  backend.supports = [](int32_t) { return false; };
+  backend.automatic = true;  // so that "auto" says why, where nothing else works
+  backend.create = [reason](const Program&, const Replay*, const unifiedrl_options&) -> std::unique_ptr<Executor> {
+    throw Error(UNIFIEDRL_UNAVAILABLE, reason);
+  };
+  return backend;
+}
+
 std::string known_names() {
   std::string names = "auto";
   for (const Backend* backend : backends()) {
-    names += std::string(", ") + backend->name;
+    names += ", " + backend->name;
   }
   return names + ", check:A,B";
 }
@@ -264,28 +309,28 @@ const Backend& usable(const std::string& name, const Program& program) {
       continue;
     }
     if (backend->score() <= 0) {
-      throw Error(UNIFIEDRL_UNAVAILABLE, format("back end '%s' cannot work here: %s", backend->name, backend->description().c_str()));
+      throw Error(UNIFIEDRL_UNAVAILABLE, format("back end '%s' cannot work here: %s", backend->name.c_str(), backend->description().c_str()));
     }
     for (const Op& op : program.ops) {
       if (!backend->supports(op.code)) {
         throw Error(UNIFIEDRL_UNAVAILABLE,
-                    format("back end '%s' lacks %s, which op '%s' needs: choose another", backend->name, op_name(op.code), op.name.c_str()));
+                    format("back end '%s' lacks %s, which op '%s' needs: choose another", backend->name.c_str(), op_name(op.code), op.name.c_str()));
       }
     }
     return *backend;
   }
-  fail_argument("there is no back end '%s'; this build has %s", name.c_str(), known_names().c_str());
+  fail_argument("there is no back end '%s'; there are %s", name.c_str(), known_names().c_str());
 }
 
 std::string best_name() {
   const Backend* best = nullptr;
   std::string reasons;
   for (const Backend* backend : backends()) {
-    if (backend == &kReferenceBackend || backend == &kReference32Backend) {
-      continue;  // slow on purpose: only by name
+    if (!backend->automatic) {
+      continue;  // only by name
     }
     if (backend->score() <= 0) {
-      reasons += format("; '%s': %s", backend->name, backend->description().c_str());
+      reasons += format("; '%s': %s", backend->name.c_str(), backend->description().c_str());
     } else if (best == nullptr || backend->score() > best->score()) {
       best = backend;
     }
@@ -298,13 +343,48 @@ std::string best_name() {
 
 }  // namespace
 
-const std::vector<const Backend*>& backends() {
-  static const std::vector<const Backend*> all = {
-#if defined(UNIFIEDRL_CPU)
-      &kCpuBackend,
-#endif
-      &kReference32Backend, &kReferenceBackend};
-  return all;
+std::vector<const Backend*> backends() {
+  std::lock_guard<std::mutex> lock(registry().mutex);
+  return registry().listed;
+}
+
+void load_backend(const std::string& name, const std::string& path) {
+  if (name.empty() || name == "auto" || name.find_first_of(",:=") != std::string::npos) {
+    fail_argument("a back end cannot be named '%s': the name must not be empty or 'auto', nor have ',', ':' or '=' in it", name.c_str());
+  }
+  if (path.empty()) {
+    fail_argument("back end '%s': the path of its library is empty", name.c_str());
+  }
+  Registry& r = registry();
+  std::lock_guard<std::mutex> one_at_a_time(r.loading);
+  const auto find = [&] { return std::find_if(r.listed.begin(), r.listed.end(), [&](const Backend* b) { return b->name == name; }); };
+  // Only this function changes the list, so reading it needs no more than the lock on loading.
+  if (find() != r.listed.end() && std::find(r.failed.begin(), r.failed.end(), *find()) == r.failed.end()) {
+    fail_argument("there is a back end '%s' already: choose another name", name.c_str());
+  }
+  auto backend = std::make_unique<Backend>();
+  std::unique_ptr<Error> failure;
+  try {
+    *backend = open_backend(name, path);
+  } catch (const Error& error) {
+    failure = std::make_unique<Error>(error);
+    *backend = failed_backend(name, error.text());
+  }
+  const Backend* added = backend.release();  // never taken away
+  {
+    std::lock_guard<std::mutex> lock(r.mutex);
+    if (failure != nullptr) {
+      r.failed.push_back(added);
+    }
+    if (find() == r.listed.end()) {
+      r.listed.push_back(added);
+    } else {
+      *find() = added;
+    }
+  }
+  if (failure != nullptr) {
+    throw *failure;
+  }
 }
 
 std::unique_ptr<Executor> create_executor(

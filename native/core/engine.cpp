@@ -2,37 +2,22 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
-#include <fstream>
-#include <initializer_list>
-#include <sstream>
-
-#if !defined(_WIN32)
-#include <unistd.h>
-#endif
 
 #include "core/error.h"
+#include "core/options.h"
 #include "ops/random.h"
 
 namespace unifiedrl {
 
-constexpr int64_t kRingRows = 1024;
+constexpr int64_t kKeptRows = 1024;
+// A call of the executor is given at most kKeptRows rows to write, which may fail after the first: the others must not cost rows that are kept.
+constexpr int64_t kRingRows = 2 * kKeptRows;
 constexpr int64_t kMaxStep = int64_t{1} << 40;  // the counter of a draw has room for no more (ops/random.h)
 
 Engine::Engine(const Program& program, Replay* replay, const std::string& backend, const unifiedrl_options& options)
-    : program_(program), seed_(options.seed) {
-  if (options.threads < 0 || options.threads > 1024) {
-    fail_argument("threads is %d; it must be 0 (default) to 1024", options.threads);
-  }
-  if (options.tile_rows < 0 || options.tile_rows % 16 != 0) {
-    fail_argument("tile_rows is %d; it must be 0 (default) or a multiple of 16", options.tile_rows);
-  }
-  if (options.materialise != 0 && options.materialise != 1) {
-    fail_argument("materialise is %d; it must be 0 or 1", options.materialise);
-  }
-  if (options.isa < 0 || options.isa > 3) {
-    fail_argument("isa is %d; it must be 0 (best), 1 (baseline), 2 (AVX2) or 3 (AVX-512)", options.isa);
-  }
+    : program_(program) {
+  check_options(options);
+  seed_ = options.seed;
   program_.check_replay(replay);
   if (replay != nullptr) {
     replay->hold();
@@ -41,8 +26,7 @@ Engine::Engine(const Program& program, Replay* replay, const std::string& backen
   for (const Hyper& hyper : program_.hypers) {
     hypers_.push_back(hyper.value);
   }
-  row_.resize(static_cast<size_t>(program_.metric_slots));
-  ring_.resize(row_.size() * kRingRows);
+  ring_.resize(static_cast<size_t>(program_.metric_slots * kRingRows));
   executor_ = create_executor(program_, replay, backend, options, &backend_);
   description_ = executor_->description();
   if (program_.ops.empty()) {
@@ -62,17 +46,26 @@ void Engine::run(int64_t steps) {
     fail_argument("the run stopped within step %lld at a gradient that is not finite: write parameters, or call set_step, before it goes on",
                   static_cast<long long>(step_ + 1));
   }
-  for (int64_t k = 0; k < steps; ++k) {
-    std::fill(row_.begin(), row_.end(), 0.0f);
+  while (steps > 0) {
+    int64_t slots = program_.metric_slots, row = written_ % kRingRows;
+    Run run{step_ + 1, std::min({steps, kKeptRows, kRingRows - row}), seed_, hypers_.data(), ring_.data() + row * slots, 0, program_.ops.size()};
+    std::fill_n(run.metrics, run.steps * slots, 0.0f);
+    const auto keep_completed = [&] {
+      written_ += run.completed;
+      step_ += run.completed;
+    };
     try {
-      executor_->run({step_ + 1, seed_, hypers_.data(), row_.data()}, 0, program_.ops.size());
+      executor_->run(run);
     } catch (const Error& error) {
+      keep_completed();
       stopped_ = error.status() == UNIFIEDRL_NOT_FINITE;
       throw error.within(format("step %lld", static_cast<long long>(step_ + 1)));
+    } catch (...) {
+      keep_completed();
+      throw;
     }
-    std::copy(row_.begin(), row_.end(), ring_.begin() + static_cast<ptrdiff_t>(row_.size()) * (written_ % kRingRows));
-    ++written_;
-    ++step_;
+    keep_completed();
+    steps -= run.steps;
   }
 }
 
@@ -96,11 +89,10 @@ int64_t Engine::drain_metrics(float* destination, int64_t max_rows) {
   if (max_rows < 0) {
     fail_argument("max_rows is %lld; it must be 0 or more", static_cast<long long>(max_rows));
   }
-  drained_ = std::max(drained_, written_ - kRingRows);
+  drained_ = std::max(drained_, written_ - kKeptRows);
   int64_t rows = std::min(max_rows, written_ - drained_);
   for (int64_t k = 0; k < rows; ++k, ++drained_) {
-    auto from = ring_.begin() + static_cast<ptrdiff_t>(row_.size()) * (drained_ % kRingRows);
-    destination = std::copy(from, from + static_cast<ptrdiff_t>(row_.size()), destination);
+    destination = std::copy_n(ring_.data() + drained_ % kRingRows * program_.metric_slots, program_.metric_slots, destination);
   }
   return rows;
 }
@@ -189,65 +181,6 @@ void Engine::write_tensor(int32_t id, const double* source, int64_t count) {
     fail_argument("tensor '%s' is not constant: only constant tensors may be written", t.name.c_str());
   }
   executor_->write_tensor(id, source);
-}
-
-#if !defined(_WIN32)
-namespace {
-
-constexpr double kNoLimit = 1e300;
-
-// The number in a file that holds one; "max" means none.
-double number_in(const char* file) {
-  double value;
-  return std::ifstream(file) >> value ? value : kNoLimit;
-}
-
-// The sum of the numbers that follow these words in a file of "word number" lines; negative where there is none.
-double numbers_after(const char* file, std::initializer_list<const char*> words) {
-  std::ifstream in(file);
-  double sum = 0, value;
-  bool found = false;
-  std::string line, word;
-  while (std::getline(in, line)) {
-    std::istringstream parts(line);
-    if (parts >> word >> value && std::find(words.begin(), words.end(), word) != words.end()) {
-      sum += value;
-      found = true;
-    }
-  }
-  return found ? sum : -1;
-}
-
-// What a container leaves: its limit less what is in use, without the file pages that the kernel gives back on demand.
-double left_in_container(const char* limit, const char* usage, const char* statistics, std::initializer_list<const char*> file_pages) {
-  double most = number_in(limit), used = number_in(usage);
-  return most >= kNoLimit || used >= kNoLimit ? kNoLimit : most - used + std::max(0.0, numbers_after(statistics, file_pages));
-}
-
-}  // namespace
-#endif
-
-double available_memory() {
-#if !defined(_WIN32)
-  double left = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
-  double available = numbers_after("/proc/meminfo", {"MemAvailable:"}) * 1024;
-  left = available >= 0 ? std::min(left, available) : left;
-  left = std::min(left, left_in_container("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory.stat",
-                                          {"active_file", "inactive_file"}));
-  return std::min(left, left_in_container("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes",
-                                          "/sys/fs/cgroup/memory/memory.stat", {"total_active_file", "total_inactive_file"}));
-#else
-  return 1e300;
-#endif
-}
-
-void check_memory(int64_t bytes, const char* what) {
-  double available = available_memory();
-  if (static_cast<double>(bytes) > available) {
-    throw Error(UNIFIEDRL_OUT_OF_MEMORY,
-                format("%s needs %.1f GiB, but this machine has %.1f GiB left: use a smaller batch, network or ensemble", what,
-                       static_cast<double>(bytes) / (1 << 30), std::max(0.0, available) / (1 << 30)));
-  }
 }
 
 }  // namespace unifiedrl

@@ -54,17 +54,11 @@ class Engine {
   std::string backend_, description_;
   uint64_t seed_;
   std::vector<double> hypers_;
-  std::vector<float> row_, ring_;  // metrics of the step under way; of completed steps
+  std::vector<float> ring_;  // metrics of the last steps
   int64_t step_ = 0, written_ = 0, drained_ = 0;
   bool stopped_ = false;  // by a gradient that was not finite: some ops of that step ran, others did not
   std::unique_ptr<Replay, Replay::Release> replay_;
   std::unique_ptr<Executor> executor_;
 };
-
-// Bytes that this machine and its container (cgroup version 1 or 2) have left.
-double available_memory();
-// Fails with UNIFIEDRL_OUT_OF_MEMORY when `bytes` is more than that. Back ends ask once, for the sum of all that they are about to allocate: a
-// kernel that overcommits would otherwise grant the memory and kill the process when it is touched.
-void check_memory(int64_t bytes, const char* what);
 
 }  // namespace unifiedrl

@@ -10,8 +10,9 @@
 #include <sched.h>
 #include <unistd.h>
 
-#include "core/engine.h"
 #include "core/error.h"
+#include "core/memory.h"
+#include "core/options.h"
 #include "ops/box.h"
 #include "ops/losses.h"
 #include "ops/random.h"
@@ -358,13 +359,15 @@ float* CpuExecutor::bias_gradient(int32_t network, size_t layer, const Place& pl
   return workers_[static_cast<size_t>(place.worker)].gradients.data() + storage.gradient_offset + l.bias / info.members;
 }
 
-void CpuExecutor::run(const StepContext& context, size_t first, size_t last) {
+void CpuExecutor::run(Run& run) {
   SingleThreadedGemm single;
-  for (const Region& region : regions_) {
-    if (region.first >= first && region.last <= last) {
-      run_region(region, context);
+  each_step(run, program_.metric_slots, [&](const StepContext& context) {
+    for (const Region& region : regions_) {
+      if (region.first >= run.first_op && region.last <= run.last_op) {
+        run_region(region, context);
+      }
     }
-  }
+  });
 }
 
 void CpuExecutor::run_region(const Region& region, const StepContext& context) {
@@ -853,9 +856,10 @@ static std::string cpu_description() {
 static bool cpu_supports(int32_t op) { return op >= UNIFIEDRL_OP_SAMPLE && op <= UNIFIEDRL_OP_METRIC; }
 
 static std::unique_ptr<Executor> cpu_create(const Program& program, const Replay* replay, const unifiedrl_options& options) {
+  check_host_options("cpu", options);
   return std::make_unique<cpu::CpuExecutor>(program, replay, options);
 }
 
-const Backend kCpuBackend = {UNIFIEDRL_ABI_VERSION, "cpu", cpu_score, cpu_description, cpu_supports, cpu_create};
+const Backend kCpuBackend = {UNIFIEDRL_ABI_VERSION, "cpu", cpu_score, cpu_description, cpu_supports, nullptr, true, cpu_create};
 
 }  // namespace unifiedrl

@@ -18,7 +18,7 @@ class CpuExecutor final : public Executor {
  public:
   CpuExecutor(const Program& program, const Replay* replay, const unifiedrl_options& options);
 
-  void run(const StepContext& context, size_t first, size_t last) override;
+  void run(Run& run) override;
   int64_t bytes() const override { return bytes_; }
   std::string description() const override;
   void read_network(int32_t network, int32_t section, double* destination) const override;

@@ -4,9 +4,9 @@
 #include <cstring>
 #include <vector>
 
-#include "core/engine.h"
 #include "core/error.h"
 #include "core/handles.h"
+#include "core/memory.h"
 #include "cpu/executor.h"
 #include "ops/random.h"
 #include "unifiedrl.h"
@@ -77,10 +77,10 @@ extern "C" int32_t unifiedrl_measure_gather(const unifiedrl_replay* replay, int3
     double best_gather = 1e300, best_copy = 1e300;
     size_t bytes = static_cast<size_t>(rows * width) * sizeof(float);
     for (int32_t repeat = 0; repeat <= repeats; ++repeat) {
-      unifiedrl::StepContext context{repeat + 1, seed, nullptr, nullptr};
-      executor.run(context, 0, 1);
+      unifiedrl::Run draw{repeat + 1, 1, seed, nullptr, nullptr, 0, 1}, copying{repeat + 1, 1, seed, nullptr, nullptr, 1, 2};
+      executor.run(draw);
       double start = seconds();
-      executor.run(context, 1, 2);
+      executor.run(copying);
       double middle = seconds();
       std::memcpy(to.data(), from.data(), bytes);
       double end = seconds();

@@ -5,9 +5,9 @@
 #include <memory>
 #include <vector>
 
-#include "core/engine.h"
 #include "core/error.h"
 #include "core/handles.h"
+#include "core/memory.h"
 #include "core/program.h"
 #include "cpu/buffer.h"
 #include "cpu/kernels.h"

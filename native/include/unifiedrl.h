@@ -34,7 +34,7 @@ extern "C" {
 #endif
 
 /* Version of this interface; a caller checks it against unifiedrl_abi_version() before anything else. */
-#define UNIFIEDRL_ABI_VERSION 2
+#define UNIFIEDRL_ABI_VERSION 3
 
 /* Status codes. */
 #define UNIFIEDRL_OK 0
@@ -148,6 +148,16 @@ typedef struct unifiedrl_replay unifiedrl_replay;
 typedef struct unifiedrl_engine unifiedrl_engine;
 typedef struct unifiedrl_policy unifiedrl_policy;
 
+/* Precision of matrix products; parameters, moments and everything else are float32 throughout. */
+#define UNIFIEDRL_FP32 0 /* float32 operands and sums */
+#define UNIFIEDRL_TF32 1 /* operands rounded to 10 fraction bits, float32 sums */
+#define UNIFIEDRL_BF16 2 /* operands and stored activations rounded to bfloat16, float32 sums */
+
+/* Where rows of a replay lie for back ends with memory of their own; those of the host read them where they are and ignore this. */
+#define UNIFIEDRL_REPLAY_AUTO 0     /* resident where they fit, else streamed */
+#define UNIFIEDRL_REPLAY_RESIDENT 1 /* uploaded once, when the engine is created */
+#define UNIFIEDRL_REPLAY_STREAMED 2 /* drawn rows are uploaded ahead of the steps that use them */
+
 /* Options of an engine. Zero means the default throughout. */
 /* Results of the CPU back end do not depend on the number of threads. They do depend, by rounding, on tile_rows (sums over a batch are formed
  * tile by tile), whose default follows the machine's cache, and on isa: fix both to have the same bits on another machine. */
@@ -156,6 +166,10 @@ typedef struct unifiedrl_options {
   int32_t tile_rows;   /* batch rows worked on at a time, a multiple of 16; default: chosen from the cache size */
   int32_t materialise; /* 1: keep every intermediate tensor whole so that it can be read (slower, more memory) */
   int32_t isa;         /* vectorised loops: 0 best, 1 baseline, 2 AVX2, 3 AVX-512; more than the processor has is refused */
+  int32_t device;      /* index of the device, for back ends that may have several; back ends that run on the host have only 0 */
+  int32_t precision;   /* UNIFIEDRL_FP32, _TF32 or _BF16; a back end that lacks it refuses */
+  int32_t replay;      /* UNIFIEDRL_REPLAY_AUTO, _RESIDENT or _STREAMED */
+  int32_t size;        /* sizeof(unifiedrl_options) as the caller knows it, or 0 for this version's; sizes that are not known are refused */
   uint64_t seed;       /* key of every random draw */
 } unifiedrl_options;
 
@@ -169,13 +183,18 @@ UNIFIEDRL_API const char* unifiedrl_status_name(int32_t status);
 
 /* ---- back ends ---- */
 
-/* Number of back ends built in. */
+/* Number of back ends: those built in, then those loaded. It never falls, and an index keeps its name. */
 UNIFIEDRL_API int32_t unifiedrl_backend_count(void);
 UNIFIEDRL_API const char* unifiedrl_backend_name(int32_t index);
 /* Score by which "auto" chooses; 0 when it cannot work here, and then unifiedrl_backend_description says why. */
 UNIFIEDRL_API int32_t unifiedrl_backend_score(int32_t index);
 /* One line: what it runs on (processor, instruction set, library versions), or why it cannot. Valid until the next call on this thread. */
 UNIFIEDRL_API const char* unifiedrl_backend_description(int32_t index);
+/* Loads a back end from a shared library (unifiedrl_backend.h) and lists it under `name`, which has no ',', ':' or '=' in it and is not "auto". The
+ * library stays loaded for the life of the process. One that does not load, is of another version or gives no table is listed too, with score 0 and the
+ * reason as its description; the status is then UNAVAILABLE. A name that is taken is refused (INVALID_ARGUMENT), unless its load failed: then this
+ * call takes its place. May be called on any thread at any time. `path` is looked up as the system does it: without a slash, in its search path. */
+UNIFIEDRL_API int32_t unifiedrl_backend_load(const char* name, const char* path);
 
 /* ---- programs ---- */
 
@@ -210,7 +229,7 @@ UNIFIEDRL_API int64_t unifiedrl_replay_rows(const unifiedrl_replay* replay);
 
 /* ---- engines ---- */
 
-/* backend: "auto", "cpu", "reference" (double), "reference32", or "check:A,B" which runs two and compares every op.
+/* backend: "auto", "cpu", "reference" (double), "reference32", a name that was loaded, or "check:A,B" which runs two and compares every op.
  * replay may be NULL for programs that draw nothing. Closing a replay that an engine uses takes effect with the last such engine. */
 UNIFIEDRL_API int32_t unifiedrl_engine_create(
     const unifiedrl_program* program, const unifiedrl_replay* replay, const char* backend, const unifiedrl_options* options,

@@ -22,7 +22,7 @@ struct AdamStep {
 // 1 - beta^t in float loses 5e-5 of the parameters within a few steps: -expm1(t log beta) in double does not. Nor may 1 - beta2 be taken in
 // float: 1 - 0.999f is 1.3e-5 off.
 template <typename T>
-inline AdamStep<T> adam_step(double rate, double beta1, double beta2, double epsilon, double decay, int64_t t) {
+UNIFIEDRL_HD inline AdamStep<T> adam_step(double rate, double beta1, double beta2, double epsilon, double decay, int64_t t) {
   double correction1 = -std::expm1(static_cast<double>(t) * std::log(beta1));
   double correction2 = -std::expm1(static_cast<double>(t) * std::log(beta2));
   return AdamStep<T>{static_cast<T>(beta1), static_cast<T>(beta2), static_cast<T>(1 - beta1), static_cast<T>(1 - beta2), static_cast<T>(rate / correction1),
@@ -39,7 +39,7 @@ UNIFIEDRL_HD inline void adam(const AdamStep<T>& s, T gradient, T* parameter, T*
 }
 
 // Factor that brings a gradient of norm `norm` within `clip`; 1 where clip is 0.
-inline double clip_factor(double norm, double clip) {
+UNIFIEDRL_HD inline double clip_factor(double norm, double clip) {
   if (!(clip > 0)) {
     return 1;
   }

@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/engine.h"
 #include "core/error.h"
+#include "core/memory.h"
+#include "core/options.h"
 #include "ops/box.h"
 #include "ops/losses.h"
 #include "ops/random.h"
@@ -43,31 +44,37 @@ ReferenceExecutor<T>::ReferenceExecutor(const Program& program, const Replay* re
 }
 
 template <typename T>
-void ReferenceExecutor<T>::run(const StepContext& context, size_t first, size_t last) {
-  for (size_t k = first; k < last; ++k) {
-    const Op& op = program_.ops[k];
-    switch (op.code) {
-      case UNIFIEDRL_OP_SAMPLE: sample(op, context); break;
-      case UNIFIEDRL_OP_GATHER: gather(op); break;
-      case UNIFIEDRL_OP_CONCAT: concat(op); break;
-      case UNIFIEDRL_OP_MLP_FORWARD: mlp_forward(op); break;
-      case UNIFIEDRL_OP_MLP_BACKWARD: mlp_backward(op); break;
-      case UNIFIEDRL_OP_MLP_BACKWARD_INPUT: mlp_backward_input(op); break;
-      case UNIFIEDRL_OP_MEMBER_SUM: member_sum(op); break;
-      case UNIFIEDRL_OP_ADD: {
-        const T *x = data(op.t[0]), *y = data(op.t[1]);
-        std::transform(x, x + info(op, 0).elements(), y, data(op.t[2]), [](T a, T b) { return a + b; });
-        break;
-      }
-      case UNIFIEDRL_OP_ATTENUATION: attenuate(op, context); break;
-      case UNIFIEDRL_OP_TD_TARGET: td_targets(op, context); break;
-      case UNIFIEDRL_OP_SQUARED_ERROR: squared_error(op); break;
-      case UNIFIEDRL_OP_ENSEMBLE_OBJECTIVE: ensemble_objective(op, context); break;
-      case UNIFIEDRL_OP_BOX_PENALTY: box_penalties(op, context); break;
-      case UNIFIEDRL_OP_ADAM: adam_update(op, context); break;
-      case UNIFIEDRL_OP_SOFT_UPDATE: soft_updates(op, context); break;
-      case UNIFIEDRL_OP_METRIC: metric(op, context); break;
+void ReferenceExecutor<T>::run(Run& run) {
+  each_step(run, program_.metric_slots, [&](const StepContext& context) {
+    for (size_t k = run.first_op; k < run.last_op; ++k) {
+      run_op(program_.ops[k], context);
     }
+  });
+}
+
+template <typename T>
+void ReferenceExecutor<T>::run_op(const Op& op, const StepContext& context) {
+  switch (op.code) {
+    case UNIFIEDRL_OP_SAMPLE: sample(op, context); break;
+    case UNIFIEDRL_OP_GATHER: gather(op); break;
+    case UNIFIEDRL_OP_CONCAT: concat(op); break;
+    case UNIFIEDRL_OP_MLP_FORWARD: mlp_forward(op); break;
+    case UNIFIEDRL_OP_MLP_BACKWARD: mlp_backward(op); break;
+    case UNIFIEDRL_OP_MLP_BACKWARD_INPUT: mlp_backward_input(op); break;
+    case UNIFIEDRL_OP_MEMBER_SUM: member_sum(op); break;
+    case UNIFIEDRL_OP_ADD: {
+      const T *x = data(op.t[0]), *y = data(op.t[1]);
+      std::transform(x, x + info(op, 0).elements(), y, data(op.t[2]), [](T a, T b) { return a + b; });
+      break;
+    }
+    case UNIFIEDRL_OP_ATTENUATION: attenuate(op, context); break;
+    case UNIFIEDRL_OP_TD_TARGET: td_targets(op, context); break;
+    case UNIFIEDRL_OP_SQUARED_ERROR: squared_error(op); break;
+    case UNIFIEDRL_OP_ENSEMBLE_OBJECTIVE: ensemble_objective(op, context); break;
+    case UNIFIEDRL_OP_BOX_PENALTY: box_penalties(op, context); break;
+    case UNIFIEDRL_OP_ADAM: adam_update(op, context); break;
+    case UNIFIEDRL_OP_SOFT_UPDATE: soft_updates(op, context); break;
+    case UNIFIEDRL_OP_METRIC: metric(op, context); break;
   }
 }
 
@@ -410,18 +417,20 @@ void ReferenceExecutor<T>::write_tensor(int32_t tensor, const double* source) {
 namespace unifiedrl {
 
 template <typename T>
-static std::unique_ptr<Executor> create(const Program& program, const Replay* replay, const unifiedrl_options&) {
+static std::unique_ptr<Executor> create(const Program& program, const Replay* replay, const unifiedrl_options& options) {
+  check_host_options(sizeof(T) == 8 ? "reference" : "reference32", options);
   return std::make_unique<reference::ReferenceExecutor<T>>(program, replay);
 }
 
 static int32_t reference_score() { return 1; }
 static bool reference_supports(int32_t) { return true; }
 
+// Slow on purpose, so never chosen by "auto".
 const Backend kReferenceBackend = {
     UNIFIEDRL_ABI_VERSION, "reference", reference_score, [] { return std::string("plain loops in double, one thread"); }, reference_supports,
-    create<double>};
+    nullptr, false, create<double>};
 const Backend kReference32Backend = {
     UNIFIEDRL_ABI_VERSION, "reference32", reference_score, [] { return std::string("plain loops in float, one thread"); }, reference_supports,
-    create<float>};
+    nullptr, false, create<float>};
 
 }  // namespace unifiedrl

@@ -13,7 +13,7 @@ class ReferenceExecutor final : public Executor {
  public:
   ReferenceExecutor(const Program& program, const Replay* replay);
 
-  void run(const StepContext& context, size_t first, size_t last) override;
+  void run(Run& run) override;
   int64_t bytes() const override { return bytes_; }
   std::string description() const override { return sizeof(T) == 8 ? "plain loops in double, one thread" : "plain loops in float, one thread"; }
   void read_network(int32_t network, int32_t section, double* destination) const override;
@@ -24,6 +24,7 @@ class ReferenceExecutor final : public Executor {
   void write_tensor(int32_t tensor, const double* source) override;
 
  private:
+  void run_op(const Op& op, const StepContext& context);
   void sample(const Op& op, const StepContext& context);
   void gather(const Op& op);
   void concat(const Op& op);

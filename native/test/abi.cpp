@@ -138,9 +138,45 @@ TEST(engines_check_options_replay_and_sections) {
   Store narrow(2, 1, 1, {5}), fitting(3, 1, 1, {5});
   CHECK(create(narrow.handle, "reference", {}) == UNIFIEDRL_INVALID_ARGUMENT);
   CHECK_CONTAINS(unifiedrl_error(), "2 wide, but tensor 'out' has 3 columns");
-  for (unifiedrl_options options : {unifiedrl_options{-1, 0, 0, 0, 0}, unifiedrl_options{0, 17, 0, 0, 0}, unifiedrl_options{0, 0, 2, 0, 0},
-                                    unifiedrl_options{0, 0, 0, 9, 0}}) {
-    CHECK(create(fitting.handle, "reference", options) == UNIFIEDRL_INVALID_ARGUMENT);
+  const auto option = [](int32_t unifiedrl_options::*member, int32_t value) {
+    unifiedrl_options options = {};
+    options.*member = value;
+    return options;
+  };
+  struct Refused {
+    unifiedrl_options options;
+    const char* reason;
+  };
+  const int32_t size = sizeof(unifiedrl_options);
+  using Options = unifiedrl_options;
+  for (const Refused& r :
+       {Refused{option(&Options::threads, -1), "threads is -1"}, {option(&Options::threads, 1025), "to 1024"},
+        {option(&Options::tile_rows, 17), "tile_rows is 17"}, {option(&Options::materialise, 2), "materialise is 2"},
+        {option(&Options::isa, 9), "isa is 9"}, {option(&Options::device, -1), "device is -1"}, {option(&Options::precision, -1), "precision is -1"},
+        {option(&Options::precision, 3), "2 (bf16)"}, {option(&Options::replay, -1), "replay is -1"}, {option(&Options::replay, 3), "2 (streamed)"},
+        {option(&Options::size, 24), "size is 24"}, {option(&Options::size, size + 8), "options of 40 bytes"},
+        {option(&Options::size, -1), "size is -1"}}) {
+    CHECK(create(fitting.handle, "reference", r.options) == UNIFIEDRL_INVALID_ARGUMENT);
+    CHECK_CONTAINS(unifiedrl_error(), r.reason);
+  }
+  // What a value may be, but no back end of the host does.
+  for (int32_t i = 0; i < unifiedrl_backend_count(); ++i) {
+    std::string name = unifiedrl_backend_name(i);
+    if (name != "cpu" && name != "reference" && name != "reference32") {
+      continue;
+    }
+    for (const Refused& r : {Refused{option(&Options::device, 1), "device is 1"},
+                             {option(&Options::precision, UNIFIEDRL_TF32), "precision is 1 (tf32)"},
+                             {option(&Options::precision, UNIFIEDRL_BF16), "precision is 2 (bf16)"}}) {
+      CHECK(create(fitting.handle, name.c_str(), r.options) == UNIFIEDRL_UNAVAILABLE);
+      CHECK_CONTAINS(unifiedrl_error(), r.reason);
+      CHECK_CONTAINS(unifiedrl_error(), "back end '" + name + "'");
+    }
+    for (const Options& options : {option(&Options::replay, UNIFIEDRL_REPLAY_STREAMED), option(&Options::size, size)}) {
+      CHECK(create(fitting.handle, name.c_str(), options) == UNIFIEDRL_OK);
+      unifiedrl_engine_close(engine);
+      engine = nullptr;
+    }
   }
   for (const char* name : {"cuda9000", "", "check:reference", "check:reference,", "check:check:reference,reference32,reference"}) {
     CHECK(create(fitting.handle, name, {}) == UNIFIEDRL_INVALID_ARGUMENT);
@@ -384,6 +420,75 @@ TEST(old_metric_rows_make_room) {
   CHECK(unifiedrl_engine_metrics(engine.handle, nullptr, 1, &count) == UNIFIEDRL_INVALID_ARGUMENT);
 }
 
+// Rows of steps that one call runs are those of calls of one step each, also where they go round the ring.
+TEST(metric_rows_of_long_runs) {
+  for (int32_t i = 0; i < unifiedrl_backend_count(); ++i) {
+    Store store(2, 1, 1, {500});
+    Step step(2, 1, 1, 1, 1, {2});
+    Engine long_runs(step.p, unifiedrl_backend_name(i), {}, store.handle), short_runs(step.p, unifiedrl_backend_name(i), {}, store.handle);
+    step.initialise(long_runs);
+    step.initialise(short_runs);
+    std::vector<float> expected, row(2), found(2 * 2000);
+    int64_t count = 0;
+    for (int k = 0; k < 3300; ++k) {
+      short_runs.run(1);
+      CHECK_OK(unifiedrl_engine_metrics(short_runs.handle, row.data(), 1, &count));
+      CHECK(count == 1);
+      expected.insert(expected.end(), row.begin(), row.end());
+    }
+    const auto check_rows = [&](int64_t from, int64_t to) {
+      CHECK_OK(unifiedrl_engine_metrics(long_runs.handle, found.data(), 2000, &count));
+      CHECK(count == to - from);
+      CHECK(std::equal(expected.begin() + 2 * from, expected.begin() + 2 * to, found.begin()));
+    };
+    long_runs.run(700);
+    check_rows(0, 700);
+    long_runs.run(2500);
+    check_rows(3200 - 1024, 3200);
+    long_runs.run(100);
+    check_rows(3200, 3300);
+    CHECK(unifiedrl_engine_step(long_runs.handle) == 3300);
+  }
+}
+
+// A call that fails keeps the steps before, and costs no row that was not drained yet.
+TEST(steps_before_a_failure_are_kept) {
+  std::vector<std::string> names = {"check:reference,reference32"};
+  for (int32_t i = 0; i < unifiedrl_backend_count(); ++i) {
+    names.push_back(unifiedrl_backend_name(i));
+  }
+  for (const std::string& name : names) {
+    for (int64_t first : {0, 1024}) {
+      if (first > 0 && name.find(':') != std::string::npos) {
+        continue;  // a hidden layer of two units comes near 0 sooner or later, which a check takes for a difference
+      }
+      Store store(2, 1, 1, {1000, 9000});
+      Step step(2, 1, 1, 1, 1, {2});
+      unifiedrl_options options = {};
+      options.seed = 9;
+      spoil_reward(store, step, options.seed, first + 3);
+      Engine engine(step.p, name.c_str(), options, store.handle), before(step.p, name.c_str(), options, store.handle);
+      step.initialise(engine);
+      step.initialise(before);
+      engine.run(first);
+      CHECK(unifiedrl_engine_run(engine.handle, 5) == UNIFIEDRL_NOT_FINITE);
+      CHECK_CONTAINS(unifiedrl_error(), "step " + std::to_string(first + 3) + ":");
+      CHECK_CONTAINS(unifiedrl_error(), "critic adam");
+      CHECK(unifiedrl_engine_step(engine.handle) == first + 2);
+      CHECK(unifiedrl_engine_run(engine.handle, 1) == UNIFIEDRL_INVALID_ARGUMENT);
+      before.run(first + 2);
+      CHECK(engine.network(step.critic) == before.network(step.critic));
+      std::vector<float> found(2 * 2000), expected(2 * 2000);
+      int64_t count = 0, expected_count = 0;
+      CHECK_OK(unifiedrl_engine_metrics(engine.handle, found.data(), 2000, &count));
+      CHECK_OK(unifiedrl_engine_metrics(before.handle, expected.data(), 2000, &expected_count));
+      CHECK(count == std::min<int64_t>(first + 2, 1024) && expected_count == count);
+      CHECK(found == expected);
+      CHECK(found[0] != 0);
+    }
+  }
+}
+
 // Stopping and going on from the same state is the same run, on every back end.
 TEST(a_run_can_be_cut_anywhere) {
   for (int32_t i = 0; i < unifiedrl_backend_count(); ++i) {
@@ -413,4 +518,4 @@ TEST(a_run_can_be_cut_anywhere) {
   }
 }
 
-int main(int argc, char** argv) { return check::main(argc, argv); }
+int main(int argc, char** argv) { return test::main(argc, argv); }

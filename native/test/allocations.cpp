@@ -118,7 +118,7 @@ TEST(inference_allocates_nothing) {
 
 int main(int argc, char** argv) {
 #if defined(COUNTS)
-  return check::main(argc, argv);
+  return test::main(argc, argv);
 #else
   static_cast<void>(argc);
   static_cast<void>(argv);

@@ -1,9 +1,10 @@
-/* The header is C, and a C program can train: y = x w towards y = 2 x. */
+/* The headers are C, and a C program can train: y = x w towards y = 2 x. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "unifiedrl.h"
+#include "unifiedrl_backend.h"
 
 #define REQUIRE(condition)                                                                       \
   do {                                                                                           \
@@ -21,6 +22,8 @@ int main(void) {
   int32_t x, y, target, dy, loss, norm, network, rate, beta1, beta2, epsilon, zero;
   float parameters[2] = {0.0f, 0.0f};
   REQUIRE(unifiedrl_abi_version() == UNIFIEDRL_ABI_VERSION);
+  REQUIRE(unifiedrl_backend_load("absent", "/nowhere/libabsent.so") == UNIFIEDRL_UNAVAILABLE);
+  REQUIRE(strcmp(unifiedrl_backend_name(unifiedrl_backend_count() - 1), "absent") == 0);
   REQUIRE(unifiedrl_program_create(&program) == UNIFIEDRL_OK);
   REQUIRE(unifiedrl_program_tensor(program, "x", UNIFIEDRL_TENSOR_CONSTANT, 1, 4, 1, &x) == UNIFIEDRL_OK);
   REQUIRE(unifiedrl_program_tensor(program, "target", UNIFIEDRL_TENSOR_CONSTANT, 1, 4, 1, &target) == UNIFIEDRL_OK);

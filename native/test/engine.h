@@ -2,12 +2,16 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <random>
+#include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
 #include "check.h"
+#include "ops/random.h"
 #include "unifiedrl.h"
 
 namespace test {
@@ -18,6 +22,21 @@ namespace test {
       check::fail(__FILE__, __LINE__, "%s: %s", #call, unifiedrl_error());       \
     }                                                                            \
   } while (false)
+
+// check::main with the back ends that UNIFIEDRL_TEST_BACKENDS names as "name=path,name=path": tests of every back end run on them too.
+inline int main(int argc, char** argv) {
+  const char* listed = std::getenv("UNIFIEDRL_TEST_BACKENDS");
+  std::istringstream pairs(listed == nullptr ? "" : listed);
+  for (std::string pair; std::getline(pairs, pair, ',');) {
+    size_t equals = pair.find('=');
+    std::string name = pair.substr(0, equals), path = equals == std::string::npos ? "" : pair.substr(equals + 1);
+    if (unifiedrl_backend_load(name.c_str(), path.c_str()) != UNIFIEDRL_OK) {
+      std::printf("FAILED UNIFIEDRL_TEST_BACKENDS\n  %s\n", unifiedrl_error());
+      return 1;
+    }
+  }
+  return check::main(argc, argv);
+}
 
 struct Program {
   unifiedrl_program* handle = nullptr;
@@ -253,5 +272,29 @@ struct Step {
     p.op("gather", UNIFIEDRL_OP_GATHER, {rows, UNIFIEDRL_NONE, UNIFIEDRL_NONE, out}, {}, {column, offset});
   }
 };
+
+// Makes a reward of `store` not a number that `step` draws at step `at`, and not before.
+inline void spoil_reward(Store& store, const Step& step, uint64_t seed, int64_t at) {
+  int64_t rows = static_cast<int64_t>(store.last.size());
+  std::set<int64_t> before;
+  for (int64_t t = 1; t <= at; ++t) {
+    for (int64_t b = 0; b < step.B; ++b) {
+      int64_t row = unifiedrl::sample_row(seed, t, 0, b, rows);
+      if (t < at) {
+        before.insert(row);
+      } else if (before.count(row) == 0) {
+        for (size_t segment = 0; segment < store.flags.size(); ++segment) {
+          int64_t size = static_cast<int64_t>(store.flags[segment].size());
+          if (row < size) {
+            store.parts[5 * segment + 4][static_cast<size_t>(row * step.G)] = std::nanf("");
+            return;
+          }
+          row -= size;
+        }
+      }
+    }
+  }
+  check::fail(__FILE__, __LINE__, "step %d draws no row of its own", static_cast<int>(at));
+}
 
 }  // namespace test

@@ -142,4 +142,4 @@ TEST(two_updates_of_one_network_in_one_step) {
       {0, 1});
 }
 
-int main(int argc, char** argv) { return check::main(argc, argv); }
+int main(int argc, char** argv) { return test::main(argc, argv); }

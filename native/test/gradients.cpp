@@ -254,4 +254,4 @@ TEST(gradient_of_box_penalty) {
   }
 }
 
-int main(int argc, char** argv) { return check::main(argc, argv); }
+int main(int argc, char** argv) { return test::main(argc, argv); }

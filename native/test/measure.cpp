@@ -66,4 +66,4 @@ TEST(gather_from_an_empty_replay_is_refused) {
   unifiedrl_replay_close(replay);
 }
 
-int main(int argc, char** argv) { return check::main(argc, argv); }
+int main(int argc, char** argv) { return test::main(argc, argv); }

@@ -296,4 +296,4 @@ TEST(a_unit_that_is_not_a_number_reaches_the_input_gradient) {
   }
 }
 
-int main(int argc, char** argv) { return check::main(argc, argv); }
+int main(int argc, char** argv) { return test::main(argc, argv); }
