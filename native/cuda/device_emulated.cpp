@@ -801,17 +801,25 @@ void submit(Stream& stream, std::function<void()> work) {
 }
 }  // namespace emulated
 
-void copy_to_device(void* destination, const void* source, size_t bytes, Stream& stream) {
-  if (bytes != 0) {
-    emulated::submit(stream, [=] { std::memcpy(destination, source, bytes); });
+// Copies between launches allocate nothing, as on a device.
+template <typename Work>
+static void submit_copy(size_t bytes, Stream& stream, Work work) {
+  if (bytes == 0) {
+    return;
   }
+  if (state_of(stream).recording != nullptr) {
+    emulated::submit(stream, work);
+  } else {
+    work();
+  }
+}
+void copy_to_device(void* destination, const void* source, size_t bytes, Stream& stream) {
+  submit_copy(bytes, stream, [=] { std::memcpy(destination, source, bytes); });
 }
 void copy_to_host(void* destination, const void* source, size_t bytes, Stream& stream) { copy_to_device(destination, source, bytes, stream); }
 void copy_on_device(void* destination, const void* source, size_t bytes, Stream& stream) { copy_to_device(destination, source, bytes, stream); }
 void fill_zero(void* destination, size_t bytes, Stream& stream) {
-  if (bytes != 0) {
-    emulated::submit(stream, [=] { std::memset(destination, 0, bytes); });
-  }
+  submit_copy(bytes, stream, [=] { std::memset(destination, 0, bytes); });
 }
 
 Graph::Graph() : state_(std::make_unique<State>()) {}

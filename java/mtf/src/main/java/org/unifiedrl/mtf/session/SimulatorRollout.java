@@ -26,6 +26,7 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
   private static final float SKIP_SECONDS = 3;
   private static final float HISTORY_ITEMS = 100;
   private static final float RECENT = 0.08f; // per item
+  private static final float WATCH_SCALE = 1 / Simulator.WATCH_UNIT;
 
   // Uses of random numbers, part of the counter.
   private static final int USE_PROFILE = 1;
@@ -49,7 +50,7 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
   private final float[] knownLogits; // (n, BINARY), user and topic included
   private final float[] fused;
   private final int[] noise; // random words of the scores' noise, two a candidate
-  private final float[] odds; // against passing the first and the second threshold
+  private final float[] thresholds; // probabilities of passing the first and both
   private final int[] page;
   private final int[] words = new int[4];
   private final float[] truth = new float[Simulator.SCORES];
@@ -80,7 +81,7 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
     knownLogits = new float[candidates * Simulator.BINARY];
     fused = new float[candidates];
     noise = new int[2 * candidates + 2];
-    odds = new float[2 * candidates];
+    thresholds = new float[2 * candidates];
     page = new int[pageSize];
     start();
   }
@@ -337,8 +338,9 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
       knownLogits[slot + 1] = second;
       knownLogits[slot + 2] = known[at + 2] + lane.offsets[2] + affinity;
       knownLogits[slot + 3] = known[at + 3] + lane.offsets[3];
-      odds[2 * c] = FastMath.exp(-first); // against
-      odds[2 * c + 1] = FastMath.exp(-second);
+      float passes = world.logistic(first);
+      thresholds[2 * c] = passes;
+      thresholds[2 * c + 1] = passes * world.logistic(second);
     }
     int watchAt = base + candidates;
     int finishAt = base + 2 * candidates;
@@ -346,10 +348,8 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
     int positiveAt = base + 4 * candidates;
     for (int c = 0; c < candidates; c++) {
       int slot = c * Simulator.BINARY;
-      float oddsFirst = odds[2 * c];
-      float oddsSecond = odds[2 * c + 1];
-      float passFirst = 1 / (1 + oddsFirst);
-      float passSecond = passFirst / (1 + oddsSecond);
+      float passFirst = thresholds[2 * c];
+      float passSecond = thresholds[2 * c + 1];
       boolean lengthy = world.duration[items[c]] >= 10;
       float valid = lengthy ? passFirst : passSecond;
       float finish = lengthy ? passSecond : passFirst;
@@ -362,14 +362,14 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
         // 64 bits hold five 12-bit normals: two in each word, and one of the words' top bits.
         int fifth = (((low >>> 24) & 0x3F) << 6) | ((high >>> 24) & 0x3F);
         float first = knownLogits[slot];
-        float both = -FastMath.log(oddsFirst + oddsSecond + oddsFirst * oddsSecond); // a logit
+        float both = FastMath.log(passSecond / (1 - passSecond)); // a logit
         valid = distort(lane, Simulator.VALID, lengthy ? first : both, normal(low, 0));
         finish = distort(lane, Simulator.FINISH, lengthy ? both : first, normal(low, 1));
         like = distort(lane, Simulator.LIKE, like, normal(high, 0));
         positive = distort(lane, Simulator.POSITIVE, positive, normal(high, 1));
         seconds *= FastMath.exp(lane.bias[1] + lane.noise[1] * world.normals[fifth]);
       }
-      float watch = seconds / Simulator.WATCH_UNIT;
+      float watch = seconds * WATCH_SCALE;
       candidateScores[base + c] = valid;
       candidateScores[watchAt + c] = watch < 1 ? watch : 1;
       candidateScores[finishAt + c] = finish;
@@ -385,7 +385,7 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
 
   private void probabilities(int from, int to) {
     for (int i = from; i < to; i++) {
-      candidateScores[i] = FastMath.sigmoid(candidateScores[i]);
+      candidateScores[i] = world.logistic(candidateScores[i]);
     }
   }
 
@@ -421,13 +421,13 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
     float second = truthLogit(1, item, slot, normal(words[0], 1)) + hidden * 0.6f * drift;
     float like = truthLogit(2, item, slot, normal(words[1], 0)) + hidden * 0.5f * drift;
     float positive = truthLogit(3, item, slot, normal(words[1], 1)) + hidden * 0.3f * drift;
-    passFirst = FastMath.sigmoid(first);
-    passSecond = passFirst * FastMath.sigmoid(second);
+    passFirst = world.logistic(first);
+    passSecond = passFirst * world.logistic(second);
     boolean lengthy = world.duration[item] >= 10;
     truth[Simulator.VALID] = lengthy ? passFirst : passSecond;
     truth[Simulator.FINISH] = lengthy ? passSecond : passFirst;
-    truth[Simulator.LIKE] = FastMath.sigmoid(like);
-    truth[Simulator.POSITIVE] = FastMath.sigmoid(positive);
+    truth[Simulator.LIKE] = world.logistic(like);
+    truth[Simulator.POSITIVE] = world.logistic(positive);
     truth[Simulator.WATCH] = world.expectedSeconds(item, passFirst, passSecond);
   }
 

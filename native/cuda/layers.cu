@@ -1,0 +1,200 @@
+// What a layer needs beside matrix products: output layers, sums over the batch, and epilogues where the library has none.
+#include <algorithm>
+#include <cmath>
+
+#include "cuda/kernels.h"
+
+namespace unifiedrl::cuda {
+namespace {
+
+constexpr int kThreads = 256, kWarps = kThreads / kWarp;
+
+unsigned blocks_for(int64_t work, int64_t each, int64_t most) { return static_cast<unsigned>(std::clamp<int64_t>((work + each - 1) / each, 1, most)); }
+
+// A warp takes a row; its lanes share the inputs.
+template <typename T>
+UNIFIEDRL_KERNEL void output_layer_kernel(Rows<T> h, const float* weight, const float* bias, bool tanh, int64_t rows, int64_t in, int64_t out, float* y) {
+  int64_t e = blockIdx.y;
+  const float* w = weight + e * in * out;
+  int lane = static_cast<int>(threadIdx.x) % kWarp;
+  for (int64_t b = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / kWarp; b < rows; b += static_cast<int64_t>(gridDim.x) * kWarps) {
+    const T* x = h.data + e * h.member + b * h.ld;
+    for (int64_t j = 0; j < out; ++j) {
+      float sum = 0;
+      for (int64_t i = lane; i < in; i += kWarp) {
+        sum += load_as_float(x + i) * w[i * out + j];
+      }
+      for (int mask = kWarp / 2; mask > 0; mask /= 2) {
+        sum += shuffle_xor(sum, mask);
+      }
+      if (lane == 0) {
+        float z = sum + bias[e * out + j];
+        y[(e * rows + b) * out + j] = tanh ? std::tanh(z) : z;
+      }
+    }
+  }
+}
+
+template <typename T, typename Out>
+UNIFIEDRL_KERNEL void output_layer_gradient_kernel(OutputGradient dz, const float* weight, int64_t in, int64_t first, int64_t count, Rows<T> h, int64_t rows,
+                                                   Out* dx) {
+  int64_t e = blockIdx.y, out = dz.columns;
+  const float* w = weight + e * in * out;
+  int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  for (int64_t k = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; k < rows * count; k += stride) {
+    int64_t b = k / count, i = k % count;
+    float sum = 0;
+    for (int64_t j = 0; j < out; ++j) {
+      sum += output_gradient(dz, e * rows + b, j) * w[(first + i) * out + j];
+    }
+    bool off = h.data != nullptr && load_as_float(h.data + e * h.member + b * h.ld + i) <= 0.0f;
+    store_from_float(dx + e * rows * count + k, off ? 0.0f : sum);
+  }
+}
+
+// What a sum over the batch is of: in(b, i) * out(b, j).
+template <typename T>
+struct WeightTerms {
+  Rows<T> h;
+  OutputGradient dz;
+  UNIFIEDRL_DEVICE float operator()(int64_t e, int64_t b, int64_t k, int64_t rows) const {
+    return load_as_float(h.data + e * h.member + b * h.ld + k / dz.columns) * output_gradient(dz, e * rows + b, k % dz.columns);
+  }
+};
+struct BiasTerms {
+  OutputGradient dz;
+  UNIFIEDRL_DEVICE float operator()(int64_t e, int64_t b, int64_t k, int64_t rows) const { return output_gradient(dz, e * rows + b, k); }
+};
+template <typename T>
+struct ColumnTerms {
+  const T* dz;
+  int64_t columns;
+  UNIFIEDRL_DEVICE float operator()(int64_t e, int64_t b, int64_t k, int64_t rows) const { return load_as_float(dz + (e * rows + b) * columns + k); }
+};
+
+constexpr int kElements = 32, kLanes = kThreads / kElements;  // elements of a block, and threads that share the rows of one
+
+// Grid: elements / kElements, splits, members.
+template <typename Terms>
+UNIFIEDRL_KERNEL void batch_sums(Terms terms, int64_t rows, int64_t elements, int64_t members, float* partial) {
+  auto sums = shared<float>(0, kThreads);
+  int element = static_cast<int>(threadIdx.x) % kElements, lane = static_cast<int>(threadIdx.x) / kElements;
+  int64_t k = static_cast<int64_t>(blockIdx.x) * kElements + element, e = blockIdx.z;
+  int64_t share = (rows + gridDim.y - 1) / gridDim.y, first = blockIdx.y * share, last = first + share < rows ? first + share : rows;
+  float sum = 0;
+  if (k < elements) {
+    for (int64_t b = first + lane; b < last; b += kLanes) {
+      sum += terms(e, b, k, rows);
+    }
+  }
+  sums[threadIdx.x] = sum;
+  __syncthreads();
+  if (lane == 0 && k < elements) {
+    float total = 0;
+    for (int l = 0; l < kLanes; ++l) {
+      total += sums[l * kElements + element];
+    }
+    partial[(blockIdx.y * members + e) * elements + k] = total;
+  }
+}
+
+UNIFIEDRL_KERNEL void add_splits(const float* partial, int64_t splits, int64_t elements, float* result) {
+  int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  for (int64_t k = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; k < elements; k += stride) {
+    float sum = 0;
+    for (int64_t s = 0; s < splits; ++s) {
+      sum += partial[s * elements + k];
+    }
+    result[k] = sum;
+  }
+}
+
+template <typename Terms>
+void sum_over_batch(const Terms& terms, int64_t members, int64_t rows, int64_t elements, int64_t splits, float* partial, float* result, Stream& stream) {
+  Dim grid{blocks_for(elements, kElements, INT32_MAX), static_cast<unsigned>(splits), static_cast<unsigned>(members)};
+  launch(batch_sums<Terms>, grid, Dim{kThreads}, kThreads * sizeof(float), stream, terms, rows, elements, members, splits > 1 ? partial : result);
+  if (splits > 1) {
+    launch(add_splits, Dim{blocks_for(members * elements, kThreads, 4096)}, Dim{kThreads}, 0, stream, static_cast<const float*>(partial), splits,
+           members * elements, result);
+  }
+}
+
+template <typename T>
+UNIFIEDRL_KERNEL void bias_relu_kernel(T* h, const float* bias, int64_t rows, int64_t columns) {
+  int64_t e = blockIdx.y, stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  T* x = h + e * rows * columns;
+  for (int64_t k = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; k < rows * columns; k += stride) {
+    float z = load_as_float(x + k) + bias[e * columns + k % columns];
+    store_from_float(x + k, z < 0.0f ? 0.0f : z);
+  }
+}
+
+template <typename T>
+UNIFIEDRL_KERNEL void relu_gradient_kernel(T* dz, const T* h, int64_t elements) {
+  int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  for (int64_t k = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; k < elements; k += stride) {
+    if (load_as_float(h + k) <= 0.0f) {
+      store_from_float(dz + k, 0.0f);
+    }
+  }
+}
+
+}  // namespace
+
+template <typename T>
+void output_layer(Rows<T> h, const float* weight, const float* bias, bool tanh, int64_t members, int64_t rows, int64_t in, int64_t out, float* y,
+                  Stream& stream) {
+  launch(output_layer_kernel<T>, Dim{blocks_for(rows, kWarps, 1024), static_cast<unsigned>(members)}, Dim{kThreads}, 0, stream, h, weight, bias, tanh, rows,
+         in, out, y);
+}
+
+template <typename T, typename Out>
+void output_layer_gradient(const OutputGradient& dz, const float* weight, int64_t in, int64_t first, int64_t count, Rows<T> h, int64_t members, int64_t rows,
+                           Out* dx, Stream& stream) {
+  launch(output_layer_gradient_kernel<T, Out>, Dim{blocks_for(rows * count, 4 * kThreads, 1024), static_cast<unsigned>(members)}, Dim{kThreads}, 0, stream, dz,
+         weight, in, first, count, h, rows, dx);
+}
+
+int64_t batch_sum_splits(int64_t members, int64_t rows, int64_t elements, int32_t multiprocessors) {
+  int64_t blocks = members * ((elements + kElements - 1) / kElements);
+  return std::clamp<int64_t>(4 * multiprocessors / blocks, 1, std::max<int64_t>(1, std::min<int64_t>(64, rows / 64)));
+}
+
+template <typename T>
+void output_weight_gradient(Rows<T> h, const OutputGradient& dz, int64_t members, int64_t rows, int64_t in, int64_t splits, float* partial, float* result,
+                            Stream& stream) {
+  sum_over_batch(WeightTerms<T>{h, dz}, members, rows, in * dz.columns, splits, partial, result, stream);
+}
+
+void output_bias_gradient(const OutputGradient& dz, int64_t members, int64_t rows, int64_t splits, float* partial, float* result, Stream& stream) {
+  sum_over_batch(BiasTerms{dz}, members, rows, dz.columns, splits, partial, result, stream);
+}
+
+template <typename T>
+void column_sums(const T* dz, int64_t members, int64_t rows, int64_t columns, int64_t splits, float* partial, float* result, Stream& stream) {
+  sum_over_batch(ColumnTerms<T>{dz, columns}, members, rows, columns, splits, partial, result, stream);
+}
+
+template <typename T>
+void bias_relu(T* h, const float* bias, int64_t members, int64_t rows, int64_t columns, int32_t multiprocessors, Stream& stream) {
+  launch(bias_relu_kernel<T>, Dim{blocks_for(rows * columns, 4 * kThreads, 8 * multiprocessors), static_cast<unsigned>(members)}, Dim{kThreads}, 0, stream, h,
+         bias, rows, columns);
+}
+
+template <typename T>
+void relu_gradient(T* dz, const T* h, int64_t elements, int32_t multiprocessors, Stream& stream) {
+  launch(relu_gradient_kernel<T>, Dim{blocks_for(elements, 4 * kThreads, 32 * multiprocessors)}, Dim{kThreads}, 0, stream, dz, h, elements);
+}
+
+#define UNIFIEDRL_LAYERS(T)                                                                                                                            \
+  template void output_layer(Rows<T>, const float*, const float*, bool, int64_t, int64_t, int64_t, int64_t, float*, Stream&);                          \
+  template void output_weight_gradient(Rows<T>, const OutputGradient&, int64_t, int64_t, int64_t, int64_t, float*, float*, Stream&);                   \
+  template void column_sums(const T*, int64_t, int64_t, int64_t, int64_t, float*, float*, Stream&);                                                    \
+  template void bias_relu(T*, const float*, int64_t, int64_t, int64_t, int32_t, Stream&);                                                              \
+  template void relu_gradient(T*, const T*, int64_t, int32_t, Stream&);                                                                                \
+  template void output_layer_gradient(const OutputGradient&, const float*, int64_t, int64_t, int64_t, Rows<T>, int64_t, int64_t, T*, Stream&);
+UNIFIEDRL_LAYERS(float)
+UNIFIEDRL_LAYERS(bf16)
+#undef UNIFIEDRL_LAYERS
+
+}  // namespace unifiedrl::cuda
