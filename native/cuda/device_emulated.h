@@ -15,6 +15,7 @@
 #define UNIFIEDRL_KERNEL __attribute__((visibility("default")))
 #define UNIFIEDRL_DEVICE inline
 #define UNIFIEDRL_UNROLL
+#define UNIFIEDRL_PARAMETER const
 #define __launch_bounds__(...)
 
 namespace unifiedrl::cuda {
