@@ -161,9 +161,11 @@ void output_layer_gradient(const OutputGradient& dz, const float* weight, int64_
          in, first, count, h, rows, dx);
 }
 
+constexpr int64_t kSplitRows = 256;  // of a split at least: fewer take no longer than the launch that adds the splits
+
 int64_t batch_sum_splits(int64_t members, int64_t rows, int64_t elements, int32_t multiprocessors) {
   int64_t blocks = members * ((elements + kElements - 1) / kElements);
-  return std::clamp<int64_t>(4 * multiprocessors / blocks, 1, std::max<int64_t>(1, std::min<int64_t>(64, rows / 64)));
+  return std::clamp<int64_t>(4 * multiprocessors / blocks, 1, std::max<int64_t>(1, std::min<int64_t>(64, rows / kSplitRows)));
 }
 
 template <typename T>

@@ -331,10 +331,17 @@ UNIFIEDRL_KERNEL void __launch_bounds__(kThreads)
   }
 }
 
-// Rows of a tile: as many as shared memory has room for, but no more than leave every multiprocessor one.
+// Rows that a multiprocessor, which has room for one block, goes through one after another.
 template <typename T>
-bool high_tiles(const FusedNetwork<T>& n, const DeviceProperties& device, int high) {
-  return Sizes<T>::bytes(high) <= device.shared_per_block && n.members * ((n.rows + high - 1) / high) >= device.multiprocessors;
+int64_t rows_in_turn(const FusedNetwork<T>& n, const DeviceProperties& device, int tile) {
+  int64_t blocks = n.members * ((n.rows + tile - 1) / tile);
+  return (blocks + device.multiprocessors - 1) / device.multiprocessors * tile;
+}
+
+// High tiles read the weights less often, where shared memory has room for them and the last ones do not leave multiprocessors idle.
+template <typename T>
+bool high_tiles(const FusedNetwork<T>& n, const DeviceProperties& device, int low, int high) {
+  return Sizes<T>::bytes(high) <= device.shared_per_block && rows_in_turn(n, device, high) <= rows_in_turn(n, device, low);
 }
 
 template <typename T, int kTile>
@@ -369,15 +376,16 @@ template <typename T>
 void fused_forward(const FusedNetwork<T>& n, const Rows<T>& x, const FusedTape<T>& tape, bool tanh, float* y, const DeviceProperties& device,
                    Stream& stream) {
   constexpr int kind = kType<T>;
-  high_tiles(n, device, kHigh[kind]) ? launch_forward<T, kHigh[kind]>(n, x, tape, tanh, y, stream) : launch_forward<T, kLow[kind]>(n, x, tape, tanh, y, stream);
+  high_tiles(n, device, kLow[kind], kHigh[kind]) ? launch_forward<T, kHigh[kind]>(n, x, tape, tanh, y, stream)
+                                                 : launch_forward<T, kLow[kind]>(n, x, tape, tanh, y, stream);
 }
 
 template <typename T>
 void fused_backward(const FusedNetwork<T>& n, const OutputGradient& dz, const FusedTape<T>& tape, const FusedGradients<T>& gradients,
                     const DeviceProperties& device, Stream& stream) {
   constexpr int kind = kType<T>;
-  high_tiles(n, device, kHigh[kind]) ? launch_backward<T, kHigh[kind]>(n, dz, tape, gradients, stream)
-                                     : launch_backward<T, kLow[kind]>(n, dz, tape, gradients, stream);
+  high_tiles(n, device, kLow[kind], kHigh[kind]) ? launch_backward<T, kHigh[kind]>(n, dz, tape, gradients, stream)
+                                                 : launch_backward<T, kLow[kind]>(n, dz, tape, gradients, stream);
 }
 
 #define UNIFIEDRL_FUSED(T)                                                                                                                            \
