@@ -272,6 +272,16 @@ UNIFIEDRL_KERNEL void __launch_bounds__(kThreads)
   };
   const auto begin = [&](int l) {  // the product below hidden layer l
     const auto& layer = n.layer[l];
+    // Activations of the layer below come to where the product's results will go.
+    if (l > 0 && tape.signs[l - 1] == nullptr) {
+      const T* hidden = tape.hidden[l - 1] + (e * n.rows + first) * layer.in;
+      for (int k = static_cast<int>(threadIdx.x); k < count * S::kAcross; k += kThreads) {
+        int r = k / S::kAcross, i = k % S::kAcross * S::kVector;
+        if (i < layer.in) {
+          copy_async16(below, r * S::kRow + i, hidden + static_cast<int64_t>(r) * layer.in + i);
+        }
+      }
+    }
     const T* weight = n.weights + layer.weight + e * layer.in * layer.out;
     if (l > 0) {
       product.begin(weight, layer.out, layer.in, layer.out);
@@ -303,19 +313,26 @@ UNIFIEDRL_KERNEL void __launch_bounds__(kThreads)
     }
     if (l > 0) {
       product.run(above);
+      bool signs = tape.signs[l - 1] != nullptr;
       product.each([&](int r, int c, TileC& sums) {
         UNIFIEDRL_UNROLL
         for (int i = 0; i < 4; ++i) {
           int row = r + tile_row(i), column = c + tile_column(i);
-          bool keeps = row < count && column < layer.in && on(l - 1, row, column);
+          bool keeps = row < count && column < layer.in;
+          if (keeps && signs) {
+            keeps = on(l - 1, row, column);
+          } else if (keeps) {
+            T h = below[row * S::kRow + column];
+            keeps = is_on(h);
+          }
           sums.x[i] = keeps ? sums.x[i] : 0.0f;
         }
         store(sums, below + (r * S::kRow + c), S::kRow);
       });
-      begin(l - 1);
       Shared<T> swap = above;
       above = below;
       below = swap;
+      begin(l - 1);
     } else if (gradients.dx != nullptr) {
       product.run(above);
       product.each([&](int r, int c, TileC& sums) {
