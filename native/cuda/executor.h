@@ -85,6 +85,8 @@ class CudaExecutor final : public Executor {
   // Plans with fused kernels or without, whichever is faster here.
   void choose_plan();
   void plan(bool fused);
+  void record_step();
+  void start_idle();
   float time_step();
   void plan_row_op(size_t o);
   void plan_input_copy(size_t o, int32_t tensor);

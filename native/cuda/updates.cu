@@ -62,11 +62,10 @@ UNIFIEDRL_KERNEL void gradient_squares(Update u, Context context) {
   }
 }
 
+constexpr int32_t kStopped = -2;  // instead of a member whose gradient is not finite: an op before this one met one
+
 // Grid: parts, members.
 UNIFIEDRL_KERNEL void adam_kernel(Update u, Context context) {
-  if (context.state->failed_op >= 0) {  // set in this launch too: then no block has anything to do
-    return;
-  }
   auto norms = shared<float>(0, u.members);
   auto failed = shared<int32_t>(static_cast<int32_t>(sizeof(float)) * u.members, 1);
   // Each block finds every member's norm: cheaper than a launch that hands them out.
@@ -84,10 +83,14 @@ UNIFIEDRL_KERNEL void adam_kernel(Update u, Context context) {
       float norm = norms[e];
       first = norm - norm == 0.0f ? first : e;
     }
-    failed[0] = first;
+    // Read once for the block: another one may set it meanwhile, and then all that are left find the same member for themselves.
+    failed[0] = context.state->failed_op >= 0 ? kStopped : first;
   }
   __syncthreads();
   int32_t failing = failed[0];
+  if (failing == kStopped) {
+    return;
+  }
   if (failing >= 0) {
     if (blockIdx.x == 0 && blockIdx.y == 0 && threadIdx.x == 0) {
       context.state->failed_member = failing;
@@ -173,6 +176,8 @@ UNIFIEDRL_KERNEL void metric_parts_kernel(const Metric* metrics, double* partial
   }
 }
 
+constexpr int64_t kWarpMetric = 1024;  // elements that one warp sums in no more time than another launch takes
+
 // One block; a warp takes a metric. Without `partial` it sums the tensor itself.
 UNIFIEDRL_KERNEL void metrics_kernel(const Metric* metrics, int32_t count, int64_t slots, const double* partial, int64_t parts, float* ring, bool advance,
                                      Context context) {
@@ -248,7 +253,7 @@ void member_losses(const float* q, const float* y, int64_t members, int64_t rows
 void step_metrics(const Metric* metrics, int32_t count, int64_t largest, int64_t slots, float* ring, double* partial, bool advance, const Context& context,
                   Stream& stream) {
   int64_t parts = (largest + kMetricPart - 1) / kMetricPart;
-  bool split = parts > 1;
+  bool split = largest > kWarpMetric;
   if (split) {
     launch(metric_parts_kernel, Dim{static_cast<unsigned>(parts), static_cast<unsigned>(count)}, Dim{kThreads}, kThreads * sizeof(double), stream, metrics,
            partial);
