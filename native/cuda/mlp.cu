@@ -158,8 +158,6 @@ UNIFIEDRL_DEVICE void write_rows(Shared<T> buffer, int count, int width, T* to) 
   }
 }
 
-UNIFIEDRL_DEVICE float value_of(float x) { return x; }
-UNIFIEDRL_DEVICE float value_of(bf16 x) { return to_float(x); }
 template <typename T>
 UNIFIEDRL_DEVICE bool is_on(T h) {
   return !(value_of(h) <= 0.0f);  // NaN is on

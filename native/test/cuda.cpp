@@ -282,7 +282,7 @@ TEST(gradients_of_a_large_batch_equal_the_reference) {
 // Small batches wait for launches.
 TEST(a_step_is_one_graph_of_few_nodes) {
   for (const std::string& backend : devices()) {
-    for (auto [precision, most] : {std::pair(UNIFIEDRL_FP32, 48), std::pair(UNIFIEDRL_BF16, 32)}) {
+    for (auto [precision, most] : {std::pair(UNIFIEDRL_FP32, 42), std::pair(UNIFIEDRL_BF16, 20)}) {
       Store store(6, 3, 2, {64});
       Step step(6, 3, 2, 2, 256, {16, 16});
       unifiedrl_options options = {};
