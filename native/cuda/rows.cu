@@ -153,7 +153,8 @@ UNIFIEDRL_KERNEL void run_ops(const RowOp* ops, int32_t count, int64_t rows, int
   for (int64_t first = blockIdx.x * tile_rows; first < rows; first += gridDim.x * tile_rows) {
     Tile tile{first, rows - first < tile_rows ? rows - first : tile_rows, rows, context.state, context.hypers};
     for (int32_t k = 0; k < count; ++k) {
-      run_op(ops[k], tile);
+      RowOp op = ops[k];  // in registers: in memory, its fields would be read again for each element, as what is written could be one of them
+      run_op(op, tile);
       __syncthreads();  // the next op reads what other threads of this block wrote to these rows
     }
   }
