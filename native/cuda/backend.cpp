@@ -20,8 +20,8 @@ std::string description() {
   std::string text = gemm_library();
   for (int index = 0; index < count; ++index) {
     DeviceProperties p = properties(index);
-    text += format("; device %d: %s, compute capability %d.%d, %.1f of %.1f GiB free, CUDA %d.%d (driver %d.%d)", index, p.name.c_str(), p.compute_major,
-                   p.compute_minor, static_cast<double>(p.memory_free) / (1 << 30), static_cast<double>(p.memory_total) / (1 << 30), p.runtime / 1000,
+    text += format("; device %d: %s, compute capability %d.%d, %.1f GiB, CUDA %d.%d (driver %d.%d)", index, p.name.c_str(), p.compute_major,
+                   p.compute_minor, static_cast<double>(p.memory_total) / (1 << 30), p.runtime / 1000,
                    p.runtime % 1000 / 10, p.driver / 1000, p.driver % 1000 / 10);
   }
   return text;

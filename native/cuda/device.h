@@ -3,7 +3,7 @@
 // device_emulated.h have the two twins of the kernel side; this file declares the host side, which they share.
 //
 // Kernel side, in both twins:
-//   UNIFIEDRL_KERNEL void k(...), UNIFIEDRL_DEVICE T f(...), UNIFIEDRL_UNROLL before a loop, __launch_bounds__
+//   UNIFIEDRL_KERNEL void k(...), UNIFIEDRL_DEVICE T f(...), UNIFIEDRL_UNROLL, UNIFIEDRL_UNROLL_BY(n) before a loop, __launch_bounds__
 //   UNIFIEDRL_PARAMETER before a parameter of a kernel: a structure with arrays that are indexed by variables, which would else be copied first
 //   threadIdx, blockIdx, blockDim, gridDim, lane_index(), __syncthreads(); warp_sync(), shuffle(), shuffle_xor(), shuffle_down(), warp_ballot():
 //   the whole warp takes part, and blocks that use them have a multiple of 32 threads
@@ -38,7 +38,7 @@ struct DeviceProperties {
   std::string name;
   int multiprocessors;
   size_t shared_per_block;  // bytes that a kernel may ask launch() for
-  size_t memory_total, memory_free;
+  size_t memory_total;
   int compute_major, compute_minor;
   int driver, runtime;  // CUDA versions, 1000 * major + 10 * minor
 };
@@ -46,9 +46,12 @@ struct DeviceProperties {
 // 0 where CUDA cannot work; device_problem() then says why, and is empty otherwise. Neither throws, nor makes a context.
 int device_count();
 std::string device_problem();
+// Makes no context either.
 DeviceProperties properties(int index);
 // For what the calling thread does from here on.
 void select_device(int index);
+// Bytes that the selected device has left.
+size_t free_memory();
 
 // The failure to allocate device memory, with what to lower.
 Error out_of_device_memory(const char* what, size_t wanted, size_t free, size_t total);

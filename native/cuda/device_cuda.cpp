@@ -131,7 +131,7 @@ std::string device_problem() {
                 cudaGetErrorName(status));
 }
 
-void select_device(int index) {
+static void check_index(int index) {
   std::string problem = device_problem();
   if (!problem.empty()) {
     throw Error(UNIFIEDRL_UNAVAILABLE, problem);
@@ -140,18 +140,27 @@ void select_device(int index) {
   if (index < 0 || index >= count) {
     fail_argument("device %d: there are %d, counted from 0", index, count);
   }
+}
+
+void select_device(int index) {
+  check_index(index);
   check(cudaSetDevice(index), "selecting the device");
 }
 
 DeviceProperties properties(int index) {
-  select_device(index);
+  check_index(index);
   cudaDeviceProp p;
   check(cudaGetDeviceProperties(&p, index), "reading the device's properties");
-  DeviceProperties result{p.name, p.multiProcessorCount, p.sharedMemPerBlockOptin, p.totalGlobalMem, 0, p.major, p.minor, 0, 0};
+  DeviceProperties result{p.name, p.multiProcessorCount, p.sharedMemPerBlockOptin, p.totalGlobalMem, p.major, p.minor, 0, 0};
   check(cudaDriverGetVersion(&result.driver), "reading the driver's version");
   check(cudaRuntimeGetVersion(&result.runtime), "reading the runtime's version");
-  check(cudaMemGetInfo(&result.memory_free, &result.memory_total), "reading the device's memory");
   return result;
+}
+
+size_t free_memory() {
+  size_t free = 0, total = 0;
+  check(cudaMemGetInfo(&free, &total), "reading the device's memory");
+  return free;
 }
 
 DeviceBuffer::DeviceBuffer(size_t bytes, const char* what) {

@@ -11,6 +11,8 @@
 #define UNIFIEDRL_KERNEL __global__
 #define UNIFIEDRL_DEVICE __device__ __forceinline__
 #define UNIFIEDRL_UNROLL _Pragma("unroll")
+#define UNIFIEDRL_TEXT(x) #x
+#define UNIFIEDRL_UNROLL_BY(n) _Pragma(UNIFIEDRL_TEXT(unroll n))
 #define UNIFIEDRL_PARAMETER const __grid_constant__
 
 namespace unifiedrl::cuda {

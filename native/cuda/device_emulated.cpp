@@ -636,10 +636,6 @@ size_t memory_limit() {
   return static_cast<size_t>(text == nullptr ? 2048 : std::strtoull(text, nullptr, 10)) << 20;
 }
 
-size_t free_memory() {
-  size_t limit = memory_limit(), used = used_memory;
-  return used < limit ? limit - used : 0;
-}
 
 void refuse_while_recording(const char* what) {
   if (recordings > 0) {
@@ -658,12 +654,17 @@ void* allocate_zeroed(size_t bytes, const char* what) {
 
 }  // namespace
 
+size_t free_memory() {
+  size_t limit = memory_limit(), used = used_memory;
+  return used < limit ? limit - used : 0;
+}
+
 int device_count() { return 1; }
 std::string device_problem() { return ""; }
 
 DeviceProperties properties(int index) {
   select_device(index);
-  return DeviceProperties{"emulated device", 2, emulated::kMaxShared, memory_limit(), free_memory(), 8, 0, 0, 0};
+  return DeviceProperties{"emulated device", 2, emulated::kMaxShared, memory_limit(), 8, 0, 0, 0};
 }
 
 void select_device(int index) {

@@ -36,7 +36,7 @@ bool is_row_op(int32_t code) {
 }
 
 // Products as a library without fused epilogues would leave them: for tests and for finding faults.
-bool plain_products() {
+bool wants_plain_products() {
   const char* value = std::getenv("UNIFIEDRL_CUDA_PLAIN_PRODUCTS");
   return value != nullptr && std::strcmp(value, "1") == 0;
 }
@@ -69,9 +69,11 @@ int64_t Arena::place(int64_t count, int64_t size) {
 void Arena::allocate(const char* what) { buffer_.allocate(static_cast<size_t>(bytes_), what); }
 
 CudaExecutor::CudaExecutor(const Program& program, const Replay* replay, const unifiedrl_options& options)
-    : program_(program), options_(options), device_((select_device(options.device), options.device)), properties_(properties(device_)), replay_(program, replay) {
-  // An update has the norms of all members, and a number, in shared memory.
-  int64_t most = std::min(kMostMembers, static_cast<int64_t>(properties_.shared_per_block / sizeof(float)) - 1);
+    : program_(program), options_(options), device_((select_device(options.device), options.device)), properties_(properties(device_)), plain_products_(wants_plain_products()),
+      replay_(program, replay) {
+  // An update has the norms of all members in shared memory, beside its step and a number.
+  int64_t room = static_cast<int64_t>(properties_.shared_per_block) - static_cast<int64_t>(sizeof(AdamStep<float>) + sizeof(int32_t));
+  int64_t most = std::min(kMostMembers, room / static_cast<int64_t>(sizeof(float)));
   for (const Network& network : program_.networks) {
     if (network.members > most) {
       throw Error(UNIFIEDRL_UNAVAILABLE, format("network '%s' has %lld members; back end 'cuda' runs up to %lld", network.name.c_str(),
@@ -80,14 +82,22 @@ CudaExecutor::CudaExecutor(const Program& program, const Replay* replay, const u
   }
   place();
   arena_.allocate("the program");
-  properties_ = properties(device_);
   // What graphs, kernels and the products' library take later comes out of the rest.
-  replay_.allocate(options.replay, static_cast<int64_t>(properties_.memory_free) / 10 * 9, options.threads, stream_);
+  replay_.allocate(options.replay, static_cast<int64_t>(free_memory()) / 10 * 9, options.threads, stream_);
   int64_t slots = std::max<int64_t>(1, program_.metric_slots);
   staging_.allocate(static_cast<size_t>(kAlignment + round_up(static_cast<int64_t>(program_.hypers.size() * sizeof(double)), kAlignment) +
                                         kRingRows * slots * static_cast<int64_t>(sizeof(float))),
                     "results of a run");
-  choose_plan();
+  try {
+    choose_plan();
+  } catch (const Error& error) {
+    if (plain_products_ || error.status() != UNIFIEDRL_INTERNAL) {
+      throw;
+    }
+    plain_products_ = true;  // the library may promise an epilogue that it then has not
+    stream_.synchronise();
+    choose_plan();
+  }
 }
 
 void CudaExecutor::choose_plan() {
@@ -564,7 +574,7 @@ void CudaExecutor::plan_forward_as(size_t o) {
     shape.mask_ld = mask_ld(layer.out);
     shape.mask_stride = rows * shape.mask_ld;
     void* mask = nullptr;
-    bool epilogue = !plain_products();
+    bool epilogue = !plain_products_;
     if (tape != nullptr && tape->masks[l] >= 0) {
       shape.epilogue = Epilogue::kBiasReluMask;
       GemmShape gradient = hidden_gradient_shape(n, l + 1, rows, shape.alignment);
@@ -780,7 +790,7 @@ void CudaExecutor::plan_weight_gradients(size_t o) {
     shape.bias_stride = layer.out;
     shape.alignment = alignment_of({in.data, sums, weight, bias});
     shape.epilogue = Epilogue::kBiasGradient;
-    bool epilogue = !plain_products() && Gemm::supports(shape, gemms_);
+    bool epilogue = !plain_products_ && Gemm::supports(shape, gemms_);
     shape.epilogue = epilogue ? Epilogue::kBiasGradient : Epilogue::kNone;
     const Gemm* gemm = product(shape);
     add(o, o + 1, [=] { gemm->run(in.data, sums, weight, nullptr, epilogue ? bias : nullptr, stream_); });
@@ -884,23 +894,26 @@ void CudaExecutor::plan_metrics(size_t first, size_t last, bool advance) {
 void CudaExecutor::run(Run& run) {
   run.completed = 0;
   select_device(device_);
-  bool whole = run.first_op == 0 && run.last_op == program_.ops.size();
-  int64_t slots = program_.metric_slots;
-  char* staging = staging_.as<char>();
-  State* state = reinterpret_cast<State*>(staging);
-  double* hypers = reinterpret_cast<double*>(staging + kAlignment);
-  float* metrics = reinterpret_cast<float*>(staging + kAlignment + round_up(static_cast<int64_t>(program_.hypers.size() * sizeof(double)), kAlignment));
-  *state = {run.first_step - 1, run.first_step - 1, run.seed, -1, -1};
-  copy_to_device(arena_.at<void>(state_), state, sizeof(State), stream_);
-  if (!program_.hypers.empty()) {
-    std::copy_n(run.hypers, program_.hypers.size(), hypers);
-    copy_to_device(arena_.at<void>(hypers_), hypers, program_.hypers.size() * sizeof(double), stream_);
+  try {
+    launch_run(run);
+  } catch (...) {
+    try {
+      stream_.synchronise();  // what was launched still reads and writes the memory of the next run
+    } catch (...) {           // the first failure says more
+    }
+    throw;
   }
-  size_t metric_bytes = static_cast<size_t>(run.steps * slots) * sizeof(float);
-  if (slots > 0) {
-    fill_zero(arena_.at<void>(ring_), metric_bytes, stream_);
-  }
-  if (whole) {
+  finish_run(run);
+}
+
+void CudaExecutor::launch_run(const Run& run) {
+  size_t metric_bytes = static_cast<size_t>(run.steps * program_.metric_slots) * sizeof(float), hyper_bytes = program_.hypers.size() * sizeof(double);
+  *staged_state() = {run.first_step - 1, run.first_step - 1, run.seed, -1, -1};
+  std::copy_n(run.hypers, program_.hypers.size(), staged_hypers());
+  copy_to_device(arena_.at<void>(state_), staged_state(), sizeof(State), stream_);
+  copy_to_device(arena_.at<void>(hypers_), staged_hypers(), hyper_bytes, stream_);
+  fill_zero(arena_.at<void>(ring_), metric_bytes, stream_);
+  if (is_whole(run)) {
     launch_steps(run);
   } else {
     if (replay_.streamed()) {
@@ -915,23 +928,34 @@ void CudaExecutor::run(Run& run) {
       replay_.consumed(0, stream_);
     }
   }
-  copy_to_host(state, arena_.at<void>(state_), sizeof(State), stream_);
-  if (slots > 0) {
-    copy_to_host(metrics, arena_.at<void>(ring_), metric_bytes, stream_);
-  }
+  copy_to_host(staged_state(), arena_.at<void>(state_), sizeof(State), stream_);
+  copy_to_host(staged_metrics(), arena_.at<void>(ring_), metric_bytes, stream_);
   stream_.synchronise();
-  run.completed = whole ? state->done - (run.first_step - 1) : state->failed_op < 0 ? 1 : 0;
-  for (int64_t k = 0; k < run.steps * slots; ++k) {
-    // One op of a step writes its own slots and leaves the others.
+}
+
+void CudaExecutor::finish_run(Run& run) const {
+  const State& state = *staged_state();
+  const float* metrics = staged_metrics();
+  bool whole = is_whole(run);
+  run.completed = whole ? state.done - (run.first_step - 1) : state.failed_op < 0 ? 1 : 0;
+  for (int64_t k = 0; k < run.steps * program_.metric_slots; ++k) {
+    // One op of a step writes its own slot and leaves the others.
     run.metrics[k] = whole || metrics[k] != 0 ? metrics[k] : run.metrics[k];
   }
-  if (state->failed_op >= 0) {
-    const Op& op = program_.ops[static_cast<size_t>(state->failed_op)];
+  if (state.failed_op >= 0) {
+    const Op& op = program_.ops[static_cast<size_t>(state.failed_op)];
     throw Error(UNIFIEDRL_NOT_FINITE,
                 format("op '%s' at step %lld: the gradient of network '%s', member %d, is not finite; lower the learning rate, or look for values in the "
                        "data that are too large",
-                       op.name.c_str(), static_cast<long long>(state->done + 1), network(op).name.c_str(), state->failed_member));
+                       op.name.c_str(), static_cast<long long>(state.done + 1), network(op).name.c_str(), state.failed_member));
   }
+}
+
+State* CudaExecutor::staged_state() const { return staging_.as<State>(); }
+double* CudaExecutor::staged_hypers() const { return reinterpret_cast<double*>(staging_.as<char>() + kAlignment); }
+float* CudaExecutor::staged_metrics() const {
+  int64_t hypers = static_cast<int64_t>(program_.hypers.size() * sizeof(double));
+  return reinterpret_cast<float*>(staging_.as<char>() + kAlignment + round_up(hypers, kAlignment));
 }
 
 void CudaExecutor::launch_steps(const Run& run) {

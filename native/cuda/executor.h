@@ -141,7 +141,14 @@ class CudaExecutor final : public Executor {
   bool low() const { return options_.precision == UNIFIEDRL_BF16; }
   Type operand() const;
 
+  bool is_whole(const Run& run) const { return run.first_op == 0 && run.last_op == program_.ops.size(); }
+  // Everything up to the results in host memory; finish_run then hands them out.
+  void launch_run(const Run& run);
+  void finish_run(Run& run) const;
   void launch_steps(const Run& run);
+  State* staged_state() const;
+  double* staged_hypers() const;
+  float* staged_metrics() const;
   void record(Graph& graph, int64_t steps);
   void upload(void* destination, const void* source, int64_t bytes) const;
   void download(void* destination, const void* source, int64_t bytes) const;
@@ -153,6 +160,7 @@ class CudaExecutor final : public Executor {
   unifiedrl_options options_;
   int32_t device_;
   DeviceProperties properties_;
+  bool plain_products_;                                    // no fused epilogues
   Arena arena_;
   mutable Stream stream_{1};
   std::vector<TensorPlace> tensors_;

@@ -227,15 +227,26 @@ UNIFIEDRL_KERNEL void __launch_bounds__(kThreads) fused_forward_kernel(UNIFIEDRL
     out = swap;
   }
 
-  // The output layer has few columns: a warp takes a row.
+  // The output layer has few columns. A warp takes a row; its lanes keep their weights of a column for all rows.
+  constexpr int kShare = kFusedWidth / kWarp;
   const auto& layer = n.layer[last];
   const float *weight = n.master + layer.weight + e * layer.in * layer.out, *bias = n.master + layer.bias + e * layer.out;
-  for (int r = static_cast<int>(threadIdx.x) / kWarp; r < count; r += kWarps) {
-    for (int j = 0; j < layer.out; ++j) {
+  for (int j = 0; j < layer.out; ++j) {
+    float w[kShare];
+    UNIFIEDRL_UNROLL
+    for (int k = 0; k < kShare; ++k) {
+      int i = lane_index() + k * kWarp;
+      w[k] = i < layer.in ? weight[i * layer.out + j] : 0.0f;
+    }
+    for (int r = static_cast<int>(threadIdx.x) / kWarp; r < count; r += kWarps) {
       float sum = 0;
-      for (int i = lane_index(); i < layer.in; i += kWarp) {
-        T h = in[r * S::kRow + i];
-        sum += value_of(h) * weight[i * layer.out + j];
+      UNIFIEDRL_UNROLL
+      for (int k = 0; k < kShare; ++k) {
+        int i = lane_index() + k * kWarp;
+        if (i < layer.in) {
+          T h = in[r * S::kRow + i];
+          sum += value_of(h) * w[k];
+        }
       }
       for (int mask = kWarp / 2; mask > 0; mask /= 2) {
         sum += shuffle_xor(sum, mask);

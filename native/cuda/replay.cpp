@@ -192,9 +192,17 @@ void DeviceReplay::provide(int64_t first, int64_t steps, int half, uint64_t seed
   for (std::thread& thread : others) {
     thread.join();
   }
-  size_t offset = static_cast<size_t>(half * stage_slot_);
   copies_->wait(*consumed_[half]);
-  copy_to_device(stage_.as<char>() + offset, host_.as<char>() + offset, static_cast<size_t>(stage_slot_), *copies_);
+  if (steps == stage_steps_) {
+    size_t offset = static_cast<size_t>(half * stage_slot_);
+    copy_to_device(stage_.as<char>() + offset, host_.as<char>() + offset, static_cast<size_t>(stage_slot_), *copies_);
+  } else {
+    float* stage = reinterpret_cast<float*>(stage_.as<char>() + half * stage_slot_);
+    for (const Fetch& fetch : fetches_) {
+      int64_t from = fetch.place * stage_steps_;
+      copy_to_device(stage + from, room + from, static_cast<size_t>(steps * fetch.batch * fetch.width) * sizeof(float), *copies_);
+    }
+  }
   copied_[half]->record(*copies_);
   stream.wait(*copied_[half]);
 }

@@ -158,6 +158,7 @@ UNIFIEDRL_DEVICE double output_part(const WeightGradients<T>& g, int part) {
   float sum = 0;
   if (k < weights) {
     const T* x = h.data + e * h.member + i;
+    UNIFIEDRL_UNROLL_BY(8)  // as many loads under way
     for (int64_t b = lane; b < rows; b += kLanes) {
       sum += load_as_float(x + b * h.ld) * output_gradient(g.dz, e * rows + b, j);
     }

