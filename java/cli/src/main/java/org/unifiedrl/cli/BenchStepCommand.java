@@ -31,15 +31,16 @@ import picocli.CommandLine.Option;
 @Command(
     name = "step",
     description = {
-      "Times the full UnifiedRL step on random data, beside the machine's own matrix-product limit"
-          + " measured in the same run. Work counts matrix products only, without input gradients"
+      "Times the full UnifiedRL step on random data, on a processor beside its own matrix-product"
+          + " limit measured in the same run. Work counts matrix products only, without input gradients"
           + " that nobody needs.%n"
     },
     footerHeading = "%nExamples:%n",
     footer = {
       "  unifiedrl bench step",
       "  unifiedrl bench step --batch 4096 --threads 2 --json -",
-      "  unifiedrl bench step --hidden 64,64 --repeats 9"
+      "  unifiedrl bench step --hidden 64,64 --repeats 9",
+      "  unifiedrl bench step --backend cuda --batch 4096 --precision bf16"
     })
 final class BenchStepCommand implements Callable<Integer> {
 
@@ -51,7 +52,7 @@ final class BenchStepCommand implements Callable<Integer> {
       names = "--backend",
       paramLabel = "NAME",
       defaultValue = "auto",
-      description = "auto, cpu or reference (default: ${DEFAULT-VALUE}).")
+      description = "auto, cuda, cpu or reference (default: ${DEFAULT-VALUE}).")
   String backend;
 
   @Option(
@@ -118,12 +119,12 @@ final class BenchStepCommand implements Callable<Integer> {
       description = "Key of the random data and weights (default: ${DEFAULT-VALUE}).")
   long seed;
 
+  @Mixin DeviceOptions device;
   @Mixin ReportOptions common;
 
   @Override
   public Integer call() {
     common.check();
-    EngineAccess.requireBackend(backend);
     if (batch < 1
         || threads < 1
         || state < 1
@@ -135,27 +136,55 @@ final class BenchStepCommand implements Callable<Integer> {
       throw new UsageException(
           "batch, threads, state, action, hidden, critics, seconds and repeats must be positive");
     }
-    ObjectNode result = measure();
-    String text =
-        String.format(
-            Locale.ROOT,
-            "%s, batch %d, %d thread(s): %.3f steps/s = %.1f GFLOP/s, %.2f of the limit %.1f;"
-                + " %.0f Java bytes a step, peak memory %.0f MiB",
-            result.get("backend").asText(),
-            batch,
-            threads,
-            result.get("steps_per_s").asDouble(),
-            result.get("gflops").asDouble(),
-            result.get("fraction_of_limit").asDouble(),
-            result.get("limit_gflops").asDouble(),
-            result.get("java_bytes_per_step").asDouble(),
-            result.get("peak_rss_mib").asDouble());
-    common.text().println(text);
+    EngineOptions options = options();
+    EngineAccess.requireEngine(options);
+    ObjectNode result = measure(options);
+    common.text().println(text(result));
     common.write(result);
     return 0;
   }
 
-  private ObjectNode measure() {
+  private EngineOptions options() {
+    EngineOptions options =
+        EngineOptions.DEFAULT.withBackend(backend).withThreads(threads).withSeed(seed);
+    if (device.precision != null) {
+      options = options.withPrecision(device.precision);
+    }
+    if (device.replay != null) {
+      options = options.withReplay(device.replay);
+    }
+    try {
+      return device.device == null ? options : options.withDevice(device.device);
+    } catch (IllegalArgumentException e) {
+      throw new UsageException("--device: " + e.getMessage(), e);
+    }
+  }
+
+  private String text(ObjectNode result) {
+    String limit =
+        result.get("limit_gflops").isNull()
+            ? ""
+            : String.format(
+                Locale.ROOT,
+                ", %.2f of the limit %.1f",
+                result.get("fraction_of_limit").asDouble(),
+                result.get("limit_gflops").asDouble());
+    return String.format(
+        Locale.ROOT,
+        "%s, %s, batch %d, %d thread(s): %.3f steps/s = %.1f GFLOP/s%s;"
+            + " %.0f Java bytes a step, peak memory %.0f MiB",
+        result.get("backend").asText(),
+        result.get("precision").asText(),
+        batch,
+        threads,
+        result.get("steps_per_s").asDouble(),
+        result.get("gflops").asDouble(),
+        limit,
+        result.get("java_bytes_per_step").asDouble(),
+        result.get("peak_rss_mib").asDouble());
+  }
+
+  private ObjectNode measure(EngineOptions options) {
     Path folder = temporaryFolder();
     try {
       writeReplay(folder);
@@ -163,13 +192,15 @@ final class BenchStepCommand implements Callable<Integer> {
       try (Replay replay = Replay.open(folder);
           NativeReplay log = NativeReplay.of(replay)) {
         UnifiedRl algorithm = new UnifiedRl(config, replay.schema());
-        EngineOptions options =
-            EngineOptions.DEFAULT.withBackend(backend).withThreads(threads).withSeed(seed);
         try (Engine engine = Engine.create(algorithm.program, log, options)) {
           algorithm.initialise(engine, seed, new float[action]);
           engine.writeTensor(algorithm.stateScale, ones(state));
           engine.writeTensor(algorithm.rewardScale, ones(config.groups()));
-          return measure(engine, algorithm.multiplyAdds());
+          ObjectNode result = measure(engine, algorithm.multiplyAdds());
+          result.put("device", options.device());
+          result.put("precision", options.precision().name().toLowerCase(Locale.ROOT));
+          result.put("replay", options.replay().name().toLowerCase(Locale.ROOT));
+          return result;
         }
       }
     } finally {
@@ -184,11 +215,15 @@ final class BenchStepCommand implements Callable<Integer> {
     double perStep = (System.nanoTime() - start) / 2e9;
     long steps = Math.max(1, Math.round(seconds / perStep));
     double[] rates = new double[repeats];
-    double[] limits = new double[repeats];
+    // The limit is the processor's: a device of its own is not to be measured against it.
+    boolean host = !engine.backend().equals(Backends.CUDA);
+    double[] limits = new double[host ? repeats : 0];
     long bytes = 0;
     for (int r = 0; r < repeats; r++) {
       // Limit and step in turn: what slows the machine for a while slows both.
-      limits[r] = Backends.measureSgemm(LIMIT_SIZE, threads, 5);
+      if (host) {
+        limits[r] = Backends.measureSgemm(LIMIT_SIZE, threads, 5);
+      }
       long allocated = Machine.allocatedBytes();
       start = System.nanoTime();
       engine.run(steps);
@@ -201,6 +236,7 @@ final class BenchStepCommand implements Callable<Integer> {
     double gflops = rate * 2 * multiplyAdds * batch / 1e9;
     ObjectNode result = Json.object();
     result.put("backend", engine.backend());
+    result.put("engine", engine.description());
     result.put("batch", batch);
     result.put("threads", threads);
     Json.put(result, "steps_per_s", rate);

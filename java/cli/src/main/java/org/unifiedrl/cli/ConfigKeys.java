@@ -10,8 +10,11 @@ final class ConfigKeys {
       """
       environment: simulator, or kuairand:DIR with KuaiRand's published files
       seed: key of every random draw
-      backend: auto, cpu, reference, or check:A,B, which compares two
+      backend: auto, cuda, cpu, reference, or check:A,B, which compares two
       threads: threads that serve users and train; 0 for one per processor
+      engine.device: index of the GPU, from 0
+      engine.precision: matrix products in fp32, tf32 or bf16; the last two on a GPU only
+      engine.replay: log on a GPU: resident in its memory, streamed, or auto, resident if it fits
       baseline.kind: equal weights, or search for the best constant vector
       baseline.population: search: vectors per generation, at least 4
       baseline.elite: search: vectors that shape the next generation

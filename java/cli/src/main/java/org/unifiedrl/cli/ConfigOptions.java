@@ -8,6 +8,7 @@ import org.unifiedrl.mtf.experiment.Environments;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import org.unifiedrl.mtf.experiment.UnifiedRlLearner;
 import org.unifiedrl.mtf.session.Environment;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** Options that make up the configuration of an experiment. */
@@ -36,7 +37,9 @@ final class ConfigOptions {
   @Option(
       names = "--backend",
       paramLabel = "NAME",
-      description = "auto, cpu, reference, or check:A,B, which compares two step by step.")
+      description =
+          "auto (the best that works here), cuda, cpu, reference, or check:A,B, which compares two"
+              + " step by step.")
   String backend;
 
   @Option(
@@ -44,6 +47,8 @@ final class ConfigOptions {
       paramLabel = "N",
       description = "Threads that serve and train (default: one per processor).")
   Integer threads;
+
+  @Mixin DeviceOptions engine;
 
   /**
    * The configuration: defaults, then {@code base} if there is one, then the file, then single
@@ -69,6 +74,15 @@ final class ConfigOptions {
     }
     if (threads != null) {
       configuration.put("threads", threads);
+    }
+    if (engine.device != null) {
+      configuration.put("engine", "device", engine.device);
+    }
+    if (engine.precision != null) {
+      configuration.put("engine", "precision", engine.precision);
+    }
+    if (engine.replay != null) {
+      configuration.put("engine", "replay", engine.replay);
     }
     if (seed != null) {
       configuration.put("seed", seed);

@@ -56,7 +56,7 @@ final class Configuration {
   private static final Pattern EXPONENT =
       Pattern.compile("[-+]?([0-9]+|[0-9]*[.][0-9]+|[0-9]+[.])[eE][-+]?[0-9]+");
   private static final Pattern FIELD = Pattern.compile("\\b[a-z]+([A-Z][a-z]+)+\\b");
-  private static final Pattern NAME = Pattern.compile("[a-z][a-z_]*");
+  private static final Pattern NAME = Pattern.compile("[a-z][a-z0-9_]*");
 
   private final ObjectNode tree;
 
@@ -124,6 +124,11 @@ final class Configuration {
   /** Sets one value at the top level. */
   void put(String key, Object value) {
     tree.set(key, JSON.valueToTree(value));
+  }
+
+  /** Sets one value of a group. */
+  void put(String group, String key, Object value) {
+    ((ObjectNode) tree.get(group)).set(key, JSON.valueToTree(value));
   }
 
   /**

@@ -24,6 +24,7 @@ import picocli.CommandLine.Spec;
       "  unifiedrl demo",
       "  unifiedrl demo --environment kuairand:../KuaiRand-Pure/data \\",
       "      --out runs/kuairand",
+      "  unifiedrl demo --backend cuda --device 1 --replay resident",
       "  unifiedrl demo --seed 7 --set training.steps=8000 --json -"
     })
 final class DemoCommand implements Callable<Integer> {
@@ -36,6 +37,7 @@ final class DemoCommand implements Callable<Integer> {
   public Integer call() {
     common.checkJson();
     ExperimentConfig config = options.resolve(null, common.seed);
+    EngineAccess.requireEngine(config.engineOptions());
     Environment environment = ConfigOptions.open(config);
     RunFolder folder = RunFolder.plan(common.out, "demo");
     Session session = new Session(config, environment, folder, common);

@@ -62,17 +62,7 @@ final class DoctorCommand implements Callable<Integer> {
       line(out, result, "off-heap", "open to this JVM");
       List<Device> devices = Backends.list();
       ArrayNode nodes = result.putArray("backends");
-      for (Device device : devices) {
-        out.printf(
-            "  %-12s %s%s%n",
-            "back end",
-            device.name() + ": " + device.description(),
-            device.available() ? "" : " (cannot work here)");
-        ObjectNode node = nodes.addObject();
-        node.put("name", device.name());
-        node.put("available", device.available());
-        node.put("description", device.description());
-      }
+      devices.forEach(device -> describe(out, nodes.addObject(), device));
       double limit = Backends.measureSgemm(SIZE, 1, 5);
       Json.put(result, "sgemm_gflops", limit);
       out.printf(Locale.ROOT, "  %-12s %.1f GFLOP/s on one thread, float32%n", "matrix", limit);
@@ -91,6 +81,24 @@ final class DoctorCommand implements Callable<Integer> {
     out.println(works ? "The engine works here." : "The engine does not work here.");
     common.write(result);
     return works ? 0 : 1;
+  }
+
+  private static void describe(PrintWriter out, ObjectNode node, Device device) {
+    out.printf(
+        "  %-12s %s: %s%n",
+        "back end",
+        device.name(),
+        device.available()
+            ? device.description() + " (score " + device.score() + ")"
+            : "cannot work here (score 0): " + device.description());
+    if (!device.library().isEmpty()) {
+      out.printf("  %-12s %s: %s%n", "library", device.name(), device.library());
+    }
+    node.put("name", device.name());
+    node.put("available", device.available());
+    node.put("score", device.score());
+    node.put("description", device.description());
+    node.put("library", device.library());
   }
 
   /** What the engine, a build and the chart need of the machine. */
@@ -127,6 +135,13 @@ final class DoctorCommand implements Callable<Integer> {
     if (!Machine.hasProgram("make") && !Machine.hasProgram("ninja")) {
       missing.add("make: a build needs it; ./unifiedrl setup installs it or says how");
     }
+    line(
+        out,
+        result,
+        "nvcc",
+        Machine.program("nvcc")
+            .map(Path::toString)
+            .orElse("not found: only a build of the CUDA back end needs it"));
     if (!Machine.hasFonts()) {
       missing.add("fonts: the demo's chart is not drawn; ./unifiedrl setup installs them");
     }

@@ -11,10 +11,13 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Optional;
 import java.util.stream.Stream;
 import org.unifiedrl.engine.Backends;
-import org.unifiedrl.engine.Device;
+import org.unifiedrl.engine.Engine;
+import org.unifiedrl.engine.EngineException;
+import org.unifiedrl.engine.EngineOptions;
+import org.unifiedrl.engine.Program;
+import org.unifiedrl.engine.TensorRef;
 import org.unifiedrl.engine.checkpoint.Checkpoint;
 import org.unifiedrl.engine.checkpoint.CheckpointStore;
 import org.unifiedrl.mtf.experiment.Learner;
@@ -23,13 +26,12 @@ import org.unifiedrl.mtf.experiment.UnifiedRlLearner;
 /** What the commands ask of the engine. */
 final class EngineAccess {
 
-  private static final String CHECK = "check:";
   private static final String MANIFEST = "manifest.json";
 
   private EngineAccess() {}
 
   /**
-   * Returns if a back end of that name can work here.
+   * Returns if there is a back end of that name in this build, whether or not it can work here.
    *
    * @throws UsageException if there is none, with the ones that there are
    */
@@ -37,20 +39,17 @@ final class EngineAccess {
     if (name.equals("auto")) {
       return;
     }
-    String[] parts =
-        name.startsWith(CHECK)
-            ? name.substring(CHECK.length()).split(",", -1)
-            : new String[] {name};
-    if (name.startsWith(CHECK) && parts.length != 2) {
+    boolean pair = name.startsWith(Backends.CHECK);
+    List<String> parts =
+        pair ? List.of(name.substring(Backends.CHECK.length()).split(",", -1)) : List.of(name);
+    if (pair && parts.size() != 2) {
       throw new UsageException(
           "back end '" + name + "': expected check:A,B, as check:reference,cpu");
     }
-    List<Device> devices = Backends.list();
     for (String part : parts) {
-      Optional<Device> device = devices.stream().filter(d -> d.name().equals(part)).findFirst();
-      if (device.isEmpty()) {
-        List<String> names = new ArrayList<>(devices.stream().map(Device::name).toList());
-        names.add(0, "auto");
+      if (!Backends.exists(part)) {
+        List<String> names = new ArrayList<>(List.of("auto"));
+        Backends.list().forEach(device -> names.add(device.name()));
         throw new UsageException(
             "unknown back end '"
                 + part
@@ -60,10 +59,27 @@ final class EngineAccess {
                 + String.join(", ", names)
                 + ", check:A,B)");
       }
-      if (!device.get().available()) {
-        throw new UsageException(
-            "back end '" + part + "' cannot work here: " + device.get().description());
+    }
+  }
+
+  /**
+   * Returns if an engine can be created with these options: known before the work, not after it.
+   *
+   * @throws UsageException if a value is not among those that there are
+   * @throws EngineException if the back end cannot work here, or not so
+   */
+  static void requireEngine(EngineOptions options) {
+    requireBackend(options.backend());
+    Program smallest = new Program();
+    TensorRef one = smallest.constant("one", 1, 1, 1);
+    smallest.add("two", one, one);
+    try {
+      Engine.create(smallest, null, options).close();
+    } catch (EngineException e) {
+      if (e.status() == EngineException.Status.INVALID_ARGUMENT) {
+        throw new UsageException(e.getMessage(), e);
       }
+      throw e;
     }
   }
 

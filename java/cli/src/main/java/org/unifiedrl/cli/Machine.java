@@ -83,10 +83,18 @@ final class Machine {
 
   /** Whether a program is on the PATH. */
   static boolean hasProgram(String name) {
+    return program(name).isPresent();
+  }
+
+  /** Where on the PATH a program is. */
+  static Optional<Path> program(String name) {
     String path = System.getenv("PATH");
-    return path != null
-        && Stream.of(path.split(File.pathSeparator))
-            .anyMatch(folder -> Files.isExecutable(Path.of(folder, name)));
+    return path == null
+        ? Optional.empty()
+        : Stream.of(path.split(File.pathSeparator))
+            .map(folder -> Path.of(folder, name))
+            .filter(Files::isExecutable)
+            .findFirst();
   }
 
   /** Whether text can be drawn: some JVMs come without fonts, or without the code for them. */

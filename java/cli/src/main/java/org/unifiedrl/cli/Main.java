@@ -26,6 +26,7 @@ import picocli.CommandLine.ScopeType;
     footer = {
       "  ./unifiedrl setup        checks for what a build needs, and installs it",
       "                           (Debian, Ubuntu, as root) or says how",
+      "  ./unifiedrl setup --cuda also has later builds make the CUDA back end, with nvcc",
       "  ./unifiedrl build        builds now; other commands build when sources are",
       "                           newer",
       "  UNIFIEDRL_JAVA_OPTIONS   options for the JVM, such as -Xmx8g"

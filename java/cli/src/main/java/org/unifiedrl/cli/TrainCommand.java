@@ -12,13 +12,15 @@ import picocli.CommandLine.Option;
     name = "train",
     description = {
       "Trains offline on a log. Checkpoints appear whole or not at all; --resume continues from the"
-          + " newest one, bit for bit as if training had never stopped.%n"
+          + " newest one, bit for bit as if training had never stopped where the back end is the"
+          + " same; the precision must be the same.%n"
     },
     footerHeading = "%nExamples:%n",
     footer = {
       "  unifiedrl train --data runs/log --out runs/policy",
       "  unifiedrl train --data runs/log --out runs/policy --resume \\",
       "      --set training.steps=20000",
+      "  unifiedrl train --data runs/log --backend cuda --precision bf16",
       "  unifiedrl train --data runs/log --backend check:reference,cpu \\",
       "      --set training.steps=10"
     })
@@ -50,6 +52,9 @@ final class TrainCommand implements Callable<Integer> {
     RunFolder folder =
         resume ? RunFolder.open(common.out, "--out") : RunFolder.plan(common.out, "train");
     ExperimentConfig config = options.resolve(resume ? folder.config() : log.config(), common.seed);
+    if (!resume) { // a checkpoint is asked first: it may have been trained in another precision
+      EngineAccess.requireEngine(config.engineOptions());
+    }
     Environment environment = ConfigOptions.open(config);
     Session session = new Session(config, environment, folder, common);
     session.train(log.readBaseline(environment), log.train(), resume);

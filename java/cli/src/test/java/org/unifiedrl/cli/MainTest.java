@@ -1,6 +1,7 @@
 package org.unifiedrl.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assumptions.assumeThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
@@ -10,6 +11,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.unifiedrl.engine.Backends;
+import org.unifiedrl.engine.Device;
 
 class MainTest {
 
@@ -118,7 +121,10 @@ class MainTest {
         "simulator.page_size=0",
         "simulator.candidates=65",
         "simulator.satisfaction_rate=2",
-        "evaluation.headroom=7"
+        "evaluation.headroom=7",
+        "engine.device=-1",
+        "engine.precision=fp16",
+        "engine.replay=disk"
       })
   void valuesOutOfRangeExitWith2(String setting) {
     CommandLineRun run =
@@ -159,6 +165,58 @@ class MainTest {
     assertThat(run.err()).contains("unknown back end 'cpuu'", "did you mean 'cpu'?", "reference");
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"demo", "bench step"})
+  void optionsOfTheDeviceExitWith2AndNameTheChoices(String command) {
+    assertThat(refused(command + " --precision fp16", 2))
+        .contains("'--precision'", "expected one of fp32, tf32, bf16, found 'fp16'");
+    assertThat(refused(command + " --precision bf61", 2)).contains("did you mean 'bf16'?");
+    assertThat(refused(command + " --replay disk", 2))
+        .contains("'--replay'", "expected one of auto, resident, streamed, found 'disk'");
+    assertThat(refused(command + " --device -1", 2)).contains("device is -1", "0 (the first)");
+    assertThat(refused(command + " --device first", 2)).contains("--device", "first");
+    assertThat(refused(command + " --backend check:cpu", 2)).contains("expected check:A,B");
+    assertThat(refused(command + " --backend cudda", 2)).contains("did you mean 'cuda'?");
+  }
+
+  /** Before anything runs: no folder, no log, no random data. */
+  @ParameterizedTest
+  @ValueSource(strings = {"demo", "bench step"})
+  void whatTheBackEndCannotDoEndsTheCommandAtItsStart(String command) {
+    Path out = temporary.resolve("run");
+    String cpu = command + " --backend cpu --out " + out;
+    assertThat(refused(cpu + " --precision TF32", 1)).contains("tf32", "'cpu' has only fp32");
+    assertThat(refused(cpu + " --device 1", 1)).contains("device is 1", "'cpu'");
+    assertThat(out).doesNotExist();
+  }
+
+  /** A build without the library; where there is one, a device may be there too. */
+  @Test
+  void withoutACudaLibraryAskingForItFailsWithTheReasonInOneMessage() {
+    assumeThat(Backends.list())
+        .filteredOn(device -> device.name().equals("cuda"))
+        .noneMatch(Device::available);
+    Path out = temporary.resolve("run");
+    for (String command : new String[] {"demo", "bench step"}) {
+      String error = refused(command + " --backend cuda --out " + out, 1);
+      assertThat(error).contains("back end 'cuda' cannot work here: ");
+      assertThat(error.lines().filter(line -> line.startsWith("unifiedrl: "))).hasSize(1);
+      assertThat(refused(command + " --backend check:cpu,cuda --out " + out, 1)).contains("'cuda'");
+    }
+    assertThat(out).doesNotExist();
+    // A policy of another machine can be judged here, and its settings printed.
+    CommandLineRun config = CommandLineRun.of("config", "--backend", "cuda", "--precision", "bf16");
+    assertThat(config.code()).as(config.err()).isZero();
+    assertThat(config.out()).contains("backend: cuda", "  precision: bf16 ", "  replay: auto ");
+  }
+
+  private static String refused(String arguments, int code) {
+    CommandLineRun run = CommandLineRun.of((Object[]) arguments.split(" "));
+    assertThat(run.code()).as(run.err()).isEqualTo(code);
+    assertThat(run.err()).isNotBlank().doesNotContain("\tat ");
+    return run.err();
+  }
+
   @Test
   void folderInUseIsNotOverwritten() throws IOException {
     Files.writeString(temporary.resolve("precious"), "");
@@ -193,5 +251,21 @@ class MainTest {
     assertThat(result.path("works").asBoolean()).isTrue();
     assertThat(result.path("missing").isArray()).isTrue();
     assertThat(result.path("disk_free_mib").asDouble()).isPositive();
+    JsonNode cuda = null;
+    for (JsonNode backend : result.path("backends")) {
+      assertThat(run.out()).contains(backend.path("name").asText() + ": ");
+      assertThat(run.out()).contains("(score " + backend.path("score").asInt() + ")");
+      assertThat(run.out()).contains(backend.path("description").asText());
+      assertThat(backend.path("available").asBoolean())
+          .isEqualTo(backend.path("score").asInt() > 0);
+      cuda = backend.path("name").asText().equals("cuda") ? backend : cuda;
+    }
+    assertThat(cuda).isNotNull();
+    assertThat(cuda.path("library").asText()).contains("libunifiedrl_cuda.so");
+    assertThat(run.out()).contains("library      cuda: " + cuda.path("library").asText());
+    if (cuda.path("score").asInt() == 0) {
+      assertThat(run.out()).contains("cuda: cannot work here (score 0): ");
+    }
+    assertThat(run.out()).containsPattern("nvcc +(/|not found)");
   }
 }

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.stream.Stream;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -164,6 +165,37 @@ class RunTest {
   }
 
   @Test
+  void trainingIsNotResumedInAnotherPrecisionButOnAnotherBackEnd() throws IOException {
+    Path config = CommandLineRun.tinyConfiguration(temporary, "steps: 20", "checkpoint: 20");
+    Path log = temporary.resolve("log");
+    Path out = temporary.resolve("out");
+    assertThat(CommandLineRun.of("explore", "--quiet", "--config", config, "--out", log).code())
+        .isZero();
+    CommandLineRun first =
+        CommandLineRun.of("train", "--quiet", "--data", log, "--out", out, "--backend", "cpu");
+    assertThat(first.code()).as(first.err()).isZero();
+    assertThat(Files.readString(out.resolve("config.yaml")))
+        .contains("engine:\n  device: 0\n  precision: fp32\n  replay: auto\n");
+    Object[] more = {"train", "--quiet", "--data", log, "--out", out, "--resume"};
+    CommandLineRun refused = CommandLineRun.of(with(more, "--precision", "bf16"));
+    assertThat(refused.code()).isEqualTo(1);
+    assertThat(refused.err())
+        .contains("was trained in precision fp32, and bf16 is asked for")
+        .doesNotContain("\tat ");
+    assertThat(Files.readString(out.resolve("config.yaml"))).contains("precision: fp32");
+    CommandLineRun other =
+        CommandLineRun.of(with(more, "--backend", "reference", "--set", "training.steps=22"));
+    assertThat(other.code()).as(other.err()).isZero();
+    JsonNode result = Json.MAPPER.readTree(out.resolve("result.json").toFile());
+    assertThat(result.path("backend").asText()).isEqualTo("reference");
+    assertThat(result.path("steps").asLong()).isEqualTo(22);
+  }
+
+  private static Object[] with(Object[] arguments, Object... more) {
+    return Stream.concat(Stream.of(arguments), Stream.of(more)).toArray();
+  }
+
+  @Test
   void benchWritesTheNamesThatOthersRelyOn() throws IOException {
     Path json = temporary.resolve("bench.json");
     CommandLineRun run =
@@ -196,6 +228,9 @@ class RunTest {
       assertThat(result.path(key).asDouble()).as(key).isPositive();
     }
     assertThat(result.path("java_bytes_per_step").asDouble()).isZero();
+    assertThat(result.path("precision").asText()).isEqualTo("fp32");
+    assertThat(result.path("device").asInt()).isZero();
+    assertThat(result.path("engine").asText()).isNotBlank();
   }
 
   /** Dials are settings like any other: they reach the world, and the run's configuration. */

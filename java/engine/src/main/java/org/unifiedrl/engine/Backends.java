@@ -1,26 +1,64 @@
 package org.unifiedrl.engine;
 
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /** The back ends of this build and what this machine can reach at best. */
 public final class Backends {
 
+  /** Name of the back end whose library is loaded when it is first asked for. */
+  public static final String CUDA = "cuda";
+
+  /** What the name of a pair of back ends begins with: {@code check:A,B}. */
+  public static final String CHECK = "check:";
+
   private Backends() {}
 
   /**
-   * All back ends, best first.
+   * All back ends, best first, those that cannot work here last. The CUDA back end is always among
+   * them.
    *
    * @throws EngineException if the native engine could not be loaded
    */
   public static List<Device> list() {
     NativeLibraries.require();
+    CudaLibrary cuda = CudaLibrary.get();
     List<Device> devices = new ArrayList<>();
     for (int i = 0; i < Native.backendCount(); i++) {
-      devices.add(
-          new Device(Native.backendName(i), Native.backendScore(i), Native.backendDescription(i)));
+      if (!Native.backendName(i).equals(CUDA)) {
+        devices.add(device(i, ""));
+      } else if (cuda.problem() == null) {
+        devices.add(device(i, cuda.where()));
+      }
     }
+    if (cuda.problem() != null) {
+      devices.add(new Device(CUDA, 0, cuda.problem(), cuda.where()));
+    }
+    devices.sort(Comparator.comparingInt(Device::score).reversed());
     return List.copyOf(devices);
+  }
+
+  /**
+   * Whether there is a back end of that name in this build, be it one that cannot work here. Loads
+   * no library of a back end.
+   *
+   * @throws EngineException if the native engine could not be loaded
+   */
+  public static boolean exists(String name) {
+    NativeLibraries.require();
+    return name.equals(CUDA)
+        || IntStream.range(0, Native.backendCount())
+            .anyMatch(i -> Native.backendName(i).equals(name));
+  }
+
+  private static Device device(int index, String library) {
+    return new Device(
+        Native.backendName(index),
+        Native.backendScore(index),
+        Native.backendDescription(index),
+        library);
   }
 
   /**

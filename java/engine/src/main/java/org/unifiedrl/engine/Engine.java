@@ -24,6 +24,7 @@ public final class Engine extends NativeHandle {
   private final Program program;
   private final NativeReplay replay;
   private final String backend;
+  private final String description;
   private final long[] drained = new long[1];
   private final int metricSlots;
 
@@ -33,6 +34,7 @@ public final class Engine extends NativeHandle {
     this.replay = replay;
     this.metricSlots = program.metrics().size();
     this.backend = Native.engineBackend(address);
+    this.description = Native.engineDescription(address);
   }
 
   private static LongConsumer freeing(NativeReplay replay) {
@@ -47,10 +49,12 @@ public final class Engine extends NativeHandle {
    * Creates an engine.
    *
    * @param replay experience that the program draws from; null for programs that draw nothing
-   * @throws EngineException when the program, the back end or the memory does not do
+   * @throws EngineException when the program, the back end, its device or precision, or the memory
+   *     does not do
    */
   public static Engine create(Program program, NativeReplay replay, EngineOptions options) {
     NativeLibraries.require();
+    CudaLibrary.loadFor(options.backend());
     long definition = program.toNative();
     ByteBuffer struct = options.toStruct();
     long[] handle = new long[1];
@@ -277,6 +281,14 @@ public final class Engine extends NativeHandle {
   /** Name of the back end that was chosen. */
   public String backend() {
     return backend;
+  }
+
+  /**
+   * One line about what it runs with: what sets its results and speed, such as threads and
+   * vectorised loops, or device, precision and where the rows lie.
+   */
+  public String description() {
+    return description;
   }
 
   /** Bytes held for parameters, optimiser state and work space. */

@@ -52,6 +52,9 @@ final class Native {
   @Name("unifiedrl_backend_description")
   static native @Cast("const char*") String backendDescription(int index);
 
+  @Name("unifiedrl_backend_load")
+  static native int backendLoad(@Cast("const char*") String name, @Cast("const char*") String path);
+
   @Name("unifiedrl_program_create")
   static native int programCreate(@Cast("unifiedrl_program**") long[] program);
 
@@ -128,6 +131,10 @@ final class Native {
 
   @Name("unifiedrl_engine_backend")
   static native @Cast("const char*") String engineBackend(
+      @Cast("const unifiedrl_engine*") long engine);
+
+  @Name("unifiedrl_engine_description")
+  static native @Cast("const char*") String engineDescription(
       @Cast("const unifiedrl_engine*") long engine);
 
   @Name("unifiedrl_engine_run")

@@ -3,6 +3,7 @@ package org.unifiedrl.engine;
 import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.net.JarURLConnection;
 import java.net.URI;
 import java.net.URL;
@@ -30,6 +31,9 @@ final class NativeLibraries {
   /** Why loading failed; written by the initialiser of {@link Native} only. */
   private static volatile String failure;
 
+  /** Folder that the engine was loaded from; null for the jar. */
+  private static volatile File origin;
+
   private NativeLibraries() {}
 
   /** Loads everything once; called by the class initialiser of {@link Native}. */
@@ -52,6 +56,28 @@ final class NativeLibraries {
     Native.initialise();
     if (failure != null) {
       throw EngineException.unavailable(failure);
+    }
+  }
+
+  /**
+   * A library beside the engine's, unpacked where that lies in a jar; null if there is none.
+   *
+   * @param tried receives the place that is looked at
+   * @throws UncheckedIOException if it cannot be unpacked
+   */
+  static Path beside(String name, List<String> tried) {
+    if (origin != null) {
+      Path file = origin.toPath().resolve(name);
+      tried.add(file.toString());
+      return Files.isRegularFile(file) ? file : null;
+    }
+    String resource = folder() + name;
+    tried.add("jar:" + resource);
+    URL url = NativeLibraries.class.getResource(resource);
+    try {
+      return url == null ? null : extract(url, Loader.getCacheDir().toPath()).toPath();
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot unpack jar:" + resource + ": " + e.getMessage(), e);
     }
   }
 
@@ -104,16 +130,20 @@ final class NativeLibraries {
     }
     load(engine, tried);
     load(jni, tried);
+    origin = folder;
     return true;
   }
 
   private static void loadJars(List<String> tried) {
-    String folder = "/org/unifiedrl/engine/" + Loader.getPlatform() + "/";
     for (String dependency : dependencies()) {
       load(resource(dependency, tried), tried);
     }
-    load(own(folder + ENGINE, tried), tried);
-    load(own(folder + JNI, tried), tried);
+    load(own(folder() + ENGINE, tried), tried);
+    load(own(folder() + JNI, tried), tried);
+  }
+
+  private static String folder() {
+    return "/org/unifiedrl/engine/" + Loader.getPlatform() + "/";
   }
 
   /**

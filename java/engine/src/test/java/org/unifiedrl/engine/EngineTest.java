@@ -12,6 +12,7 @@ import java.nio.FloatBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -20,7 +21,7 @@ import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.unifiedrl.engine.Program.AdamHypers;
 import org.unifiedrl.engine.Program.Forward;
 import org.unifiedrl.engine.Program.SquaredError;
@@ -30,6 +31,12 @@ import org.unifiedrl.engine.replay.ReplaySchema;
 import org.unifiedrl.engine.replay.ReplayWriter;
 
 class EngineTest {
+
+  private static final List<String> BACKENDS = TestBackends.names();
+
+  static List<String> backends() {
+    return BACKENDS;
+  }
 
   /** Regression of y on x by an ensemble of two networks. */
   private static final class Regression {
@@ -86,7 +93,7 @@ class EngineTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"reference", "cpu"})
+  @MethodSource("backends")
   void learnsAndReportsItsMetrics(String backend) {
     Regression r = new Regression(32);
     try (NativeReplay replay = data(500, 0);
@@ -102,15 +109,19 @@ class EngineTest {
     }
   }
 
-  @Test
-  void sameSeedSameHashAndOtherSeedAnother() {
-    assertThat(hash(1)).isEqualTo(hash(1)).isNotEqualTo(hash(2)).hasSize(64);
+  @ParameterizedTest
+  @MethodSource("backends")
+  void sameSeedSameHashAndOtherSeedAnother(String backend) {
+    assertThat(hash(backend, 1))
+        .isEqualTo(hash(backend, 1))
+        .isNotEqualTo(hash(backend, 2))
+        .hasSize(64);
   }
 
-  private static String hash(long seed) {
+  private static String hash(String backend, long seed) {
     Regression r = new Regression(32);
     try (NativeReplay replay = data(500, 0);
-        Engine engine = Engine.create(r.program, replay, options("cpu").withSeed(seed))) {
+        Engine engine = Engine.create(r.program, replay, options(backend).withSeed(seed))) {
       engine.initialise(r.network, seed);
       engine.run(20);
       return engine.parameterHash();
@@ -211,7 +222,7 @@ class EngineTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"reference", "cpu"})
+  @MethodSource("backends")
   void stopsWhenAGradientIsNotFinite(String backend) {
     Regression r = new Regression(8);
     try (NativeReplay replay = data(20, Float.POSITIVE_INFINITY);
@@ -445,21 +456,32 @@ class EngineTest {
         .isEqualTo(EngineException.Status.OUT_OF_MEMORY);
   }
 
-  @Test
-  void twoBackEndsCheckEachOther() {
+  @ParameterizedTest
+  @MethodSource("backends")
+  void twoBackEndsCheckEachOther(String backend) {
     Regression r = new Regression(32);
+    String pair = "check:reference32," + backend;
     try (NativeReplay replay = data(500, 0);
-        Engine engine = Engine.create(r.program, replay, options("check:reference,cpu"))) {
+        Engine engine = Engine.create(r.program, replay, options(pair))) {
       engine.initialise(r.network, 7);
       engine.run(20);
       assertThat(engine.step()).isEqualTo(20);
-      assertThat(engine.backend()).contains("check");
+      assertThat(engine.backend()).isEqualTo(pair);
+      assertThat(engine.description()).contains(" | ");
     }
   }
 
   @Test
   void listsBackEnds() {
-    assertThat(Backends.list()).extracting(Device::name).contains("cpu", "reference");
-    assertThat(Backends.list()).allSatisfy(d -> assertThat(d.description()).isNotBlank());
+    List<Device> devices = Backends.list();
+    assertThat(devices)
+        .extracting(Device::name)
+        .contains("cpu", "reference", "cuda")
+        .doesNotHaveDuplicates()
+        .containsAll(BACKENDS);
+    assertThat(devices).allSatisfy(d -> assertThat(d.description()).isNotBlank());
+    assertThat(devices).extracting(Device::score).isSortedAccordingTo(Comparator.reverseOrder());
+    assertThat(Backends.exists("cuda")).isTrue();
+    assertThat(Backends.exists("cudda")).isFalse();
   }
 }

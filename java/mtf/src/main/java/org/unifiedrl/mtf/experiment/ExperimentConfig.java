@@ -1,6 +1,9 @@
 package org.unifiedrl.mtf.experiment;
 
 import java.util.List;
+import org.unifiedrl.engine.EngineOptions;
+import org.unifiedrl.engine.Precision;
+import org.unifiedrl.engine.ReplayPlacement;
 import org.unifiedrl.mtf.baseline.ConstantVectorSearch.Objective;
 import org.unifiedrl.mtf.exploration.UniformBox;
 import org.unifiedrl.mtf.session.SimulatorConfig;
@@ -11,8 +14,9 @@ import org.unifiedrl.mtf.session.SimulatorConfig;
  *
  * @param environment {@code simulator}, or {@code kuairand:DIR} with KuaiRand's published files
  * @param seed key of every random draw
- * @param backend {@code auto}, {@code cpu}, {@code reference}, or {@code check:A,B}
+ * @param backend {@code auto}, {@code cuda}, {@code cpu}, {@code reference}, or {@code check:A,B}
  * @param threads threads that serve users and train; 0 for as many as there are processors
+ * @param engine how the back end trains
  * @param baseline the policy that users are served by so far
  * @param exploration the log
  * @param training offline training
@@ -24,6 +28,7 @@ public record ExperimentConfig(
     long seed,
     String backend,
     int threads,
+    Engine engine,
     Baseline baseline,
     Exploration exploration,
     Training training,
@@ -60,6 +65,20 @@ public record ExperimentConfig(
     CONTINUOUS,
     /** As printed: jumps to 1 at the edge. */
     EXACT
+  }
+
+  /**
+   * How the back end trains. Precision is part of the result; device and replay are not.
+   *
+   * @param device index of the device, for back ends that have several; from 0
+   * @param precision arithmetic of matrix products
+   * @param replay where the log's rows lie, for back ends with memory of their own
+   */
+  public record Engine(int device, Precision precision, ReplayPlacement replay) {
+
+    public Engine {
+      require("engine.device", device, device >= 0, "0 (the first) or more");
+    }
   }
 
   /**
@@ -299,6 +318,7 @@ public record ExperimentConfig(
         1,
         "auto",
         0,
+        new Engine(0, Precision.FP32, ReplayPlacement.AUTO),
         new Baseline(BaselineKind.EQUAL, 32, 8, 10, 1000, 1, 0.5, Objective.RETURN),
         new Exploration(
             ExplorationKind.UNIFORM, 0.3, List.of(), List.of(), 0.2, 60_000, 5_000, 1, 64, false),
@@ -331,6 +351,17 @@ public record ExperimentConfig(
   /** Threads to use: {@link #threads}, or the number of processors. */
   public int effectiveThreads() {
     return threads > 0 ? threads : Runtime.getRuntime().availableProcessors();
+  }
+
+  /** What an engine that trains is created with. */
+  public EngineOptions engineOptions() {
+    return EngineOptions.DEFAULT
+        .withBackend(backend)
+        .withThreads(threads)
+        .withDevice(engine.device())
+        .withPrecision(engine.precision())
+        .withReplay(engine.replay())
+        .withSeed(seed);
   }
 
   private static void positive(String key, long value) {

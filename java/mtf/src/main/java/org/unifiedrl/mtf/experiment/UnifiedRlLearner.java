@@ -19,10 +19,10 @@ import java.util.function.Supplier;
 import java.util.zip.CRC32C;
 import org.unifiedrl.engine.Backends;
 import org.unifiedrl.engine.Engine;
-import org.unifiedrl.engine.EngineOptions;
 import org.unifiedrl.engine.NativeReplay;
 import org.unifiedrl.engine.NetworkRef;
 import org.unifiedrl.engine.NotFiniteException;
+import org.unifiedrl.engine.Precision;
 import org.unifiedrl.engine.Section;
 import org.unifiedrl.engine.checkpoint.Checkpoint;
 import org.unifiedrl.engine.checkpoint.CheckpointException;
@@ -41,6 +41,8 @@ public final class UnifiedRlLearner implements Learner {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final List<Section> STATE =
       List.of(Section.PARAMETERS, Section.MOMENT1, Section.MOMENT2);
+
+  private static final String PRECISION = "precision";
 
   private final UnifiedRl algorithm;
   private final NativeReplay log;
@@ -62,6 +64,7 @@ public final class UnifiedRlLearner implements Learner {
     settings.put("rows", replay.rows());
     settings.set("coefficients", JSON.valueToTree(coefficients));
     settings.set("start", JSON.valueToTree(start));
+    settings.put(PRECISION, name(config.engine().precision()));
     settings.put("version", version());
     settings.put("abi_version", Backends.abiVersion());
     Checkpoint checkpoint = resume ? resumable(checkpoints) : null;
@@ -78,15 +81,9 @@ public final class UnifiedRlLearner implements Learner {
     log = NativeReplay.of(replay);
     Engine created = null;
     try {
-      created =
-          Engine.create(
-              algorithm.program,
-              log,
-              EngineOptions.DEFAULT
-                  .withBackend(config.backend())
-                  .withThreads(config.threads())
-                  .withSeed(config.seed()));
+      created = Engine.create(algorithm.program, log, config.engineOptions());
       settings.put("backend", created.backend());
+      settings.put("engine", created.description());
       if (checkpoint != null) {
         requireSameRun(checkpoint);
       }
@@ -245,12 +242,35 @@ public final class UnifiedRlLearner implements Learner {
             .orElseThrow(
                 () -> new CheckpointException("no checkpoint in " + checkpoints + " to resume"));
     requireSame(checkpoint, List.of("algorithm", "seed", "rows", "coefficients", "start"));
+    requireSamePrecision(checkpoint);
     return checkpoint;
   }
 
-  /** What is known only once the log was read and the back end chosen. */
+  /** Back end and device may change between two parts of a run; what they compute may not. */
+  private void requireSamePrecision(Checkpoint checkpoint) {
+    // Checkpoints from before there was a choice do not name it.
+    String saved = state(checkpoint).path(PRECISION).asText(name(Precision.FP32));
+    String now = settings.path(PRECISION).asText();
+    if (!saved.equals(now)) {
+      throw new CheckpointException(
+          checkpoint.folder()
+              + " was trained in precision "
+              + saved
+              + ", and "
+              + now
+              + " is asked for; resume in "
+              + saved
+              + ", or begin a new run");
+    }
+  }
+
+  private static String name(Precision precision) {
+    return precision.name().toLowerCase(Locale.ROOT);
+  }
+
+  /** What is known only once the log was read. */
   private void requireSameRun(Checkpoint checkpoint) {
-    requireSame(checkpoint, List.of("backend", "reward_scale", "log_fingerprint"));
+    requireSame(checkpoint, List.of("reward_scale", "log_fingerprint"));
     requireSameBits(checkpoint, "state.shift", stateShift);
     requireSameBits(checkpoint, "state.scale", stateScale);
   }

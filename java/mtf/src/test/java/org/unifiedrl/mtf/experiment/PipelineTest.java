@@ -32,6 +32,7 @@ class PipelineTest {
         3,
         d.backend(),
         2,
+        d.engine(),
         d.baseline(),
         new ExperimentConfig.Exploration(
             kind, 0.1, lower, List.of(), 0.3, 100, 100, 1, 16, candidates),

@@ -39,6 +39,7 @@ class PopulationsTest {
             seed,
             d.backend(),
             d.threads(),
+            d.engine(),
             d.baseline(),
             new ExperimentConfig.Exploration(
                 x.kind(),

@@ -13,6 +13,8 @@ import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.unifiedrl.engine.NotFiniteException;
+import org.unifiedrl.engine.Precision;
+import org.unifiedrl.engine.checkpoint.Checkpoint;
 import org.unifiedrl.engine.checkpoint.CheckpointException;
 import org.unifiedrl.engine.checkpoint.CheckpointStore;
 import org.unifiedrl.engine.replay.Replay;
@@ -93,6 +95,7 @@ class UnifiedRlLearnerTest {
         9,
         backend,
         1,
+        d.engine(),
         d.baseline(),
         d.exploration(),
         change.apply(small),
@@ -217,7 +220,7 @@ class UnifiedRlLearnerTest {
   }
 
   @Test
-  void refusesToResumeOnOtherDataOfTheSameSizeAnotherBackEndOrStart(@TempDir Path folder) {
+  void refusesToResumeOnOtherDataOfTheSameSizeOrStart(@TempDir Path folder) {
     Path checkpoints = folder.resolve("checkpoints");
     try (Replay replay = Replay.open(log(folder.resolve("log"), 60))) {
       try (Learner learner = open(replay, checkpoints, false)) {
@@ -229,11 +232,6 @@ class UnifiedRlLearnerTest {
           .close();
       String state = new CheckpointStore(checkpoints, 2).latest().orElseThrow().stateJson();
       assertThat(state).contains("\"version\":", "\"abi_version\":", "\"backend\":\"cpu\"");
-      ExperimentConfig reference = config(UnaryOperator.identity(), "reference");
-      assertThatThrownBy(
-              () -> UnifiedRlLearner.factory().open(reference, replay, START, checkpoints, true))
-          .isInstanceOf(CheckpointException.class)
-          .hasMessageContaining("backend was \"cpu\" and is now \"reference\"");
       float[] other = {0.2f, -0.3f};
       ExperimentConfig same = config(UnaryOperator.identity());
       assertThatThrownBy(
@@ -252,6 +250,73 @@ class UnifiedRlLearnerTest {
           .isInstanceOf(CheckpointException.class)
           .hasMessageContaining("log_fingerprint was");
     }
+  }
+
+  @Test
+  void resumesOnAnotherBackEnd(@TempDir Path folder) {
+    Path checkpoints = folder.resolve("checkpoints");
+    ExperimentConfig reference = config(UnaryOperator.identity(), "reference");
+    try (Replay replay = Replay.open(log(folder.resolve("log"), 60))) {
+      String saved;
+      try (Learner learner = open(replay, checkpoints, false)) {
+        learner.run(3);
+        learner.save();
+        saved = learner.parameterHash();
+      }
+      try (Learner learner =
+          UnifiedRlLearner.factory().open(reference, replay, START, checkpoints, true)) {
+        assertThat(learner.backend()).isEqualTo("reference");
+        assertThat(learner.step()).isEqualTo(3);
+        assertThat(learner.parameterHash()).isEqualTo(saved);
+        learner.run(2);
+      }
+    }
+  }
+
+  @Test
+  void refusesToResumeInAnotherPrecision(@TempDir Path folder) {
+    Path checkpoints = folder.resolve("checkpoints");
+    try (Replay replay = Replay.open(log(folder.resolve("log"), 60))) {
+      try (Learner learner = open(replay, checkpoints, false)) {
+        learner.save();
+      }
+      CheckpointStore store = new CheckpointStore(checkpoints, 2);
+      Checkpoint saved = store.latest().orElseThrow();
+      String state = saved.stateJson();
+      assertThat(state).contains("\"precision\":\"fp32\"");
+      ExperimentConfig bf16 = precision(Precision.BF16);
+      assertThatThrownBy(
+              () -> UnifiedRlLearner.factory().open(bf16, replay, START, checkpoints, true))
+          .isInstanceOf(CheckpointException.class)
+          .hasMessageContaining("was trained in precision fp32, and bf16 is asked for");
+      // One from before there was a choice, and one of another choice.
+      store.save(1, saved.tensors(), state.replace("\"precision\":\"fp32\",", ""));
+      open(replay, checkpoints, true).close();
+      assertThatThrownBy(
+              () -> UnifiedRlLearner.factory().open(bf16, replay, START, checkpoints, true))
+          .isInstanceOf(CheckpointException.class)
+          .hasMessageContaining("precision fp32, and bf16");
+      store.save(2, saved.tensors(), state.replace("\"fp32\"", "\"tf32\""));
+      assertThatThrownBy(() -> open(replay, checkpoints, true))
+          .isInstanceOf(CheckpointException.class)
+          .hasMessageContaining("was trained in precision tf32, and fp32 is asked for")
+          .hasMessageContaining("resume in tf32");
+    }
+  }
+
+  private static ExperimentConfig precision(Precision precision) {
+    ExperimentConfig c = config(UnaryOperator.identity());
+    return new ExperimentConfig(
+        c.environment(),
+        c.seed(),
+        c.backend(),
+        c.threads(),
+        new ExperimentConfig.Engine(0, precision, c.engine().replay()),
+        c.baseline(),
+        c.exploration(),
+        c.training(),
+        c.evaluation(),
+        c.simulator());
   }
 
   @Test
