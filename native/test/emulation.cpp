@@ -34,16 +34,7 @@ static std::string kernel_failure(Action action) {
   return error.text();
 }
 
-// A number in [-1, 1) for any index.
-static float number(int64_t i) { return static_cast<float>((i * 2654435761u + 12345u) % 4096) / 2048.0f - 1.0f; }
-
 namespace emulation {
-
-UNIFIEDRL_KERNEL void index_everything(int* out) {
-  unsigned thread = threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
-  unsigned block = blockIdx.x + gridDim.x * (blockIdx.y + gridDim.y * blockIdx.z);
-  out[block * blockDim.x * blockDim.y * blockDim.z + thread] += static_cast<int>(thread + 1000 * block);
-}
 
 // Sum over the block, by halves.
 UNIFIEDRL_KERNEL __launch_bounds__(256) void block_sum(const float* in, float* out) {
@@ -59,19 +50,6 @@ UNIFIEDRL_KERNEL __launch_bounds__(256) void block_sum(const float* in, float* o
   if (threadIdx.x == blockDim.x - 1) {
     out[blockIdx.x] = s[0];
   }
-}
-
-struct Warp {
-  int values[6][64];
-};
-UNIFIEDRL_KERNEL void exchange(Warp* out) {
-  int t = static_cast<int>(threadIdx.x);
-  out->values[0][t] = shuffle_xor(t, 5);
-  out->values[1][t] = shuffle_down(t, 3);
-  out->values[2][t] = shuffle(t, t / 2);
-  out->values[3][t] = static_cast<int>(shuffle(static_cast<double>(t), 31));
-  out->values[4][t] = static_cast<int>(warp_ballot(t % 3 == 0));
-  out->values[5][t] = lane_index();
 }
 
 // Neighbours read what the other wrote; `mode` says what is between.
@@ -211,64 +189,21 @@ UNIFIEDRL_KERNEL void copy_groups(const float* in, float* out, int mode) {
 
 UNIFIEDRL_KERNEL void scale(float* x, float by) { x[threadIdx.x] *= by; }
 
-UNIFIEDRL_KERNEL void count_blocks(unsigned* counter, unsigned* order) {
-  __threadfence();
-  unsigned mine = atomicAdd(counter, 1u);
-  order[mine] = blockIdx.x;
+UNIFIEDRL_KERNEL void whole_warps() { warp_sync(); }
+
+UNIFIEDRL_KERNEL void misaligned_tile() {
+  Shared<bf16> s = shared<bf16>(0, 16 * 20);
+  for (unsigned i = threadIdx.x; i < 16 * 20; i += kWarp) {
+    store_from_float(s + i, 1.0f);
+  }
+  warp_sync();
+  TileA<bf16> a;
+  load(a, s, 20);
 }
 
 }  // namespace emulation
 
 using namespace emulation;
-
-TEST(every_thread_of_every_block_runs_once) {
-  Stream stream;
-  Dim grid(3, 2, 2), block(5, 4, 3);
-  DeviceBuffer out(12 * 60 * sizeof(int), "test");
-  launch(index_everything, grid, block, 0, stream, out.as<int>());
-  for (int i = 0; i < 12 * 60; ++i) {
-    CHECK(out.as<int>()[i] == i % 60 + 1000 * (i / 60));
-  }
-}
-
-TEST(barriers_order_a_block) {
-  Stream stream;
-  for (unsigned threads : {1u, 2u, 64u, 256u, 1024u}) {
-    DeviceBuffer in(3 * threads * sizeof(float), "in"), out(3 * sizeof(float), "out");
-    for (unsigned i = 0; i < 3 * threads; ++i) {
-      in.as<float>()[i] = static_cast<float>(i % 7);
-    }
-    launch(block_sum, 3, threads, 16 + threads * sizeof(float), stream, in.as<float>(), out.as<float>());
-    for (unsigned b = 0; b < 3; ++b) {
-      float sum = 0;
-      for (unsigned i = 0; i < threads; ++i) {
-        sum += static_cast<float>((b * threads + i) % 7);
-      }
-      CHECK(out.as<float>()[b] == sum);
-    }
-  }
-}
-
-TEST(warps_exchange_values) {
-  Stream stream;
-  DeviceBuffer out(sizeof(Warp), "out");
-  launch(exchange, 1, 64, 0, stream, out.as<Warp>());
-  const Warp& w = *out.as<Warp>();
-  for (int t = 0; t < 64; ++t) {
-    int lane = t % 32, first = t - lane;
-    uint32_t ballot = 0;
-    for (int i = 0; i < 32; ++i) {
-      ballot |= ((first + i) % 3 == 0 ? 1u : 0u) << i;
-    }
-    CHECK(w.values[0][t] == (t ^ 5));
-    CHECK(w.values[1][t] == (lane + 3 < 32 ? t + 3 : t));
-    CHECK(w.values[2][t] == first + (t / 2) % 32);
-    CHECK(w.values[3][t] == first + 31);
-    CHECK(static_cast<uint32_t>(w.values[4][t]) == ballot);
-    CHECK(w.values[5][t] == lane);
-  }
-  CHECK_CONTAINS(kernel_failure([&] { launch(exchange, 1, 33, 0, stream, out.as<Warp>()); }), "a block of 33 threads");
-}
 
 TEST(a_race_is_reported_and_a_barrier_ends_it) {
   Stream stream;
@@ -418,14 +353,6 @@ TEST(events_measure_time) {
   CHECK_CONTAINS(kernel_failure([&] { plain.milliseconds_since(before); }), "not timed");
 }
 
-TEST(atomics_count_blocks) {
-  Stream stream;
-  DeviceBuffer counter(sizeof(unsigned), "counter"), order(8 * sizeof(unsigned), "order");
-  launch(count_blocks, 8, 1, 0, stream, counter.as<unsigned>(), order.as<unsigned>());
-  CHECK(*counter.as<unsigned>() == 8);
-  CHECK(order.as<unsigned>()[7] == 7);
-}
-
 TEST(device_memory_is_limited) {
   setenv("UNIFIEDRL_EMULATED_MEMORY_MIB", "4", 1);
   Error error = failure([] {
@@ -486,4 +413,105 @@ TEST(two_host_threads_launch_at_once) {
   CHECK(good[0] && good[1]);
 }
 
-int main(int argc, char** argv) { return check::main(argc, argv); }
+TEST(tiles_are_aligned_and_take_whole_warps) {
+  Stream stream;
+  CHECK_CONTAINS(kernel_failure([&] { launch(misaligned_tile, 1, 32, 1024, stream); }), "not aligned");
+  CHECK_CONTAINS(kernel_failure([&] { launch(whole_warps, 1, 33, 0, stream); }), "a block of 33 threads");
+}
+
+static GemmShape gemm_shape(int64_t batch, int64_t rows, int64_t columns, int64_t inner, bool transpose_a, bool transpose_b, int64_t pad) {
+  GemmShape s;
+  s.batch = batch;
+  s.rows = rows;
+  s.columns = columns;
+  s.inner = inner;
+  s.transpose_a = transpose_a;
+  s.transpose_b = transpose_b;
+  s.lda = (transpose_a ? rows : inner) + pad;
+  s.ldb = (transpose_b ? inner : columns) + 2 * pad;
+  s.ldc = columns + pad;
+  s.stride_a = (transpose_a ? inner : rows) * s.lda + 8 * pad;
+  s.stride_b = (transpose_b ? columns : inner) * s.ldb;
+  s.stride_c = rows * s.ldc + pad;
+  return s;
+}
+
+TEST(not_a_number_goes_through_rectifiers) {
+  Stream stream;
+  GemmContext context;
+  GemmShape s = gemm_shape(1, 1, 2, 1, false, false, 0);
+  s.epilogue = Epilogue::kBiasReluMask;
+  s.mask_ld = s.mask_stride = 128;
+  DeviceBuffer a(4, "a"), b(8, "b"), c(8, "c"), bias(8, "bias"), mask(16, "mask");
+  *a.as<float>() = std::nanf("");
+  Gemm(s, stream, context).run(a.data(), b.data(), c.data(), bias.data(), mask.data(), stream);
+  CHECK(std::isnan(c.as<float>()[0]) && std::isnan(c.as<float>()[1]));
+}
+
+TEST(products_are_recorded_like_kernels) {
+  Stream stream;
+  GemmContext context;
+  DeviceBuffer a(4, "a"), b(4, "b"), c(4, "c");
+  *a.as<float>() = 2;
+  *b.as<float>() = 3;
+  Graph graph;
+  {
+    Gemm gemm(gemm_shape(1, 1, 1, 1, false, false, 0), stream, context);
+    graph.begin(stream);
+    gemm.run(a.data(), b.data(), c.data(), nullptr, nullptr, stream);
+    graph.end();
+  }
+  CHECK(graph.nodes() == 1 && *c.as<float>() == 0);
+  graph.launch(stream);
+  CHECK(*c.as<float>() == 6);
+}
+
+TEST(products_that_cannot_be_are_refused) {
+  Stream stream;
+  GemmContext context;
+  auto refused = [&](void (*change)(GemmShape&)) {
+    GemmShape s = gemm_shape(2, 4, 130, 8, false, false, 0);
+    s.epilogue = Epilogue::kBiasReluMask;
+    s.mask_ld = 256;
+    s.mask_stride = 4 * 256;
+    CHECK(Gemm::supports(s, context));
+    change(s);
+    Error error = failure([&] { Gemm gemm(s, stream, context); });
+    CHECK(error.status() == UNIFIEDRL_INVALID_ARGUMENT);
+    return error.text();
+  };
+  CHECK_CONTAINS(refused([](GemmShape& s) { s.rows = 0; }), "rows 0");
+  CHECK_CONTAINS(refused([](GemmShape& s) { s.lda = 7; }), "lda 7, ldb 130, ldc 130 must be at least 8, 130, 130");
+  CHECK_CONTAINS(refused([](GemmShape& s) { s.mask_ld = 128; }), "mask_ld 128");
+  CHECK_CONTAINS(refused([](GemmShape& s) { s.mask_stride = 512; }), "mask_stride 512");
+  CHECK_CONTAINS(refused([](GemmShape& s) { s.stride_c = 100; }), "stride_c 100");
+  CHECK_CONTAINS(refused([](GemmShape& s) { s.out = Type::kBf16; }), "float inputs give float");
+  CHECK_CONTAINS(refused([](GemmShape& s) { s.alignment = 24; }), "alignment 24");
+  CHECK_CONTAINS(refused([](GemmShape& s) {
+                   s.epilogue = Epilogue::kBiasGradient;
+                   s.bias_stride = 0;
+                 }),
+                 "bias_stride 0");
+  GemmShape s = gemm_shape(1, 1, 1, 1, false, false, 0);
+  s.epilogue = Epilogue::kBias;
+  DeviceBuffer x(64, "x");
+  Error error = failure([&] { Gemm(s, stream, context).run(x.data(), x.as<char>() + 4, x.as<char>() + 16, x.data(), nullptr, stream); });
+  CHECK_CONTAINS(error.text(), "matrix product: b at ");
+  error = failure([&] { Gemm(s, stream, context).run(x.data(), x.data(), x.as<char>() + 16, nullptr, nullptr, stream); });
+  CHECK_CONTAINS(error.text(), "matrix product: bias at ");
+  setenv("UNIFIEDRL_EMULATED_EPILOGUES", "0", 1);
+  bool without = Gemm::supports(s, context);
+  s.epilogue = Epilogue::kNone;
+  bool plain = Gemm::supports(s, context);
+  unsetenv("UNIFIEDRL_EMULATED_EPILOGUES");
+  CHECK(!without && plain);
+}
+
+int main(int argc, char** argv) {
+  try {
+    return check::main(argc, argv);
+  } catch (const Error& error) {
+    std::printf("FAILED: a test ended with status %d: %s\n", error.status(), error.text().c_str());
+    return 1;
+  }
+}

@@ -37,6 +37,8 @@ public record EngineOptions(
   /** {@code sizeof(unifiedrl_options)}: eight int32 and one uint64. */
   private static final int STRUCT_BYTES = 40;
 
+  private static final int STRUCT_BYTES = 8 * Integer.BYTES + Long.BYTES;
+
   /** Checks the ranges. */
   public EngineOptions {
     if (backend == null || backend.isBlank()) {
