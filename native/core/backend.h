@@ -18,7 +18,7 @@ struct Run {
   uint64_t seed;
   const double* hypers;       // current value of each slot
   float* metrics;             // [steps, slots], zeroed by the caller
-  size_t first_op, last_op;   // ops [first_op, last_op) of each step; less than all only for executors created with `materialise`, and then steps is 1
+  size_t first_op, last_op;   // ops [first_op, last_op) of each step: less than all only with `materialise`, and then steps is 1
   int64_t completed = 0;      // out: steps that are complete, also when the run fails
 };
 

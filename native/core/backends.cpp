@@ -255,7 +255,8 @@ class CheckExecutor final : public Executor {
       if (!same && !(std::abs(a[i] - b[i]) <= allowed)) {
         throw Error(UNIFIEDRL_MISMATCH,
                     format("op '%s' (%s): %s, element %lld: %s gives %.9g and %s gives %.9g, further apart than %.3g", op.name.c_str(),
-                           op_name(op.code), what.c_str(), static_cast<long long>(i), backend_a_.name.c_str(), a[i], backend_b_.name.c_str(), b[i], allowed));
+                           op_name(op.code), what.c_str(), static_cast<long long>(i), backend_a_.name.c_str(), a[i], backend_b_.name.c_str(), b[i],
+                           allowed));
       }
     }
   }
@@ -369,17 +370,17 @@ void load_backend(const std::string& name, const std::string& path) {
     failure = std::make_unique<Error>(error);
     *backend = failed_backend(name, error.text());
   }
+  const Backend* added = backend.release();  // never taken away
   {
     std::lock_guard<std::mutex> lock(r.mutex);
     if (failure != nullptr) {
-      r.failed.push_back(backend.get());
+      r.failed.push_back(added);
     }
     if (find() == r.listed.end()) {
-      r.listed.push_back(backend.get());
+      r.listed.push_back(added);
     } else {
-      *find() = backend.get();
+      *find() = added;
     }
-    static_cast<void>(backend.release());
   }
   if (failure != nullptr) {
     throw *failure;

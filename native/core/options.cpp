@@ -36,7 +36,8 @@ void check_options(const unifiedrl_options& options) {
 void check_host_options(const char* backend, const unifiedrl_options& options) {
   if (options.device != 0) {
     throw Error(UNIFIEDRL_UNAVAILABLE,
-                format("device is %d, but back end '%s' runs on the host and has no other: use 0, or a back end with devices", options.device, backend));
+                format("device is %d, but back end '%s' runs on the host and has no other than 0: use that, or a back end with devices", options.device,
+                       backend));
   }
   if (options.precision != UNIFIEDRL_FP32) {
     throw Error(UNIFIEDRL_UNAVAILABLE, format("precision is %d (%s), but back end '%s' has only fp32: use 0, or a back end that has it",

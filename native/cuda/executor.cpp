@@ -41,6 +41,12 @@ bool plain_products() {
   return value != nullptr && std::strcmp(value, "1") == 0;
 }
 
+// "fused", "layered", or nothing: how networks are run whatever is faster, for tests and for finding faults.
+std::string wanted_networks() {
+  const char* value = std::getenv("UNIFIEDRL_CUDA_NETWORKS");
+  return value == nullptr ? "" : value;
+}
+
 // Bytes to which all of these addresses are aligned, at most 16.
 int64_t alignment_of(std::initializer_list<const void*> addresses) {
   uintptr_t bits = 16;
@@ -79,16 +85,49 @@ CudaExecutor::CudaExecutor(const Program& program, const Replay* replay, const u
   staging_.allocate(static_cast<size_t>(kAlignment + round_up(static_cast<int64_t>(program_.hypers.size() * sizeof(double)), kAlignment) +
                                         kRingRows * slots * static_cast<int64_t>(sizeof(float))),
                     "results of a run");
-  plan();
-  if (!row_op_list_.empty()) {
-    upload(arena_.at<void>(row_ops_), row_op_list_.data(), static_cast<int64_t>(row_op_list_.size() * sizeof(RowOp)));
+  choose_plan();
+}
+
+void CudaExecutor::choose_plan() {
+  std::string wanted = wanted_networks();
+  plan(wanted != "layered");
+  if (options_.materialise != 0) {
+    return;
   }
-  if (!metric_list_.empty()) {
-    upload(arena_.at<void>(metrics_), metric_list_.data(), static_cast<int64_t>(metric_list_.size() * sizeof(Metric)));
-  }
-  if (options_.materialise == 0) {
+  record(*(graphs_[1] = std::make_unique<Graph>()), 1);
+#if !defined(UNIFIEDRL_CUDA_EMULATION)
+  if (any_fused_ && wanted != "fused") {
+    float fused = time_step();
+    plan(false);
     record(*(graphs_[1] = std::make_unique<Graph>()), 1);
+    if (fused <= time_step()) {
+      plan(true);
+      record(*(graphs_[1] = std::make_unique<Graph>()), 1);
+    }
   }
+#endif
+}
+
+// Milliseconds of a step that updates nothing: it starts behind a failure.
+float CudaExecutor::time_step() {
+  constexpr int kWarmUp = 3, kTimed = 10;
+  State state{0, 0, 0, static_cast<int32_t>(program_.ops.size()), 0};
+  upload(arena_.at<void>(state_), &state, sizeof state);
+  std::vector<double> hypers;
+  for (const Hyper& hyper : program_.hypers) {
+    hypers.push_back(hyper.value);
+  }
+  upload(arena_.at<void>(hypers_), hypers.data(), static_cast<int64_t>(hypers.size() * sizeof(double)));
+  Event start(true), end(true);
+  for (int k = 0; k < kWarmUp + kTimed; ++k) {
+    if (k == kWarmUp) {
+      start.record(stream_);
+    }
+    graphs_[1]->launch(stream_);
+  }
+  end.record(stream_);
+  stream_.synchronise();
+  return end.milliseconds_since(start) / kTimed;
 }
 
 CudaExecutor::~CudaExecutor() {
@@ -104,7 +143,9 @@ std::string CudaExecutor::description() const {
   std::string text = format("%s, products in %s (%s), %s", properties_.name.c_str(), precisions[options_.precision], gemm_library().c_str(),
                             replay_.description().c_str());
   auto graph = graphs_.find(1);
-  return graph == graphs_.end() ? text : text + format(", a step is a graph of %zu nodes", graph->second->nodes());
+  return graph == graphs_.end() ? text + ", op by op"
+                                : text + format(", a step is a graph of %zu nodes, networks %s", graph->second->nodes(),
+                                                any_fused_ ? "fused" : "layer by layer");
 }
 
 // ---- memory ----
@@ -124,7 +165,8 @@ void CudaExecutor::place() {
       const Network& network = program_.networks[static_cast<size_t>(tensors_[t].network)];
       for (size_t l = 0; l + 1 < network.layers.size(); ++l) {
         tensors_[t].layers.push_back(arena_.place(tensor.members * tensor.rows * network.layers[l].out, operand));
-        tensors_[t].masks.push_back(options_.materialise != 0 ? -1 : arena_.place(tensor.members * mask_bytes(tensor.rows, network.layers[l].out), 1));
+        bool epilogues = options_.materialise == 0 && l + 2 < network.layers.size();  // the output layer's gradient reads activations
+        tensors_[t].masks.push_back(epilogues ? arena_.place(tensor.members * mask_bytes(tensor.rows, network.layers[l].out), 1) : -1);
       }
     }
   }
@@ -163,7 +205,9 @@ void CudaExecutor::place() {
   }
   for (int k : {0, 1}) {
     hidden_[k] = arena_.place(hidden_elements_, operand);
-    gradient_[k] = arena_.place(gradient_elements_, operand);
+  }
+  for (int l = 0; l < kFusedLayers; ++l) {
+    gradient_[l] = arena_.place(gradient_elements_[l], operand);
   }
   partial_ = arena_.place(partial_elements_, kFloat);
   row_ops_ = arena_.place(static_cast<int64_t>(program_.ops.size()) + copies, sizeof(RowOp));
@@ -186,7 +230,7 @@ void CudaExecutor::place_network_scratch(const Op& op) {
     const Layer& layer = n.layers[l];
     bool hidden = l + 1 < n.layers.size();
     if (hidden) {
-      int64_t& room = forward ? hidden_elements_ : gradient_elements_;
+      int64_t& room = forward ? hidden_elements_ : gradient_elements_[l];
       room = std::max(room, n.members * rows * layer.out);
     }
     if (backward) {
@@ -229,9 +273,18 @@ Type CudaExecutor::operand() const {
 
 void CudaExecutor::add(size_t first, size_t last, std::function<void()> launch) { items_.push_back({first, last, std::move(launch)}); }
 
-void CudaExecutor::plan() {
-  size_t count = program_.ops.size();
+void CudaExecutor::plan(bool fused) {
+  fused_ = fused && options_.materialise == 0 && options_.precision != UNIFIEDRL_FP32;
+  any_fused_ = false;
+  graphs_.clear();
+  items_.clear();
+  products_.clear();
+  row_op_list_.clear();
   metric_list_.clear();
+  for (TensorPlace& place : tensors_) {
+    place.masked.assign(place.masks.size(), 0);
+  }
+  size_t count = program_.ops.size();
   for (size_t t = 0; t < tensors_.size(); ++t) {
     if (program_.tensors[t].kind == UNIFIEDRL_TENSOR_CONSTANT && tensors_[t].input >= 0) {  // copied when it is written
       tensors_[t].copy_op = static_cast<int64_t>(row_op_list_.size());
@@ -277,6 +330,8 @@ void CudaExecutor::plan() {
   }
   flush_rows();
   plan_metrics(count, count, true);
+  upload(arena_.at<void>(row_ops_), row_op_list_.data(), static_cast<int64_t>(row_op_list_.size() * sizeof(RowOp)));
+  upload(arena_.at<void>(metrics_), metric_list_.data(), static_cast<int64_t>(metric_list_.size() * sizeof(Metric)));
 }
 
 void CudaExecutor::plan_row_op(size_t o) {
@@ -446,6 +501,15 @@ void CudaExecutor::plan_forward_as(size_t o) {
   size_t last = n.layers.size() - 1;
   const T* parameters = weights<T>(op.n[0]);
   Rows<T> below = last > 0 ? input_rows<T>(op.t[0]) : Rows<T>{};
+  if (fused<T>(n)) {
+    FusedNetwork<T> network = fused_network<T>(op.n[0], rows);
+    FusedTape<T> tape = fused_tape<T>(op.t[2]);
+    bool tanh = n.activation == UNIFIEDRL_TANH;
+    float* y = data(op.t[1]);
+    add(o, o + 1, [=] { fused_forward(network, below, tape, tanh, y, properties_, stream_); });
+    any_fused_ = true;
+    return;
+  }
   for (size_t l = 0; l < last; ++l) {
     const Layer& layer = n.layers[l];
     TensorPlace* tape = op.t[2] == UNIFIEDRL_NONE ? nullptr : &tensors_[static_cast<size_t>(op.t[2])];
@@ -468,25 +532,24 @@ void CudaExecutor::plan_forward_as(size_t o) {
     shape.mask_ld = mask_ld(layer.out);
     shape.mask_stride = rows * shape.mask_ld;
     void* mask = nullptr;
-    bool fused = !plain_products();
+    bool epilogue = !plain_products();
     if (tape != nullptr && tape->masks[l] >= 0) {
       shape.epilogue = Epilogue::kBiasReluMask;
       GemmShape gradient = hidden_gradient_shape(n, l + 1, rows, shape.alignment);
-      if (fused && l + 1 < last && Gemm::supports(shape, gemms_) && Gemm::supports(gradient, gemms_)) {
+      if (epilogue && Gemm::supports(shape, gemms_) && Gemm::supports(gradient, gemms_)) {
         mask = arena_.at<void>(tape->masks[l]);
-      } else {
-        tape->masks[l] = -1;
+        tape->masked[l] = 1;
       }
     }
     if (mask == nullptr) {
       shape.epilogue = Epilogue::kBiasRelu;
-      fused = fused && Gemm::supports(shape, gemms_);
-      shape.epilogue = fused ? Epilogue::kBiasRelu : Epilogue::kNone;
+      epilogue = epilogue && Gemm::supports(shape, gemms_);
+      shape.epilogue = epilogue ? Epilogue::kBiasRelu : Epilogue::kNone;
     }
     const Gemm* gemm = product(shape);
     const T* in = below.data;
     add(o, o + 1, [=] { gemm->run(in, weight, h, bias, mask, stream_); });
-    if (!fused) {
+    if (!epilogue) {
       const float* master = section(op.n[0], UNIFIEDRL_PARAMETERS) + layer.bias;
       add(o, o + 1, [=] { bias_relu(h, master, members, rows, layer.out, properties_.multiprocessors, stream_); });
     }
@@ -533,99 +596,159 @@ GemmShape CudaExecutor::hidden_gradient_shape(const Network& n, size_t l, int64_
 }
 
 template <typename T>
+bool CudaExecutor::fused(const Network& n) const {
+  return fused_ && fused_supports<T>(n, properties_);
+}
+
+template <typename T>
+FusedNetwork<T> CudaExecutor::fused_network(int32_t network, int64_t rows) const {
+  const Network& n = program_.networks[static_cast<size_t>(network)];
+  FusedNetwork<T> result{};
+  result.weights = weights<T>(network);
+  result.master = section(network, UNIFIEDRL_PARAMETERS);
+  result.members = n.members;
+  result.rows = rows;
+  for (const Layer& layer : n.layers) {
+    auto& l = result.layer[result.layers++];
+    l.weight = layer.weight;
+    l.bias = layer.bias;
+    l.in = static_cast<int32_t>(layer.in);
+    l.out = static_cast<int32_t>(layer.out);
+  }
+  return result;
+}
+
+template <typename T>
+FusedTape<T> CudaExecutor::fused_tape(int32_t tape) const {
+  FusedTape<T> result{};
+  if (tape != UNIFIEDRL_NONE) {
+    const TensorPlace& place = tensors_[static_cast<size_t>(tape)];
+    for (size_t l = 0; l < place.layers.size(); ++l) {
+      if (program_.tensors[static_cast<size_t>(tape)].kind == UNIFIEDRL_TENSOR_SIGNS) {
+        result.signs[l] = arena_.at<uint32_t>(place.layers[l]);
+      } else {
+        result.hidden[l] = arena_.at<T>(place.layers[l]);
+      }
+    }
+  }
+  return result;
+}
+
+template <typename T>
 void CudaExecutor::plan_backward_as(size_t o, bool to_input) {
   const Op& op = program_.ops[o];
   const Network& n = network(op);
   int32_t y_id = op.t[to_input ? 0 : 1], tape_id = op.t[to_input ? 1 : 2], dy_id = op.t[to_input ? 2 : 3];
-  const Op& forward = program_.ops[static_cast<size_t>(program_.tensors[static_cast<size_t>(y_id)].producer)];
-  int64_t rows = info(op, 0).rows, members = n.members;
+  int64_t rows = info(op, 0).rows, members = n.members, first = to_input ? op.i[0] : 0, count = to_input ? info(op, 3).columns : 0;
   size_t last = n.layers.size() - 1;
   const Layer& top = n.layers[last];
   OutputGradient dz{data(dy_id), n.activation == UNIFIEDRL_TANH ? data(y_id) : nullptr, top.out};
   const float* master = section(op.n[0], UNIFIEDRL_PARAMETERS);
-  float *gradient = to_input ? nullptr : section(op.n[0], UNIFIEDRL_GRADIENTS), *partial = arena_.at<float>(partial_);
-  const TensorPlace* tape = tape_id == UNIFIEDRL_NONE ? nullptr : &tensors_[static_cast<size_t>(tape_id)];
+  float* dx = to_input ? data(op.t[3]) : nullptr;
+  if (last == 0) {
+    if (to_input) {
+      add(o, o + 1, [=] { output_layer_gradient<float>(dz, master + top.weight, top.in, first, count, Rows<float>{}, members, rows, dx, stream_); });
+    }
+  } else if (fused<T>(n)) {
+    FusedGradients<T> gradients{};
+    for (size_t l = 0; !to_input && l < last; ++l) {
+      gradients.sums[l] = arena_.at<T>(gradient_[l]);
+    }
+    gradients.dx = dx;
+    gradients.first = static_cast<int32_t>(first);
+    gradients.columns = static_cast<int32_t>(count);
+    FusedNetwork<T> network = fused_network<T>(op.n[0], rows);
+    FusedTape<T> tape = fused_tape<T>(tape_id);
+    add(o, o + 1, [=] { fused_backward(network, dz, tape, gradients, properties_, stream_); });
+    any_fused_ = true;
+  } else {
+    const TensorPlace& tape = tensors_[static_cast<size_t>(tape_id)];
+    T* above = arena_.at<T>(gradient_[last - 1]);
+    Rows<T> below_top{arena_.at<T>(tape.layers[last - 1]), rows * top.in, top.in};
+    add(o, o + 1, [=] { output_layer_gradient(dz, master + top.weight, top.in, 0, top.in, below_top, members, rows, above, stream_); });
+    for (size_t l = last; l-- > 0;) {
+      const Layer& layer = n.layers[l];
+      const T *sums = arena_.at<T>(gradient_[l]), *weight = weights<T>(op.n[0]) + layer.weight;
+      if (l > 0) {
+        T* below = arena_.at<T>(gradient_[l - 1]);
+        const T* h = arena_.at<T>(tape.layers[l - 1]);
+        void* mask = tape.masked[l - 1] != 0 ? arena_.at<void>(tape.masks[l - 1]) : nullptr;
+        GemmShape shape = hidden_gradient_shape(n, l, rows, alignment_of({sums, weight, below}));
+        shape.epilogue = mask != nullptr ? Epilogue::kReluGradient : Epilogue::kNone;
+        const Gemm* gemm = product(shape);
+        add(o, o + 1, [=] { gemm->run(sums, weight, below, nullptr, mask, stream_); });
+        if (mask == nullptr) {
+          int64_t elements = members * rows * layer.in;
+          add(o, o + 1, [=] { relu_gradient(below, h, elements, properties_.multiprocessors, stream_); });
+        }
+      } else if (to_input) {
+        const T* part = weight + first * layer.out;
+        GemmShape shape = hidden_gradient_shape(n, 0, rows, alignment_of({sums, part, dx}));
+        shape.out = Type::kFloat32;
+        shape.columns = shape.ldc = count;
+        shape.stride_c = rows * count;
+        shape.epilogue = Epilogue::kNone;
+        const Gemm* gemm = product(shape);
+        add(o, o + 1, [=] { gemm->run(sums, part, dx, nullptr, nullptr, stream_); });
+      }
+    }
+  }
+  if (!to_input) {
+    plan_weight_gradients<T>(o);
+  }
+}
+
+// From activations and from the gradients of the sums, layer by layer.
+template <typename T>
+void CudaExecutor::plan_weight_gradients(size_t o) {
+  const Op& op = program_.ops[o];
+  const Network& n = network(op);
+  int64_t rows = info(op, 0).rows, members = n.members;
+  size_t last = n.layers.size() - 1;
+  const Layer& top = n.layers[last];
+  OutputGradient dz{data(op.t[3]), n.activation == UNIFIEDRL_TANH ? data(op.t[1]) : nullptr, top.out};
+  float *gradient = section(op.n[0], UNIFIEDRL_GRADIENTS), *partial = arena_.at<float>(partial_);
+  const TensorPlace* tape = op.t[2] == UNIFIEDRL_NONE ? nullptr : &tensors_[static_cast<size_t>(op.t[2])];
   const auto hidden = [&](size_t l) { return Rows<T>{arena_.at<T>(tape->layers[l]), rows * n.layers[l].out, n.layers[l].out}; };
   const auto splits = [&](int64_t elements) { return batch_sum_splits(members, rows, elements, properties_.multiprocessors); };
 
-  // The output layer.
-  if (!to_input) {
-    int64_t weight_splits = splits(top.in * top.out), bias_splits = splits(top.out);
-    float *weight = gradient + top.weight, *bias = gradient + top.bias;
-    if (last > 0) {
-      Rows<T> h = hidden(last - 1);
-      add(o, o + 1, [=] { output_weight_gradient(h, dz, members, rows, top.in, weight_splits, partial, weight, stream_); });
-    } else {
-      Rows<float> x = direct_rows(op.t[0]);
-      add(o, o + 1, [=] { output_weight_gradient(x, dz, members, rows, top.in, weight_splits, partial, weight, stream_); });
-    }
-    add(o, o + 1, [=] { output_bias_gradient(dz, members, rows, bias_splits, partial, bias, stream_); });
+  int64_t weight_splits = splits(top.in * top.out), bias_splits = splits(top.out);
+  float *top_weight = gradient + top.weight, *top_bias = gradient + top.bias;
+  if (last > 0) {
+    Rows<T> h = hidden(last - 1);
+    add(o, o + 1, [=] { output_weight_gradient(h, dz, members, rows, top.in, weight_splits, partial, top_weight, stream_); });
+  } else {
+    Rows<float> x = direct_rows(op.t[0]);
+    add(o, o + 1, [=] { output_weight_gradient(x, dz, members, rows, top.in, weight_splits, partial, top_weight, stream_); });
   }
-  if (last == 0) {
-    if (to_input) {
-      float* dx = data(op.t[3]);
-      int64_t first = op.i[0], count = info(op, 3).columns;
-      add(o, o + 1, [=] { output_layer_gradient<float>(dz, master + top.weight, top.in, first, count, Rows<float>{}, members, rows, dx, stream_); });
-    }
-    return;
-  }
-  T* above = arena_.at<T>(gradient_[(last - 1) % 2]);
-  Rows<T> below_top = hidden(last - 1);
-  add(o, o + 1, [=] { output_layer_gradient(dz, master + top.weight, top.in, 0, top.in, below_top, members, rows, above, stream_); });
-
+  add(o, o + 1, [=] { output_bias_gradient(dz, members, rows, bias_splits, partial, top_bias, stream_); });
   for (size_t l = last; l-- > 0;) {
     const Layer& layer = n.layers[l];
-    const T* sums = arena_.at<T>(gradient_[l % 2]);
-    if (!to_input) {
-      Rows<T> in = l == 0 ? input_rows<T>(forward.t[0]) : hidden(l - 1);
-      float *weight = gradient + layer.weight, *bias = gradient + layer.bias;
-      GemmShape shape;
-      shape.batch = members;
-      shape.rows = layer.in;
-      shape.columns = layer.out;
-      shape.inner = rows;
-      shape.in = operand();
-      shape.transpose_a = true;
-      shape.lda = in.ld;
-      shape.ldb = shape.ldc = layer.out;
-      shape.stride_a = in.member;
-      shape.stride_b = rows * layer.out;
-      shape.stride_c = layer.in * layer.out;
-      shape.bias_stride = layer.out;
-      shape.alignment = alignment_of({in.data, sums, weight, bias});
-      shape.epilogue = Epilogue::kBiasGradient;
-      bool fused = !plain_products() && Gemm::supports(shape, gemms_);
-      shape.epilogue = fused ? Epilogue::kBiasGradient : Epilogue::kNone;
-      const Gemm* gemm = product(shape);
-      add(o, o + 1, [=] { gemm->run(in.data, sums, weight, nullptr, fused ? bias : nullptr, stream_); });
-      if (!fused) {
-        int64_t bias_splits = splits(layer.out);
-        add(o, o + 1, [=] { column_sums(sums, members, rows, layer.out, bias_splits, partial, bias, stream_); });
-      }
-    }
-    const T* weight = weights<T>(op.n[0]) + layer.weight;
-    if (l > 0) {
-      T* below = arena_.at<T>(gradient_[(l - 1) % 2]);
-      const T* h = hidden(l - 1).data;
-      void* mask = tape->masks[l - 1] >= 0 ? arena_.at<void>(tape->masks[l - 1]) : nullptr;
-      GemmShape shape = hidden_gradient_shape(n, l, rows, alignment_of({sums, weight, below}));
-      shape.epilogue = mask != nullptr ? Epilogue::kReluGradient : Epilogue::kNone;
-      const Gemm* gemm = product(shape);
-      add(o, o + 1, [=] { gemm->run(sums, weight, below, nullptr, mask, stream_); });
-      if (mask == nullptr) {
-        int64_t elements = members * rows * layer.in;
-        add(o, o + 1, [=] { relu_gradient(below, h, elements, properties_.multiprocessors, stream_); });
-      }
-    } else if (to_input) {
-      float* dx = data(op.t[3]);
-      const T* first = weight + op.i[0] * layer.out;
-      GemmShape shape = hidden_gradient_shape(n, 0, rows, alignment_of({sums, first, dx}));
-      shape.out = Type::kFloat32;
-      shape.columns = shape.ldc = info(op, 3).columns;
-      shape.stride_c = rows * shape.columns;
-      shape.epilogue = Epilogue::kNone;
-      const Gemm* gemm = product(shape);
-      add(o, o + 1, [=] { gemm->run(sums, first, dx, nullptr, nullptr, stream_); });
+    const T* sums = arena_.at<T>(gradient_[l]);
+    Rows<T> in = l == 0 ? input_rows<T>(op.t[0]) : hidden(l - 1);
+    float *weight = gradient + layer.weight, *bias = gradient + layer.bias;
+    GemmShape shape;
+    shape.batch = members;
+    shape.rows = layer.in;
+    shape.columns = layer.out;
+    shape.inner = rows;
+    shape.in = operand();
+    shape.transpose_a = true;
+    shape.lda = in.ld;
+    shape.ldb = shape.ldc = layer.out;
+    shape.stride_a = in.member;
+    shape.stride_b = rows * layer.out;
+    shape.stride_c = layer.in * layer.out;
+    shape.bias_stride = layer.out;
+    shape.alignment = alignment_of({in.data, sums, weight, bias});
+    shape.epilogue = Epilogue::kBiasGradient;
+    bool epilogue = !plain_products() && Gemm::supports(shape, gemms_);
+    shape.epilogue = epilogue ? Epilogue::kBiasGradient : Epilogue::kNone;
+    const Gemm* gemm = product(shape);
+    add(o, o + 1, [=] { gemm->run(in.data, sums, weight, nullptr, epilogue ? bias : nullptr, stream_); });
+    if (!epilogue) {
+      int64_t bias_parts = splits(layer.out);
+      add(o, o + 1, [=] { column_sums(sums, members, rows, layer.out, bias_parts, partial, bias, stream_); });
     }
   }
 }
@@ -852,6 +975,9 @@ void CudaExecutor::read_tensor(int32_t tensor, double* destination) const {
     download(values.data(), arena_.at<void>(place.data), static_cast<int64_t>(count * sizeof(int64_t)));
     std::copy(values.begin(), values.end(), destination);
   } else if (t.kind == UNIFIEDRL_TENSOR_TAPE || t.kind == UNIFIEDRL_TENSOR_SIGNS) {
+    if (options_.materialise == 0) {
+      fail_argument("tensor '%s' is kept in a form of the back end's own: create the engine with materialise to read it", t.name.c_str());
+    }
     std::vector<std::vector<float>> layers = download_tape(tensor);
     bool signs = t.kind == UNIFIEDRL_TENSOR_SIGNS;
     walk_tape(tensor, [&](size_t at, size_t l, size_t k) {

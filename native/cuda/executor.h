@@ -55,8 +55,9 @@ class CudaExecutor final : public Executor {
     int64_t input = -1;              // copy that products read, in their type, with rows of input_ld elements
     int64_t input_ld = 0;
     int64_t copy_op = -1;            // the RowOp that makes it
-    std::vector<int64_t> layers;     // tapes: activations of each hidden layer [E, B, H_l]
-    std::vector<int64_t> masks;      // and one bit for each, where the products' epilogues use them
+    std::vector<int64_t> layers;     // tapes: activations of each hidden layer [E, B, H_l], or only their signs where fused kernels need no more
+    std::vector<int64_t> masks;      // one bit for each, for products' epilogues
+    std::vector<char> masked;        // whether they are used
     int32_t network = -1;            // tapes: whose
   };
   struct NetworkPlace {
@@ -81,7 +82,10 @@ class CudaExecutor final : public Executor {
 
   void place();
   void place_network_scratch(const Op& op);
-  void plan();
+  // Plans with fused kernels or without, whichever is faster here.
+  void choose_plan();
+  void plan(bool fused);
+  float time_step();
   void plan_row_op(size_t o);
   void plan_input_copy(size_t o, int32_t tensor);
   void open_rows(size_t o, int64_t rows, int64_t widest);
@@ -92,6 +96,15 @@ class CudaExecutor final : public Executor {
   void plan_forward_as(size_t o);
   template <typename T>
   void plan_backward_as(size_t o, bool to_input);
+  template <typename T>
+  void plan_weight_gradients(size_t o);
+  // Whether a network's ops are fused kernels in this plan.
+  template <typename T>
+  bool fused(const Network& n) const;
+  template <typename T>
+  FusedNetwork<T> fused_network(int32_t network, int64_t rows) const;
+  template <typename T>
+  FusedTape<T> fused_tape(int32_t tape) const;
   // Of an Adam, and of the soft update behind it, which o then counts past.
   void plan_update(size_t& o);
   void plan_metrics(size_t first, size_t last, bool advance);
@@ -130,12 +143,14 @@ class CudaExecutor final : public Executor {
   mutable Stream stream_{1};
   std::vector<TensorPlace> tensors_;
   std::vector<NetworkPlace> networks_;
-  int64_t hidden_[2] = {-1, -1}, gradient_[2] = {-1, -1};  // activations nobody keeps; gradients of hidden sums
-  int64_t hidden_elements_ = 0, gradient_elements_ = 0, partial_elements_ = 0;
+  int64_t hidden_[2] = {-1, -1};                           // activations that nobody keeps
+  int64_t gradient_[kFusedLayers] = {};                    // gradients of the sums of each hidden layer
+  int64_t hidden_elements_ = 0, gradient_elements_[kFusedLayers] = {}, partial_elements_ = 0;
   int64_t partial_ = -1, state_ = -1, hypers_ = -1, ring_ = -1, metrics_ = -1, metric_partial_ = -1, row_ops_ = -1;
   std::vector<RowOp> row_op_list_;
   std::vector<Metric> metric_list_;
   Pending pending_;
+  bool fused_ = false, any_fused_ = false;
   GemmContext gemms_;
   std::vector<std::unique_ptr<Gemm>> products_;
   std::vector<Item> items_;

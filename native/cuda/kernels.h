@@ -73,6 +73,14 @@ struct OutputGradient {
   int64_t columns;
 };
 
+#if defined(UNIFIEDRL_CUDA_EMULATION) || defined(__CUDACC__)
+UNIFIEDRL_DEVICE float output_gradient(const OutputGradient& dz, int64_t row, int64_t column) {
+  int64_t k = row * dz.columns + column;
+  float y = dz.y == nullptr ? 0.0f : dz.y[k];
+  return dz.dy[k] * (1.0f - y * y);
+}
+#endif
+
 // dx[e, b, i] = SUM_j dz_j W[first + i, j], 0 where h (may have no data) is 0 or less; i < count. dx has rows of `count` elements.
 template <typename T, typename Out>
 void output_layer_gradient(const OutputGradient& dz, const float* weight, int64_t in, int64_t first, int64_t count, Rows<T> h, int64_t members, int64_t rows,
@@ -95,6 +103,48 @@ void bias_relu(T* h, const float* bias, int64_t members, int64_t rows, int64_t c
 // dz = 0 where h is 0 or less
 template <typename T>
 void relu_gradient(T* dz, const T* h, int64_t elements, int32_t multiprocessors, Stream& stream);
+
+// ---- whole networks in one kernel ----
+
+constexpr int kFusedWidth = 256;  // of inputs and hidden layers, at most
+constexpr int kFusedLayers = 8;
+
+template <typename T>
+struct FusedNetwork {
+  const T* weights;        // parameters as products read them
+  const float* master;     // and in float32: output layer and biases
+  int64_t members, rows;
+  int32_t layers;
+  struct {
+    int64_t weight, bias;  // offsets in the parameters
+    int32_t in, out;
+  } layer[kFusedLayers];
+};
+
+// Of each hidden layer, what is kept or read: activations [E, B, H_l], or signs [E, B, words] with a bit for each unit; null: nothing.
+template <typename T>
+struct FusedTape {
+  T* hidden[kFusedLayers];
+  uint32_t* signs[kFusedLayers];
+};
+constexpr int64_t sign_words(int64_t units) { return (units + 31) / 32; }
+
+// What a backward pass leaves: gradients of each hidden layer's sums [E, B, H_l], or dx [E, B, columns] of inputs from `first` on; null: nothing.
+template <typename T>
+struct FusedGradients {
+  T* sums[kFusedLayers];
+  float* dx;
+  int32_t first, columns;
+};
+
+// Whether these kernels run networks of this shape: up to kFusedWidth inputs and hidden units a layer, the latter in multiples of 16 bytes, up to 32 outputs.
+template <typename T>
+bool fused_supports(const Network& network, const DeviceProperties& device);
+template <typename T>
+void fused_forward(const FusedNetwork<T>& n, const Rows<T>& x, const FusedTape<T>& tape, bool tanh, float* y, const DeviceProperties& device, Stream& stream);
+template <typename T>
+void fused_backward(const FusedNetwork<T>& n, const OutputGradient& dz, const FusedTape<T>& tape, const FusedGradients<T>& gradients,
+                    const DeviceProperties& device, Stream& stream);
 
 // ---- updates ----
 

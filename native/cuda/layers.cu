@@ -11,12 +11,6 @@ constexpr int kThreads = 256, kWarps = kThreads / kWarp;
 
 unsigned blocks_for(int64_t work, int64_t each, int64_t most) { return static_cast<unsigned>(std::clamp<int64_t>((work + each - 1) / each, 1, most)); }
 
-UNIFIEDRL_DEVICE float output_gradient(const OutputGradient& dz, int64_t row, int64_t column) {
-  int64_t k = row * dz.columns + column;
-  float y = dz.y == nullptr ? 0.0f : dz.y[k];
-  return dz.dy[k] * (1.0f - y * y);
-}
-
 // A warp takes a row; its lanes share the inputs.
 template <typename T>
 UNIFIEDRL_KERNEL void output_layer_kernel(Rows<T> h, const float* weight, const float* bias, bool tanh, int64_t rows, int64_t in, int64_t out, float* y) {

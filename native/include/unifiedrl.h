@@ -190,8 +190,8 @@ UNIFIEDRL_API const char* unifiedrl_backend_name(int32_t index);
 UNIFIEDRL_API int32_t unifiedrl_backend_score(int32_t index);
 /* One line: what it runs on (processor, instruction set, library versions), or why it cannot. Valid until the next call on this thread. */
 UNIFIEDRL_API const char* unifiedrl_backend_description(int32_t index);
-/* Loads a back end from a shared library (unifiedrl_backend.h) and lists it under `name`, which has no comma or colon and is not "auto". The library
- * stays loaded for the life of the process. One that does not load, is of another version or gives no table is listed too, with score 0 and the
+/* Loads a back end from a shared library (unifiedrl_backend.h) and lists it under `name`, which has no ',', ':' or '=' in it and is not "auto". The
+ * library stays loaded for the life of the process. One that does not load, is of another version or gives no table is listed too, with score 0 and the
  * reason as its description; the status is then UNAVAILABLE. A name that is taken is refused (INVALID_ARGUMENT), unless its load failed: then this
  * call takes its place. May be called on any thread at any time. `path` is looked up as the system does it: without a slash, in its search path. */
 UNIFIEDRL_API int32_t unifiedrl_backend_load(const char* name, const char* path);

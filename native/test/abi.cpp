@@ -148,13 +148,14 @@ TEST(engines_check_options_replay_and_sections) {
     const char* reason;
   };
   const int32_t size = sizeof(unifiedrl_options);
-  for (const Refused& r : {Refused{option(&unifiedrl_options::threads, -1), "threads is -1"}, {option(&unifiedrl_options::threads, 1025), "to 1024"},
-                           {option(&unifiedrl_options::tile_rows, 17), "tile_rows is 17"}, {option(&unifiedrl_options::materialise, 2), "materialise is 2"},
-                           {option(&unifiedrl_options::isa, 9), "isa is 9"}, {option(&unifiedrl_options::device, -1), "device is -1"},
-                           {option(&unifiedrl_options::precision, -1), "precision is -1"}, {option(&unifiedrl_options::precision, 3), "2 (bf16)"},
-                           {option(&unifiedrl_options::replay, -1), "replay is -1"}, {option(&unifiedrl_options::replay, 3), "2 (streamed)"},
-                           {option(&unifiedrl_options::size, 24), "size is 24"}, {option(&unifiedrl_options::size, size + 8), "options of 40 bytes"},
-                           {option(&unifiedrl_options::size, -1), "size is -1"}}) {
+  using Options = unifiedrl_options;
+  for (const Refused& r :
+       {Refused{option(&Options::threads, -1), "threads is -1"}, {option(&Options::threads, 1025), "to 1024"},
+        {option(&Options::tile_rows, 17), "tile_rows is 17"}, {option(&Options::materialise, 2), "materialise is 2"},
+        {option(&Options::isa, 9), "isa is 9"}, {option(&Options::device, -1), "device is -1"}, {option(&Options::precision, -1), "precision is -1"},
+        {option(&Options::precision, 3), "2 (bf16)"}, {option(&Options::replay, -1), "replay is -1"}, {option(&Options::replay, 3), "2 (streamed)"},
+        {option(&Options::size, 24), "size is 24"}, {option(&Options::size, size + 8), "options of 40 bytes"},
+        {option(&Options::size, -1), "size is -1"}}) {
     CHECK(create(fitting.handle, "reference", r.options) == UNIFIEDRL_INVALID_ARGUMENT);
     CHECK_CONTAINS(unifiedrl_error(), r.reason);
   }
@@ -164,15 +165,14 @@ TEST(engines_check_options_replay_and_sections) {
     if (name != "cpu" && name != "reference" && name != "reference32") {
       continue;
     }
-    for (const Refused& r : {Refused{option(&unifiedrl_options::device, 1), "device is 1"},
-                             {option(&unifiedrl_options::precision, UNIFIEDRL_TF32), "precision is 1 (tf32)"},
-                             {option(&unifiedrl_options::precision, UNIFIEDRL_BF16), "precision is 2 (bf16)"}}) {
+    for (const Refused& r : {Refused{option(&Options::device, 1), "device is 1"},
+                             {option(&Options::precision, UNIFIEDRL_TF32), "precision is 1 (tf32)"},
+                             {option(&Options::precision, UNIFIEDRL_BF16), "precision is 2 (bf16)"}}) {
       CHECK(create(fitting.handle, name.c_str(), r.options) == UNIFIEDRL_UNAVAILABLE);
       CHECK_CONTAINS(unifiedrl_error(), r.reason);
       CHECK_CONTAINS(unifiedrl_error(), "back end '" + name + "'");
     }
-    for (const unifiedrl_options& options :
-         {option(&unifiedrl_options::replay, UNIFIEDRL_REPLAY_STREAMED), option(&unifiedrl_options::size, size)}) {
+    for (const Options& options : {option(&Options::replay, UNIFIEDRL_REPLAY_STREAMED), option(&Options::size, size)}) {
       CHECK(create(fitting.handle, name.c_str(), options) == UNIFIEDRL_OK);
       unifiedrl_engine_close(engine);
       engine = nullptr;

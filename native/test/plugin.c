@@ -44,7 +44,8 @@ static void executor_description(const unifiedrl_backend_executor* executor, cha
   description(text, size);
 }
 
-static int32_t read_network(const unifiedrl_backend_executor* executor, int32_t network, int32_t section, float* destination, char* text, int64_t size) {
+static int32_t read_network(const unifiedrl_backend_executor* executor, int32_t network, int32_t section, float* destination, char* text,
+                            int64_t size) {
   (void)executor, (void)network, (void)section, (void)destination, (void)text, (void)size;
   return UNIFIEDRL_OK;
 }
