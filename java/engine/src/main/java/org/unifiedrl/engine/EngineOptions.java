@@ -35,8 +35,6 @@ public record EngineOptions(
       new EngineOptions("auto", 0, 0, false, 0, 0, Precision.FP32, ReplayPlacement.AUTO, 1);
 
   /** {@code sizeof(unifiedrl_options)}: eight int32 and one uint64. */
-  private static final int STRUCT_BYTES = 40;
-
   private static final int STRUCT_BYTES = 8 * Integer.BYTES + Long.BYTES;
 
   /** Checks the ranges. */
