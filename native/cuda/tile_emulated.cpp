@@ -5,11 +5,13 @@ namespace unifiedrl::cuda::emulated {
 
 namespace {
 
+typedef float Row __attribute__((vector_size(32)));  // eight columns
+
 MultiplyAdd& part(void* lane) { return *static_cast<MultiplyAdd*>(lane); }
 
 template <int kInner>
-void multiply_add(void* const lanes[kWarp], const float (&a)[16][kInner], const float (&b)[kInner][8]) {
-  float c[16][8] = {};
+void multiply_add(void* const lanes[kWarp], const float (&a)[16][kInner], const Row (&b)[kInner]) {
+  Row c[16];
   for (int lane = 0; lane < kWarp; ++lane) {
     for (int i = 0; i < 4; ++i) {
       c[lane / 4 + i / 2 * 8][lane % 4 * 2 + i % 2] = part(lanes[lane]).c->x[i];
@@ -17,9 +19,7 @@ void multiply_add(void* const lanes[kWarp], const float (&a)[16][kInner], const 
   }
   for (int row = 0; row < 16; ++row) {
     for (int k = 0; k < kInner; ++k) {
-      for (int column = 0; column < 8; ++column) {
-        c[row][column] += a[row][k] * b[k][column];
-      }
+      c[row] += a[row][k] * b[k];
     }
   }
   for (int lane = 0; lane < kWarp; ++lane) {
@@ -34,7 +34,8 @@ float half(uint32_t pair, int which) { return to_float(bf16{static_cast<uint16_t
 }  // namespace
 
 void multiply_add_bf16(void* const lanes[kWarp]) {
-  float a[16][16], b[16][8];
+  float a[16][16];
+  Row b[16];
   for (int lane = 0; lane < kWarp; ++lane) {
     int group = lane / 4, pair = lane % 4 * 2;
     for (int i = 0; i < 8; ++i) {
@@ -48,7 +49,8 @@ void multiply_add_bf16(void* const lanes[kWarp]) {
 }
 
 void multiply_add_tf32(void* const lanes[kWarp]) {
-  float a[16][8], b[8][8];
+  float a[16][8];
+  Row b[8];
   for (int lane = 0; lane < kWarp; ++lane) {
     int group = lane / 4, place = lane % 4;
     for (int i = 0; i < 4; ++i) {

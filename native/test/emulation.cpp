@@ -368,7 +368,7 @@ TEST(device_memory_is_limited) {
   size_t left = properties(0).memory_free;
   unsetenv("UNIFIEDRL_EMULATED_MEMORY_MIB");
   CHECK(error.status() == UNIFIEDRL_OUT_OF_MEMORY);
-  CHECK_CONTAINS(error.text(), "the workspace: wants 3.0 MiB of device memory (3145728 bytes), but 0.0 MiB (0 bytes) of 4 MiB are free");
+  CHECK_CONTAINS(error.text(), "the workspace needs 3.0 MiB of device memory (3145728 bytes), but 0.0 MiB (0 bytes) of 4 MiB are free");
   CHECK_CONTAINS(error.text(), "lower the batch");
   CHECK(left == 4 << 20);
 }
