@@ -395,7 +395,8 @@ class Jax:
         self.jax, self.jnp, self.arguments, self.h = jax, jnp, arguments, problem.hyper
         low = arguments.precision == "bf16"
         if arguments.device == "cuda":
-            jax.config.update("jax_default_matmul_precision", "tensorfloat32" if arguments.precision == "tf32" else "highest")
+            names = dict(fp32="highest", tf32="tensorfloat32", bf16=None)
+            jax.config.update("jax_default_matmul_precision", names[arguments.precision])
         xp = SimpleNamespace(
             matmul=jnp.matmul,
             swapaxes=jnp.swapaxes,

@@ -40,7 +40,7 @@ void check_host_options(const char* backend, const unifiedrl_options& options) {
                        backend));
   }
   if (options.precision != UNIFIEDRL_FP32) {
-    throw Error(UNIFIEDRL_UNAVAILABLE, format("precision is %d (%s), but back end '%s' has only fp32: use 0, or a back end that has it",
+    throw Error(UNIFIEDRL_UNAVAILABLE, format("precision is %d (%s), but back end '%s' has only fp32: use fp32 (0), or a back end that has it",
                                               options.precision, precision_name(options.precision), backend));
   }
 }

@@ -2,6 +2,8 @@
 
 #include <cxxabi.h>
 #include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -9,7 +11,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
-#include <new>
+#include <fstream>
 #include <vector>
 
 #include "unifiedrl.h"
@@ -111,6 +113,46 @@ struct Fiber {
     }
   }
 };
+
+// From the symbols of the file that the function is in, since few kernels are exported.
+std::string function_name(const void* function) {
+  Dl_info module;
+  std::string name = format("at %p", function);
+  if (dladdr(function, &module) == 0) {
+    return name;
+  }
+  std::ifstream file(module.dli_fname, std::ios::binary);
+  auto read = [&](uint64_t at, void* to, size_t bytes) {
+    return static_cast<bool>(file.seekg(static_cast<std::streamoff>(at)).read(static_cast<char*>(to), static_cast<std::streamsize>(bytes)));
+  };
+  ElfW(Ehdr) header;
+  if (!read(0, &header, sizeof header) || std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_shentsize != sizeof(ElfW(Shdr))) {
+    return name;
+  }
+  auto base = header.e_type == ET_EXEC ? 0 : reinterpret_cast<uintptr_t>(module.dli_fbase);
+  auto section = [&](size_t i, ElfW(Shdr)* to) { return read(header.e_shoff + i * sizeof *to, to, sizeof *to); };
+  for (size_t i = 0; i < header.e_shnum; ++i) {
+    ElfW(Shdr) symbols, strings;
+    if (!section(i, &symbols) || symbols.sh_type != SHT_SYMTAB || !section(symbols.sh_link, &strings)) {
+      continue;
+    }
+    std::vector<ElfW(Sym)> table(symbols.sh_size / sizeof(ElfW(Sym)));
+    std::vector<char> text(strings.sh_size + 1);
+    if (!read(symbols.sh_offset, table.data(), table.size() * sizeof table[0]) || !read(strings.sh_offset, text.data(), strings.sh_size)) {
+      continue;
+    }
+    for (const ElfW(Sym) & symbol : table) {
+      if (symbol.st_value + base == reinterpret_cast<uintptr_t>(function) && (symbol.st_info & 0xf) == STT_FUNC && symbol.st_name < strings.sh_size) {
+        int status = 0;
+        char* plain = abi::__cxa_demangle(&text[symbol.st_name], nullptr, nullptr, &status);
+        name = status == 0 ? plain : &text[symbol.st_name];
+        std::free(plain);
+        return name;
+      }
+    }
+  }
+  return name;
+}
 
 enum class State : uint8_t { kRuns, kAtBarrier, kAtWarpBarrier, kEnded };
 
@@ -338,20 +380,8 @@ struct Machine {
     return blockDim.y * blockDim.z == 1 ? std::to_string(t) : format("(%u, %u, %u)", i.x, i.y, i.z);
   }
 
-  std::string kernel_name() const {
-    Dl_info symbol;
-    if (dladdr(const_cast<void*>(kernel), &symbol) == 0 || symbol.dli_sname == nullptr || symbol.dli_saddr != kernel) {
-      return "kernel without a name (give it one outside of unnamed namespaces)";
-    }
-    int status = 0;
-    char* plain = abi::__cxa_demangle(symbol.dli_sname, nullptr, nullptr, &status);
-    std::string text = status == 0 ? plain : symbol.dli_sname;
-    std::free(plain);
-    return "kernel " + text;
-  }
-
   void report(const std::string& text) {
-    error = kernel_name() + format(", block (%u, %u, %u): ", blockIdx.x, blockIdx.y, blockIdx.z) + text;
+    error = "kernel " + function_name(kernel) + format(", block (%u, %u, %u): ", blockIdx.x, blockIdx.y, blockIdx.z) + text;
   }
   // Ends the launch: run_block() throws what was reported. No stack is unwound, so nothing on it may need to be, such as the text.
   [[noreturn]] void abandon() {

@@ -11,8 +11,7 @@
 #include <type_traits>
 #include <utility>
 
-// Exported so that errors can name them.
-#define UNIFIEDRL_KERNEL __attribute__((visibility("default")))
+#define UNIFIEDRL_KERNEL
 #define UNIFIEDRL_DEVICE inline
 #define UNIFIEDRL_UNROLL
 #define __launch_bounds__(...)

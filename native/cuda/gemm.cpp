@@ -46,16 +46,19 @@ void check_operands(const GemmShape& s, const void* a, const void* b, const void
     const char* name;
     const void* pointer;
     bool needed;
-  } operands[] = {{"a", a, true},
-                  {"b", b, true},
-                  {"c", c, true},
-                  {"bias", bias, wants_bias},
-                  {"mask or bias gradient", mask_or_bias_gradient, mask || s.epilogue == Epilogue::kBiasGradient},
-                  {"bias gradient", bias_gradient, s.epilogue == Epilogue::kReluGradientBiasGradient}};
+    int64_t alignment;
+  } operands[] = {{"a", a, true, s.alignment},
+                  {"b", b, true, s.alignment},
+                  {"c", c, true, s.alignment},
+                  {"bias", bias, wants_bias, s.alignment},
+                  {"mask", mask_or_bias_gradient, mask, 16},
+                  {"bias gradient", mask_or_bias_gradient, s.epilogue == Epilogue::kBiasGradient, s.alignment},
+                  {"bias gradient", bias_gradient, s.epilogue == Epilogue::kReluGradientBiasGradient, s.alignment}};
   for (const auto& operand : operands) {
-    if (operand.needed && (operand.pointer == nullptr || reinterpret_cast<uintptr_t>(operand.pointer) % static_cast<uintptr_t>(s.alignment) != 0)) {
+    auto address = reinterpret_cast<uintptr_t>(operand.pointer);
+    if (operand.needed && (address == 0 || address % static_cast<uintptr_t>(operand.alignment) != 0)) {
       fail_argument("matrix product: %s at %p must be there and aligned to %lld bytes", operand.name, operand.pointer,
-                    static_cast<long long>(s.alignment));
+                    static_cast<long long>(operand.alignment));
     }
   }
 }

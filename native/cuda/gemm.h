@@ -33,7 +33,7 @@ struct GemmShape {
   Epilogue epilogue = Epilogue::kNone;
   int64_t bias_stride = 0;                                // elements; also of a bias gradient
   int64_t mask_ld = 0, mask_stride = 0;                   // bits, multiples of 128
-  int64_t alignment = 16;                                 // bytes, of every pointer given to run()
+  int64_t alignment = 16;                                 // bytes, of every pointer given to run(); masks have 16
 };
 
 // Bytes of a mask whose rows are mask_ld(columns) bits apart.

@@ -95,6 +95,12 @@ cublasLtEpilogue_t library_epilogue(Epilogue epilogue) {
   return CUBLASLT_EPILOGUE_DEFAULT;
 }
 
+// The largest power of 2 up to `limit` that all of a batch's pointers are multiples of, where the first is of `limit`.
+int64_t batch_alignment(const GemmShape& s, int64_t stride, Type type) {
+  int64_t bytes = s.batch > 1 ? stride * element_size(type) : 0;
+  return bytes == 0 ? s.alignment : std::min(s.alignment, bytes & -bytes);
+}
+
 bool has_mask(Epilogue e) { return e == Epilogue::kBiasReluMask || e == Epilogue::kReluGradient || e == Epilogue::kReluGradientBiasGradient; }
 bool has_bias(Epilogue e) { return e != Epilogue::kNone && e != Epilogue::kReluGradient; }  // or a bias gradient, which goes where a bias would be
 
@@ -136,16 +142,16 @@ struct Gemm::State {
     set(product, CUBLASLT_MATMUL_DESC_TRANSB, s.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
     set(product, CUBLASLT_MATMUL_DESC_EPILOGUE, library_epilogue(s.epilogue));
     // The choice of an algorithm looks at how pointers are aligned, not at what is there.
-    void* somewhere = reinterpret_cast<void*>(static_cast<uintptr_t>(s.alignment));
+    auto somewhere = [](int64_t alignment) { return reinterpret_cast<void*>(static_cast<uintptr_t>(alignment)); };
     if (has_bias(s.epilogue)) {
       set(product, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, static_cast<int32_t>(data_type(s.out)));
       set(product, CUBLASLT_MATMUL_DESC_BIAS_BATCH_STRIDE, s.bias_stride);
-      set(product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, somewhere);
+      set(product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, somewhere(batch_alignment(s, s.bias_stride, s.out)));
     }
     if (has_mask(s.epilogue)) {
       set(product, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, s.mask_ld);
       set(product, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_BATCH_STRIDE, s.mask_stride);
-      set(product, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, somewhere);
+      set(product, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, somewhere(16));
     }
     describe(a, s.in, s.transpose_b ? s.inner : s.columns, s.transpose_b ? s.columns : s.inner, s.ldb, s.batch, s.stride_b);
     describe(b, s.in, s.transpose_a ? s.rows : s.inner, s.transpose_a ? s.inner : s.rows, s.lda, s.batch, s.stride_a);
@@ -166,11 +172,10 @@ struct Gemm::State {
     set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, static_cast<uint64_t>(workspace_bytes));
     // Sums split over blocks are added up in float, in a fixed order, in the workspace: results do not hang on who comes first.
     set(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, static_cast<uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
-    uint32_t alignment = static_cast<uint32_t>(s.alignment);
-    set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment);
-    set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment);
-    set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment);
-    set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment);
+    set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, static_cast<uint32_t>(batch_alignment(s, s.stride_b, s.in)));
+    set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, static_cast<uint32_t>(batch_alignment(s, s.stride_a, s.in)));
+    set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, static_cast<uint32_t>(batch_alignment(s, s.stride_c, s.out)));
+    set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, static_cast<uint32_t>(batch_alignment(s, s.stride_c, s.out)));
     constexpr int kMost = 12;
     cublasLtMatmulHeuristicResult_t results[kMost];
     int found = 0;

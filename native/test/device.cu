@@ -16,8 +16,8 @@
 using namespace unifiedrl::cuda;
 using unifiedrl::Error;
 
-// A number in [-1, 1) for any index.
-static float number(int64_t i) { return static_cast<float>((i * 2654435761LL + 12345) % 4096) / 2048.0f - 1.0f; }
+// A number in [-1, 1) for any index, with more bits than tf32 or bf16 have.
+static float number(int64_t i) { return static_cast<float>((i * 2654435761LL + 12345) % (1 << 21)) / (1 << 20) - 1.0f; }
 
 // Roundings, written once more for the host.
 static uint32_t bits_of(float x) {

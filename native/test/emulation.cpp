@@ -34,6 +34,9 @@ static std::string kernel_failure(Action action) {
   return error.text();
 }
 
+// A kernel that nothing exports has a name too.
+static UNIFIEDRL_KERNEL void unexported() { shared<float>(0, 1)[0] += 1; }
+
 namespace emulation {
 
 // Sum over the block, by halves.
@@ -266,6 +269,11 @@ TEST(what_was_never_written_is_not_read) {
                  "block (1, 0, 0): thread 0 reads bytes 0 to 3 of shared memory; byte 0 was not written before");
 }
 
+TEST(failures_name_any_kernel) {
+  Stream stream;
+  CHECK_CONTAINS(kernel_failure([&] { launch(unexported, 1, 1, 4, stream); }), "kernel unexported(), block (0, 0, 0): thread 0 reads bytes 0 to 3");
+}
+
 TEST(a_barrier_that_not_all_reach_is_an_error) {
   Stream stream;
   launch(divergent, 2, 64, 0, stream, 4);
@@ -386,29 +394,27 @@ TEST(the_device_that_is_there_can_be_selected) {
 }
 
 TEST(two_host_threads_launch_at_once) {
-  auto work = [](int seed, bool* good) {
+  // A sum that is right, and a race that is reported, again and again.
+  auto launches_are_right = [](int seed) {
     Stream stream;
     DeviceBuffer in(256 * sizeof(float), "in"), out(sizeof(float), "out"), ints(64 * sizeof(int), "ints");
-    bool all = true;
     for (int round = 0; round < 50; ++round) {
       float sum = 0;
       for (int i = 0; i < 256; ++i) {
         in.as<float>()[i] = static_cast<float>((i * seed + round) % 11);
         sum += in.as<float>()[i];
       }
-      launch(block_sum, 1, 256, 16 + 1024, stream, in.as<float>(), out.as<float>());
-      all = all && *out.as<float>() == sum;
-      try {
-        launch(neighbours, 1, 64, 512, stream, 0, 1, ints.as<int>());
-        all = false;
-      } catch (const Error&) {
+      Error none = failure([&] { launch(block_sum, 1, 256, 16 + 1024, stream, in.as<float>(), out.as<float>()); });
+      Error race = failure([&] { launch(neighbours, 1, 64, 512, stream, 0, 1, ints.as<int>()); });
+      if (none.status() != UNIFIEDRL_OK || *out.as<float>() != sum || race.status() != UNIFIEDRL_INTERNAL) {
+        return false;
       }
     }
-    *good = all;
+    return true;
   };
   bool good[2] = {false, false};
-  std::thread other(work, 3, &good[0]);
-  work(5, &good[1]);
+  std::thread other([&] { good[0] = launches_are_right(3); });
+  good[1] = launches_are_right(5);
   other.join();
   CHECK(good[0] && good[1]);
 }
@@ -483,6 +489,7 @@ TEST(products_that_cannot_be_are_refused) {
   CHECK_CONTAINS(refused([](GemmShape& s) { s.rows = 0; }), "rows 0");
   CHECK_CONTAINS(refused([](GemmShape& s) { s.lda = 7; }), "lda 7, ldb 130, ldc 130 must be at least 8, 130, 130");
   CHECK_CONTAINS(refused([](GemmShape& s) { s.mask_ld = 128; }), "mask_ld 128");
+  CHECK_CONTAINS(refused([](GemmShape& s) { s.mask_ld = 192; }), "mask_ld 192");
   CHECK_CONTAINS(refused([](GemmShape& s) { s.mask_stride = 512; }), "mask_stride 512");
   CHECK_CONTAINS(refused([](GemmShape& s) { s.stride_c = 100; }), "stride_c 100");
   CHECK_CONTAINS(refused([](GemmShape& s) { s.out = Type::kBf16; }), "float inputs give float");

@@ -125,12 +125,14 @@ final class Session {
             resume,
             (Long step, Map<String, Double> means) -> folder.appendMetrics(step, means));
     out.printf(
-        "Trained %,d steps on back end %s in %.0f s; parameter hash %s%n",
+        "Trained %,d steps on back end %s (%s) in %.0f s; parameter hash %s%n",
         trained.steps(),
         trained.backend(),
+        trained.engine(),
         (System.nanoTime() - start) / 1e9,
         trained.parameterHash());
     result.put("backend", trained.backend());
+    result.put("engine", trained.engine());
     result.put("steps", trained.steps());
     result.put("parameter_hash", trained.parameterHash());
     return trained.policy();

@@ -28,6 +28,8 @@ class RunTest {
     assertThat(result.path("environment").asText()).isEqualTo("simulator");
     assertThat(result.path("seed").asLong()).isEqualTo(5);
     assertThat(result.path("backend").asText()).isEqualTo("cpu");
+    assertThat(result.path("engine").asText()).isNotBlank();
+    assertThat(demo.out()).contains("back end cpu (" + result.path("engine").asText() + ")");
     assertThat(result.path("parameter_hash").asText()).matches("[0-9a-f]{64}");
     for (String who : new String[] {"baseline", "policy"}) {
       assertThat(result.path(who).path("uvc").asDouble()).isPositive();

@@ -62,8 +62,8 @@ final class CudaLibrary {
     String reason = Native.error().replaceFirst("^unifiedrl_backend_load: ", "");
     return reason.contains("libcu") // of another library, which this one needs
         ? reason
-            + ": install NVIDIA's cuBLAS of the CUDA version that the name ends with, or add its"
-            + " folder to LD_LIBRARY_PATH"
+            + "; install NVIDIA's library of that name and version (CUDA toolkit, or Python's"
+            + " nvidia-cublas), or add its folder to LD_LIBRARY_PATH"
         : reason;
   }
 

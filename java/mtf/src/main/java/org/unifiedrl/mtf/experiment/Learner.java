@@ -15,6 +15,9 @@ public interface Learner extends AutoCloseable {
   /** Name of the back end that runs the steps. */
   String backend();
 
+  /** One line: what sets the back end's results and speed, such as device and precision. */
+  String description();
+
   /** Steps done since the start of training, those before a resume included. */
   long step();
 

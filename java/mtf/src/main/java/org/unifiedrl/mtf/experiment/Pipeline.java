@@ -97,11 +97,12 @@ public final class Pipeline {
    *
    * @param steps steps done in all
    * @param backend back end that ran them
+   * @param engine what it ran them with
    * @param parameterHash SHA-256 of all parameters
    * @param policy gives instances of the learned policy
    */
   public record Trained(
-      long steps, String backend, String parameterHash, Supplier<Policy> policy) {}
+      long steps, String backend, String engine, String parameterHash, Supplier<Policy> policy) {}
 
   /** Finds the baseline: one vector for all requests. */
   public ConstantPolicy baseline() {
@@ -252,7 +253,11 @@ public final class Pipeline {
         stage.at(next, "");
       }
       return new Trained(
-          learner.step(), learner.backend(), learner.parameterHash(), learner.policy());
+          learner.step(),
+          learner.backend(),
+          learner.description(),
+          learner.parameterHash(),
+          learner.policy());
     }
   }
 

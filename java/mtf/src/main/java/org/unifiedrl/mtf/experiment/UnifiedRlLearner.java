@@ -151,6 +151,11 @@ public final class UnifiedRlLearner implements Learner {
   }
 
   @Override
+  public String description() {
+    return engine.description();
+  }
+
+  @Override
   public long step() {
     return engine.step();
   }
