@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 """The engine through its C ABI: what the GPU suite (run) asks of it in a process of its own, whose end it survives. Needs only Python.
 
-    engine.py TASK [--library FILE] [--cuda FILE] [options]     prints one JSON line; exit code 1: the task failed
+engine.py TASK [--library FILE] [--cuda FILE] [options]     prints one JSON line; exit code 1: the task failed
 
-    describe   back ends and what they run on
-    parity     --steps N       the CPU back end and --backend from equal weights in fp32: parameters after N steps
-    losses     --steps N       --backend in fp32, tf32 and bf16: mean losses of ten stretches of N steps in all
-    problem    --write FILE    N steps of --backend in --precision as a file in the golden format (bench/peers/README.md), for peers to compare with
-    steps      --steps N       runs N steps; with --calls as CUPTI sees them, through PyTorch; with --profiled for ncu --profile-from-start off
-    sweep      --steps N       runs N steps in every precision, fused and layer by layer, resident and streamed: under compute-sanitizer
-    replay     --mib M         uploads M MiB of rows, then streams as many
+describe   back ends and what they run on
+parity     --steps N       the CPU back end and --backend from equal weights in fp32: parameters after N steps
+losses     --steps N       --backend in fp32, tf32 and bf16: mean losses of ten stretches of N steps in all
+problem    --write FILE    N steps of --backend in --precision as a file in the golden format (bench/peers/README.md), for peers to compare with
+steps      --steps N       runs N steps; with --calls as CUPTI sees them, through PyTorch; with --profiled for ncu --profile-from-start off
+sweep      --steps N       runs N steps in every precision, fused and layer by layer, resident and streamed: under compute-sanitizer
+replay     --mib M         uploads M MiB of rows, then streams as many
 """
 
 import argparse
@@ -74,8 +74,7 @@ class Library:
         c = self.c
         text = lambda function, i: getattr(c, f"unifiedrl_backend_{function}")(i).decode()
         return {
-            text("name", i): dict(score=c.unifiedrl_backend_score(i), description=text("description", i))
-            for i in range(c.unifiedrl_backend_count())
+            text("name", i): dict(score=c.unifiedrl_backend_score(i), description=text("description", i)) for i in range(c.unifiedrl_backend_count())
         }
 
 
@@ -207,8 +206,9 @@ class Step:
             kind = name.split("_")[-1]
             self.networks[name] = p.network(name, E if kind == "critic" else 1, self.sizes[kind], TANH if kind == "actor" else LINEAR)
         n, H = self.networks, sum(a.hidden)
-        adam = lambda name, norm: p.op(f"{name} adam", ADAM, (p.tensor(norm, 1 if name == "actor" else E, 1, 1),), (n[name],),
-                                       h=[h[k] for k in (f"{name}_learning_rate", "adam_beta1", "adam_beta2", "adam_epsilon", "decay", "clip")])  # fmt: skip
+        rates = lambda name: [h[k] for k in (f"{name}_learning_rate", "adam_beta1", "adam_beta2", "adam_epsilon", "decay", "clip")]
+        norm = lambda name: p.tensor(f"{name}_norm", 1 if name == "actor" else E, 1, 1)
+        adam = lambda name: p.op(f"{name} adam", ADAM, (norm(name),), (n[name],), h=rates(name))
         soft = lambda name: p.op(f"{name} target", SOFT_UPDATE, (), (n[f"target_{name}"], n[name]), (TARGET_PERIOD,), (h["target_rate"],))
         self.weights = p.tensor("weights", 1, 1, GROUPS, CONSTANT)
         next_action, phi, next_q, y = work("next_action", 1, a.actions), work("phi", 1, 1), work("next_q", E, 1), work("y", E, 1)
@@ -225,7 +225,7 @@ class Step:
         p.op("q", FORWARD, (sa, q, tape), (n["critic"],))
         p.op("error", SQUARED_ERROR, (q, y, dq, self.loss))
         p.op("critic backward", BACKWARD, (sa, q, tape, dq), (n["critic"],))
-        adam("critic", "critic_norm")
+        adam("critic")
         soft("critic")
         mu, smu, q_mu, dq_mu = work("mu", 1, a.actions), work("state_mu", 1, a.states + a.actions), work("q_mu", E, 1), work("dq_mu", E, 1)
         mean, deviation, d, inside = work("mean", 1, GROUPS), work("deviation", 1, GROUPS), work("d", 1, 1), work("inside", 1, 1)
@@ -239,7 +239,7 @@ class Step:
         p.op("penalty", PENALTY, (mu, b["box_low"], b["box_high"], da_box, d, inside), i=(0,), h=(h["eta"], h["omega"]))
         p.op("add", ADD, (da_q, da_box, da))
         p.op("actor backward", BACKWARD, (b["state"], mu, actor_tape, da), (n["actor"],))
-        adam("actor", "actor_norm")
+        adam("actor")
         soft("actor")
         p.op("loss metric", METRIC, (self.loss,), i=(0,))
 

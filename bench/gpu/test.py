@@ -32,7 +32,22 @@ run = load("run")
 
 
 def row(batch, precision, name, steps, **more):
-    return dict(batch=batch, precision=precision, name=name, steps_per_s=steps, tflops=1, of_limit=None, to_best_peer=None, device_mib=1, rounds="1/1", least=1, most=2) | more
+    return (
+        dict(
+            batch=batch,
+            precision=precision,
+            name=name,
+            steps_per_s=steps,
+            tflops=1,
+            of_limit=None,
+            to_best_peer=None,
+            device_mib=1,
+            rounds="1/1",
+            least=1,
+            most=2,
+        )
+        | more
+    )
 
 
 class Verdicts(unittest.TestCase):
@@ -89,8 +104,15 @@ class Parts(unittest.TestCase):
     def test_ncu_output(self):
         metrics = list(run.NCU_METRICS)
         quoted = lambda values: ",".join(f'"{v}"' for v in values)
-        lines = ["==PROF== Connected to process 1", quoted(["ID", "Kernel Name", *metrics]), quoted(["", "", "nsecond", *["%"] * 5, "register/thread"])]
-        lines += [quoted([k, name, time, 50, 60, 70, 80, 90, 128]) for k, (name, time) in enumerate([("a", "1,000"), ("b", "3,000"), ("a", "1,000"), ("c", "10")])]
+        lines = [
+            "==PROF== Connected to process 1",
+            quoted(["ID", "Kernel Name", *metrics]),
+            quoted(["", "", "nsecond", *["%"] * 5, "register/thread"]),
+        ]
+        lines += [
+            quoted([k, name, time, 50, 60, 70, 80, 90, 128])
+            for k, (name, time) in enumerate([("a", "1,000"), ("b", "3,000"), ("a", "1,000"), ("c", "10")])
+        ]
         rows = run.ncu_rows("\n".join(lines))
         top = run.heaviest(rows, 2)
         self.assertEqual([("b", 1, 3.0), ("a", 2, 2.0)], [(k["kernel"], k["launches"], k["us"]) for k in top])
@@ -101,7 +123,10 @@ class Parts(unittest.TestCase):
         environment = dict(date="", commit="x|y", command="", back_end="", processor="", system="", peers={}, tools=dict(ncu=None))
         table = [row(256, "bf16", "ours", 10.0, engine=""), dict(batch=256, precision="bf16", name="jax-jit", error="a | b")]
         for emulated in (False, True):
-            for extra in ({}, dict(step=dict(table=table), limits=dict(product_size=8, fp32_tflops=1, tf32_tflops=2, bf16_tflops=3, pinned_copy_bytes_per_s=1e9))):
+            for extra in (
+                {},
+                dict(step=dict(table=table), limits=dict(product_size=8, fp32_tflops=1, tf32_tflops=2, bf16_tflops=3, pinned_copy_bytes_per_s=1e9)),
+            ):
                 sections = dict(ncu=dict(state="not available", text="no ncu"))
                 result = dict(good=False, emulated=emulated, seconds=1, checks=[], numbers=[], sections=sections, environment=environment, **extra)
                 text, picture = run.markdown(result), run.chart(result)
@@ -111,7 +136,7 @@ class Parts(unittest.TestCase):
         self.assertIn("a \\| b", text)
 
     def test_options_are_the_engines(self):
-        header = (ROOT / "native/include/unifiedrl.h")
+        header = ROOT / "native/include/unifiedrl.h"
         if not header.exists():
             self.skipTest("no sources here")
         text = header.read_text()
