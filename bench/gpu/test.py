@@ -5,6 +5,7 @@ FILE is a right library, emulated or real; the suite must pass on it and fail on
 compiler and the repository). Without FILE only what needs none is tested.
 """
 
+import argparse
 import importlib.machinery
 import importlib.util
 import json
@@ -182,6 +183,26 @@ class Libraries(unittest.TestCase):
         done, result = self.suite(wrong, ["parity"], UNIFIEDRL_WRONG_BY="0.01", **right)
         self.assertEqual(1, done.returncode, done.stdout + done.stderr)
         self.assertEqual(["parameters after 100 steps in fp32, beside cpu"], [c["name"] for c in result["checks"] if not c["good"]])
+
+    def test_what_compute_sanitizer_finds_fails(self):
+        """With a script in its place: the device's own tools are not here."""
+        tool = self.folder / "compute-sanitizer"
+        script = '#!/bin/sh\ntool=$2\nshift 4\n"$@" || exit\n'
+        script += 'if [ $tool = racecheck ]; then echo "========= Error: Race reported between Write access at unifiedrl::cuda::k"; '
+        script += 'echo "========= RACECHECK SUMMARY: 1 hazard"; exit 99; fi\necho "========= ERROR SUMMARY: 0 errors"\n'
+        tool.write_text(script)
+        tool.chmod(0o755)
+        options = dict(out=self.folder, quick=True, emulated=True, cuda_library=str(CUDA), python=sys.executable, minutes=5, only=None)
+        path = os.environ["PATH"]
+        self.addCleanup(os.environ.__setitem__, "PATH", path)
+        os.environ["PATH"] = f"{self.folder}:{path}"
+        suite = run.Suite(argparse.Namespace(**options))
+        self.addCleanup(shutil.rmtree, suite.work)
+        suite.say, suite.emulated = lambda text: None, False
+        found = suite.sanitizer()
+        good = {check["name"].split()[-1]: check["good"] for check in suite.checks}
+        self.assertEqual(dict(memcheck=True, racecheck=False, synccheck=True), good)
+        self.assertIn("unifiedrl::cuda::k", found["racecheck"]["findings"][0])
 
     def test_no_library_at_all_fails(self):
         nothing = self.folder / "nothing.so"
