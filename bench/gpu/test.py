@@ -197,7 +197,6 @@ class Libraries(unittest.TestCase):
         self.addCleanup(os.environ.__setitem__, "PATH", path)
         os.environ["PATH"] = f"{self.folder}:{path}"
         suite = run.Suite(argparse.Namespace(**options))
-        self.addCleanup(shutil.rmtree, suite.work)
         suite.say, suite.emulated = lambda text: None, False
         found = suite.sanitizer()
         good = {check["name"].split()[-1]: check["good"] for check in suite.checks}
