@@ -4,6 +4,7 @@
 //
 // Kernel side, in both twins:
 //   UNIFIEDRL_KERNEL void k(...), UNIFIEDRL_DEVICE T f(...), UNIFIEDRL_UNROLL before a loop, __launch_bounds__
+//   UNIFIEDRL_PARAMETER before a parameter of a kernel: a structure with arrays that are indexed by variables, which would else be copied first
 //   threadIdx, blockIdx, blockDim, gridDim, lane_index(), __syncthreads(); warp_sync(), shuffle(), shuffle_xor(), shuffle_down(), warp_ballot():
 //   the whole warp takes part, and blocks that use them have a multiple of 32 threads
 //   Shared<T> s = shared<T>(byte_offset, count): the only shared memory there is, dynamic; s[i], *s, s + n; as<U>(s) is the same memory as U.

@@ -23,10 +23,12 @@ bool device_is_lost(cudaError_t status) {
     case cudaErrorLaunchFailure:
     case cudaErrorLaunchTimeout:
     case cudaErrorAssert:
+    case cudaErrorTensorMemoryLeak:
     case cudaErrorECCUncorrectable:
+    case cudaErrorContained:
     case cudaErrorNvlinkUncorrectable:
     case cudaErrorContextIsDestroyed:
-    case cudaErrorDevicesUnavailable:
+    case cudaErrorMpsClientTerminated:
     case cudaErrorUnknown:
     case cudaErrorExternalDevice:
       return true;
@@ -38,6 +40,7 @@ bool device_is_lost(cudaError_t status) {
 bool cannot_work(cudaError_t status) {
   switch (status) {
     case cudaErrorNoDevice:
+    case cudaErrorDevicesUnavailable:  // another process has it for itself
     case cudaErrorInsufficientDriver:
     case cudaErrorInitializationError:
     case cudaErrorSystemDriverMismatch:

@@ -11,6 +11,7 @@
 #define UNIFIEDRL_KERNEL __global__
 #define UNIFIEDRL_DEVICE __device__ __forceinline__
 #define UNIFIEDRL_UNROLL _Pragma("unroll")
+#define UNIFIEDRL_PARAMETER const __grid_constant__
 
 namespace unifiedrl::cuda {
 

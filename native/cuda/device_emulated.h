@@ -14,6 +14,7 @@
 #define UNIFIEDRL_KERNEL
 #define UNIFIEDRL_DEVICE inline
 #define UNIFIEDRL_UNROLL
+#define UNIFIEDRL_PARAMETER const
 #define __launch_bounds__(...)
 
 namespace unifiedrl::cuda {

@@ -70,10 +70,12 @@ void Arena::allocate(const char* what) { buffer_.allocate(static_cast<size_t>(by
 
 CudaExecutor::CudaExecutor(const Program& program, const Replay* replay, const unifiedrl_options& options)
     : program_(program), options_(options), device_((select_device(options.device), options.device)), properties_(properties(device_)), replay_(program, replay) {
+  // An update has the norms of all members, and a number, in shared memory.
+  int64_t most = std::min(kMostMembers, static_cast<int64_t>(properties_.shared_per_block / sizeof(float)) - 1);
   for (const Network& network : program_.networks) {
-    if (network.members > kMostMembers) {
+    if (network.members > most) {
       throw Error(UNIFIEDRL_UNAVAILABLE, format("network '%s' has %lld members; back end 'cuda' runs up to %lld", network.name.c_str(),
-                                                static_cast<long long>(network.members), static_cast<long long>(kMostMembers)));
+                                                static_cast<long long>(network.members), static_cast<long long>(most)));
     }
   }
   place();
@@ -94,23 +96,35 @@ void CudaExecutor::choose_plan() {
   if (options_.materialise != 0) {
     return;
   }
-  record(*(graphs_[1] = std::make_unique<Graph>()), 1);
+  record_step();
 #if !defined(UNIFIEDRL_CUDA_EMULATION)
   if (any_fused_ && wanted != "fused") {
+    constexpr float kNoise = 1.05f;  // the two round differently, and the choice between them should not change from run to run
     float fused = time_step();
     plan(false);
-    record(*(graphs_[1] = std::make_unique<Graph>()), 1);
-    if (fused <= time_step()) {
+    record_step();
+    if (fused <= kNoise * time_step()) {
       plan(true);
-      record(*(graphs_[1] = std::make_unique<Graph>()), 1);
+      record_step();
     }
   }
 #endif
 }
 
-// Milliseconds of a step that updates nothing: it starts behind a failure.
-float CudaExecutor::time_step() {
-  constexpr int kWarmUp = 3, kTimed = 10;
+void CudaExecutor::record_step() {
+#if !defined(UNIFIEDRL_CUDA_EMULATION)
+  // A kernel's first launch may load its code, and ask for memory: not within a recording.
+  start_idle();
+  for (const Item& item : items_) {
+    item.launch();
+  }
+  stream_.synchronise();
+#endif
+  record(*(graphs_[1] = std::make_unique<Graph>()), 1);
+}
+
+// Steps from here on update nothing: they start behind a failure.
+void CudaExecutor::start_idle() {
   State state{0, 0, 0, static_cast<int32_t>(program_.ops.size()), 0};
   upload(arena_.at<void>(state_), &state, sizeof state);
   std::vector<double> hypers;
@@ -118,6 +132,12 @@ float CudaExecutor::time_step() {
     hypers.push_back(hyper.value);
   }
   upload(arena_.at<void>(hypers_), hypers.data(), static_cast<int64_t>(hypers.size() * sizeof(double)));
+}
+
+// Milliseconds of a step that updates nothing.
+float CudaExecutor::time_step() {
+  constexpr int kWarmUp = 3, kTimed = 10;
+  start_idle();
   Event start(true), end(true);
   for (int k = 0; k < kWarmUp + kTimed; ++k) {
     if (k == kWarmUp) {
@@ -181,8 +201,7 @@ void CudaExecutor::place() {
       networks_[n].low = arena_.place(network.size, sizeof(bf16));
     }
     if (network.trained) {
-      networks_[n].squares = arena_.place(network.members * kNormParts, sizeof(double));
-      networks_[n].step = arena_.place(1, sizeof(AdamStep<float>));
+      networks_[n].squares = arena_.place(network.members * std::max(kNormParts, weight_gradient_parts(network)), sizeof(double));
     }
   }
   int64_t copies = 0, largest_metric = 0;
@@ -297,15 +316,11 @@ void CudaExecutor::plan(bool fused) {
       plan_row_op(o);
       if (options_.materialise != 0) {
         flush_rows();
+        flush_losses();
       }
       continue;
     }
-    // What waits is launched when something depends on it.
-    for (int32_t id : op_inputs(op)) {
-      if (contains(pending_.written, id)) {
-        flush_rows();
-      }
-    }
+    flush_for(op);
     switch (op.code) {
       case UNIFIEDRL_OP_MLP_FORWARD: plan_forward(o); break;
       case UNIFIEDRL_OP_MLP_BACKWARD: plan_backward(o, false); break;
@@ -329,6 +344,7 @@ void CudaExecutor::plan(bool fused) {
     }
   }
   flush_rows();
+  flush_losses();
   plan_metrics(count, count, true);
   upload(arena_.at<void>(row_ops_), row_op_list_.data(), static_cast<int64_t>(row_op_list_.size() * sizeof(RowOp)));
   upload(arena_.at<void>(metrics_), metric_list_.data(), static_cast<int64_t>(metric_list_.size() * sizeof(Metric)));
@@ -338,11 +354,14 @@ void CudaExecutor::plan_row_op(size_t o) {
   const Op& op = program_.ops[o];
   int32_t first_output = op_outputs(op)[0];
   int64_t rows = program_.tensors[static_cast<size_t>(first_output)].rows;
-  bool late = false;  // reads a loss, which is only there after the launch
-  for (int32_t id : op_inputs(op)) {
-    late = late || contains(pending_.late, id);
+  for (const Loss& loss : losses_) {
+    if (contains(op_inputs(op), loss.loss)) {
+      flush_rows();
+      flush_losses();
+      break;
+    }
   }
-  if (pending_.last != 0 && (pending_.rows != rows || late)) {
+  if (pending_.last != 0 && pending_.rows != rows) {
     flush_rows();
   }
   const Tensor& out = program_.tensors[static_cast<size_t>(first_output)];
@@ -355,11 +374,7 @@ void CudaExecutor::plan_row_op(size_t o) {
     }
   }
   if (op.code == UNIFIEDRL_OP_SQUARED_ERROR) {
-    pending_.late.push_back(op.t[3]);
-    const float *q = data(op.t[0]), *y = data(op.t[1]);
-    float* loss = data(op.t[3]);
-    int64_t members = info(op, 0).members;
-    pending_.after.push_back([=] { member_losses(q, y, members, rows, loss, stream_); });
+    losses_.push_back({o, op.t[2], op.t[3], data(op.t[0]), data(op.t[1]), info(op, 0).members, rows, data(op.t[3])});
   }
 }
 
@@ -393,10 +408,27 @@ void CudaExecutor::flush_rows() {
   int64_t rows = pending_.rows, widest = pending_.widest;
   Context context = this->context();
   add(pending_.first, pending_.last, [=] { row_ops(ops, count, rows, widest, context, properties_.multiprocessors, stream_); });
-  for (std::function<void()>& after : pending_.after) {
-    add(pending_.first, pending_.last, std::move(after));
-  }
   pending_ = Pending();
+}
+
+void CudaExecutor::flush_for(const Op& op) {
+  bool metric = op.code == UNIFIEDRL_OP_METRIC && options_.materialise == 0;  // these are formed at the end of the step
+  std::vector<int32_t> inputs = metric ? std::vector<int32_t>() : op_inputs(op);
+  bool reads_rows = std::any_of(inputs.begin(), inputs.end(), [&](int32_t id) { return contains(pending_.written, id); });
+  bool reads_loss = std::any_of(losses_.begin(), losses_.end(), [&](const Loss& loss) { return contains(inputs, loss.loss); });
+  if (reads_rows || reads_loss) {
+    flush_rows();
+  }
+  if (reads_loss) {
+    flush_losses();
+  }
+}
+
+void CudaExecutor::flush_losses() {
+  for (const Loss& loss : losses_) {
+    add(loss.op, loss.op + 1, [=] { member_losses(loss.q, loss.y, loss.members, loss.rows, loss.result, stream_); });
+  }
+  losses_.clear();
 }
 
 RowOp CudaExecutor::row_op(const Op& op, size_t o) const {
@@ -704,6 +736,12 @@ void CudaExecutor::plan_weight_gradients(size_t o) {
   const Op& op = program_.ops[o];
   const Network& n = network(op);
   int64_t rows = info(op, 0).rows, members = n.members;
+  networks_[static_cast<size_t>(op.n[0])].squared = false;
+  // Few parts would each go through too many rows; products are split.
+  if (fused<T>(n) && (rows <= 2048 || members * weight_gradient_parts(n) >= 2 * properties_.multiprocessors)) {
+    plan_fused_weight_gradients<T>(o);
+    return;
+  }
   size_t last = n.layers.size() - 1;
   const Layer& top = n.layers[last];
   OutputGradient dz{data(op.t[3]), n.activation == UNIFIEDRL_TANH ? data(op.t[1]) : nullptr, top.out};
@@ -753,6 +791,37 @@ void CudaExecutor::plan_weight_gradients(size_t o) {
   }
 }
 
+template <typename T>
+void CudaExecutor::plan_fused_weight_gradients(size_t o) {
+  const Op& op = program_.ops[o];
+  const Network& n = network(op);
+  int64_t rows = info(op, 0).rows;
+  size_t last = n.layers.size() - 1;
+  const TensorPlace& tape = tensors_[static_cast<size_t>(op.t[2])];
+  WeightGradients<T> g{};
+  g.n = fused_network<T>(op.n[0], rows);
+  g.in[0] = input_rows<T>(op.t[0]);
+  for (size_t l = 0; l < last; ++l) {
+    g.in[l + 1] = {arena_.at<T>(tape.layers[l]), rows * n.layers[l].out, n.layers[l].out};
+    g.sums[l] = arena_.at<T>(gradient_[l]);
+  }
+  g.dz = {data(op.t[3]), n.activation == UNIFIEDRL_TANH ? data(op.t[1]) : nullptr, n.outputs()};
+  g.gradient = section(op.n[0], UNIFIEDRL_GRADIENTS);
+  g.squares = arena_.at<double>(networks_[static_cast<size_t>(op.n[0])].squares);
+  networks_[static_cast<size_t>(op.n[0])].squared = true;
+  for (auto loss = losses_.begin(); loss != losses_.end(); ++loss) {
+    if (loss->dq == op.t[3]) {
+      g.q = loss->q;
+      g.y = loss->y;
+      g.loss = loss->result;
+      losses_.erase(loss);
+      break;
+    }
+  }
+  int32_t parts = weight_gradient_parts(n);
+  add(o, o + 1, [=] { weight_gradients(g, parts, stream_); });
+}
+
 void CudaExecutor::plan_update(size_t& o) {
   size_t first = o;
   const Op& op = program_.ops[o];
@@ -778,7 +847,8 @@ void CudaExecutor::plan_update(size_t& o) {
   u.low = arena_.at<bf16>(place.low);
   u.norm = data(op.t[0]);
   u.squares = arena_.at<double>(place.squares);
-  u.step = arena_.at<AdamStep<float>>(place.step);
+  u.squared = place.squared;
+  u.parts = place.squared ? weight_gradient_parts(network(op)) : kNormParts;
   std::copy_n(op.h.begin(), 6, u.hypers);
   if (options_.materialise == 0 && o + 1 < program_.ops.size()) {
     const Op& next = program_.ops[o + 1];

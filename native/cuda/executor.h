@@ -63,7 +63,8 @@ class CudaExecutor final : public Executor {
   struct NetworkPlace {
     int64_t sections[4] = {-1, -1, -1, -1};
     int64_t low = -1;                // parameters in bf16
-    int64_t squares = -1, step = -1; // of its Adam
+    int64_t squares = -1;            // of parts of its gradient
+    bool squared = false;            // by the latest backward pass that is planned
   };
   // Launches that ops [first, last) of the program need, in order.
   struct Item {
@@ -76,8 +77,14 @@ class CudaExecutor final : public Executor {
     size_t begin = 0;            // in row_op_list_
     int64_t rows = 0, widest = 0;
     std::vector<int32_t> written;
-    std::vector<int32_t> late;   // tensors that only what follows the launch writes
-    std::vector<std::function<void()>> after;
+  };
+  // A loss, whose sum over the batch waits for something that reads it; with it can go the gradients that its dq leads to.
+  struct Loss {
+    size_t op;
+    int32_t dq, loss;
+    const float *q, *y;
+    int64_t members, rows;
+    float* result;
   };
 
   void place();
@@ -85,11 +92,16 @@ class CudaExecutor final : public Executor {
   // Plans with fused kernels or without, whichever is faster here.
   void choose_plan();
   void plan(bool fused);
+  void record_step();
+  void start_idle();
   float time_step();
   void plan_row_op(size_t o);
   void plan_input_copy(size_t o, int32_t tensor);
   void open_rows(size_t o, int64_t rows, int64_t widest);
   void flush_rows();
+  // Launches what the op reads and what still waits.
+  void flush_for(const Op& op);
+  void flush_losses();
   void plan_forward(size_t o);
   void plan_backward(size_t o, bool to_input);
   template <typename T>
@@ -98,6 +110,8 @@ class CudaExecutor final : public Executor {
   void plan_backward_as(size_t o, bool to_input);
   template <typename T>
   void plan_weight_gradients(size_t o);
+  template <typename T>
+  void plan_fused_weight_gradients(size_t o);
   // Whether a network's ops are fused kernels in this plan.
   template <typename T>
   bool fused(const Network& n) const;
@@ -150,6 +164,7 @@ class CudaExecutor final : public Executor {
   std::vector<RowOp> row_op_list_;
   std::vector<Metric> metric_list_;
   Pending pending_;
+  std::vector<Loss> losses_;
   bool fused_ = false, any_fused_ = false;
   GemmContext gemms_;
   std::vector<std::unique_ptr<Gemm>> products_;

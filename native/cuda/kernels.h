@@ -74,6 +74,8 @@ struct OutputGradient {
 };
 
 #if defined(UNIFIEDRL_CUDA_EMULATION) || defined(__CUDACC__)
+UNIFIEDRL_DEVICE float value_of(float x) { return x; }
+UNIFIEDRL_DEVICE float value_of(bf16 x) { return to_float(x); }
 UNIFIEDRL_DEVICE float output_gradient(const OutputGradient& dz, int64_t row, int64_t column) {
   int64_t k = row * dz.columns + column;
   float y = dz.y == nullptr ? 0.0f : dz.y[k];
@@ -146,6 +148,23 @@ template <typename T>
 void fused_backward(const FusedNetwork<T>& n, const OutputGradient& dz, const FusedTape<T>& tape, const FusedGradients<T>& gradients,
                     const DeviceProperties& device, Stream& stream);
 
+// All parameter gradients of a network that fused kernels run, with the squares of each part of them (weight_gradient_parts a member), and the mean of
+// (q - y)^2 where the output's gradient comes from such a loss (null: it does not).
+template <typename T>
+struct WeightGradients {
+  FusedNetwork<T> n;
+  Rows<T> in[kFusedLayers];      // what each layer read
+  const T* sums[kFusedLayers];   // gradients of each hidden layer's sums
+  OutputGradient dz;
+  float* gradient;
+  double* squares;
+  const float *q, *y;
+  float* loss;
+};
+int32_t weight_gradient_parts(const Network& network);
+template <typename T>
+void weight_gradients(const WeightGradients<T>& gradients, int32_t parts, Stream& stream);
+
 // ---- updates ----
 
 // Where the parameters of a network lie in its flat sections.
@@ -157,7 +176,7 @@ struct Layout {
 };
 Layout layout_of(const Network& network);
 
-constexpr int32_t kNormParts = 16;
+constexpr int32_t kNormParts = 16;  // of a gradient whose squares Adam has to form
 
 struct Update {
   int32_t op;              // number in the program
@@ -167,8 +186,9 @@ struct Update {
   float *parameter, *moment1, *moment2;
   bf16* low;               // copy of the parameters for products in bf16, or null
   float* norm;             // [E]
-  double* squares;         // [E, kNormParts]
-  AdamStep<float>* step;   // of this step
+  double* squares;         // [E, parts]: sums of squares of parts of each member's gradient
+  int32_t parts;
+  bool squared;            // whether they are there already
   int32_t hypers[6];       // rate, beta1, beta2, epsilon, decay, clip
   // The soft update that follows, in the same pass; target is null where none does.
   float* target;
@@ -176,7 +196,8 @@ struct Update {
   int64_t period;
   int32_t weight;          // hyper-parameter w
 };
-// Two launches: squares of all gradients, then clipping, Adam, the copy, and the soft update. Nothing changes where a gradient is not finite.
+// Squares of all gradients, unless they are there, then clipping, Adam, the copy and the soft update in one pass. Nothing changes where a gradient is
+// not finite.
 void adam_update(const Update& update, const Context& context, int32_t multiprocessors, Stream& stream);
 
 void soft_update(const float* source, float* target, bf16* target_low, int64_t elements, int64_t period, int32_t weight, const Context& context,

@@ -35,20 +35,22 @@ UNIFIEDRL_KERNEL void output_layer_kernel(Rows<T> h, const float* weight, const 
   }
 }
 
+// A warp takes a row; its lanes share the columns.
 template <typename T, typename Out>
 UNIFIEDRL_KERNEL void output_layer_gradient_kernel(OutputGradient dz, const float* weight, int64_t in, int64_t first, int64_t count, Rows<T> h, int64_t rows,
                                                    Out* dx) {
   int64_t e = blockIdx.y, out = dz.columns;
-  const float* w = weight + e * in * out;
-  int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
-  for (int64_t k = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; k < rows * count; k += stride) {
-    int64_t b = k / count, i = k % count;
-    float sum = 0;
-    for (int64_t j = 0; j < out; ++j) {
-      sum += output_gradient(dz, e * rows + b, j) * w[(first + i) * out + j];
+  const float* w = weight + (e * in + first) * out;
+  int lane = static_cast<int>(threadIdx.x) % kWarp;
+  for (int64_t b = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / kWarp; b < rows; b += static_cast<int64_t>(gridDim.x) * kWarps) {
+    for (int64_t i = lane; i < count; i += kWarp) {
+      float sum = 0;
+      for (int64_t j = 0; j < out; ++j) {
+        sum += output_gradient(dz, e * rows + b, j) * w[i * out + j];
+      }
+      bool off = h.data != nullptr && load_as_float(h.data + e * h.member + b * h.ld + i) <= 0.0f;
+      store_from_float(dx + (e * rows + b) * count + i, off ? 0.0f : sum);
     }
-    bool off = h.data != nullptr && load_as_float(h.data + e * h.member + b * h.ld + i) <= 0.0f;
-    store_from_float(dx + e * rows * count + k, off ? 0.0f : sum);
   }
 }
 
@@ -119,13 +121,17 @@ void sum_over_batch(const Terms& terms, int64_t members, int64_t rows, int64_t e
   }
 }
 
+// A warp takes a row.
 template <typename T>
 UNIFIEDRL_KERNEL void bias_relu_kernel(T* h, const float* bias, int64_t rows, int64_t columns) {
-  int64_t e = blockIdx.y, stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
-  T* x = h + e * rows * columns;
-  for (int64_t k = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; k < rows * columns; k += stride) {
-    float z = load_as_float(x + k) + bias[e * columns + k % columns];
-    store_from_float(x + k, z < 0.0f ? 0.0f : z);
+  int64_t e = blockIdx.y;
+  int lane = static_cast<int>(threadIdx.x) % kWarp;
+  for (int64_t b = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / kWarp; b < rows; b += static_cast<int64_t>(gridDim.x) * kWarps) {
+    T* x = h + (e * rows + b) * columns;
+    for (int64_t i = lane; i < columns; i += kWarp) {
+      float z = load_as_float(x + i) + bias[e * columns + i];
+      store_from_float(x + i, z < 0.0f ? 0.0f : z);
+    }
   }
 }
 
@@ -151,13 +157,15 @@ void output_layer(Rows<T> h, const float* weight, const float* bias, bool tanh, 
 template <typename T, typename Out>
 void output_layer_gradient(const OutputGradient& dz, const float* weight, int64_t in, int64_t first, int64_t count, Rows<T> h, int64_t members, int64_t rows,
                            Out* dx, Stream& stream) {
-  launch(output_layer_gradient_kernel<T, Out>, Dim{blocks_for(rows * count, 4 * kThreads, 1024), static_cast<unsigned>(members)}, Dim{kThreads}, 0, stream, dz,
-         weight, in, first, count, h, rows, dx);
+  launch(output_layer_gradient_kernel<T, Out>, Dim{blocks_for(rows, kWarps, 1024), static_cast<unsigned>(members)}, Dim{kThreads}, 0, stream, dz, weight,
+         in, first, count, h, rows, dx);
 }
+
+constexpr int64_t kSplitRows = 256;  // of a split at least: fewer take no longer than the launch that adds the splits
 
 int64_t batch_sum_splits(int64_t members, int64_t rows, int64_t elements, int32_t multiprocessors) {
   int64_t blocks = members * ((elements + kElements - 1) / kElements);
-  return std::clamp<int64_t>(4 * multiprocessors / blocks, 1, std::max<int64_t>(1, std::min<int64_t>(64, rows / 64)));
+  return std::clamp<int64_t>(4 * multiprocessors / blocks, 1, std::max<int64_t>(1, std::min<int64_t>(64, rows / kSplitRows)));
 }
 
 template <typename T>
@@ -177,7 +185,7 @@ void column_sums(const T* dz, int64_t members, int64_t rows, int64_t columns, in
 
 template <typename T>
 void bias_relu(T* h, const float* bias, int64_t members, int64_t rows, int64_t columns, int32_t multiprocessors, Stream& stream) {
-  launch(bias_relu_kernel<T>, Dim{blocks_for(rows * columns, 4 * kThreads, 8 * multiprocessors), static_cast<unsigned>(members)}, Dim{kThreads}, 0, stream, h,
+  launch(bias_relu_kernel<T>, Dim{blocks_for(rows, kWarps, 8 * multiprocessors), static_cast<unsigned>(members)}, Dim{kThreads}, 0, stream, h,
          bias, rows, columns);
 }
 

@@ -22,9 +22,11 @@ template <typename T>
 struct Sizes {
   static constexpr int kVector = 16 / static_cast<int>(sizeof(T));  // elements of 16 bytes
   static constexpr int kChunk = 64 / static_cast<int>(sizeof(T));   // of the inner dimension, that one piece of a weight has
-  static constexpr int kRow = kFusedWidth + kVector;                // of activations, and of a piece of W
+  static constexpr int kAcross = kFusedWidth / kVector;             // vectors of the widest row
+  static constexpr int kRow = kFusedWidth + kVector;                // of activations
+  static constexpr int kPieceRow = kFusedWidth + 8;                 // of a piece of W: tf32 tiles of it are read element by element, down its rows
   static constexpr int kTransposedRow = kChunk + kVector;           // of a piece of W^T
-  static constexpr int kPiece = std::max(kChunk * kRow, kFusedWidth * kTransposedRow);
+  static constexpr int kPiece = std::max(kChunk * kPieceRow, kFusedWidth * kTransposedRow);
   static constexpr size_t bytes(int tile) { return sizeof(T) * (2 * static_cast<size_t>(tile) * kRow + static_cast<size_t>(kStages) * kPiece); }
 };
 
@@ -58,11 +60,12 @@ struct Product {
           copy_async16(piece, n * S::kTransposedRow + i, there ? weight + static_cast<int64_t>(n) * row + first + i : weight, there ? 16 : 0);
         }
       } else {
-        int across = padded() / S::kVector;
-        for (int k = static_cast<int>(threadIdx.x); k < S::kChunk * across; k += kThreads) {
-          int i = k / across, n = k % across * S::kVector;
+        for (int k = static_cast<int>(threadIdx.x); k < S::kChunk * S::kAcross; k += kThreads) {
+          int i = k / S::kAcross, n = k % S::kAcross * S::kVector;
           bool there = n < columns && first + i < inner;
-          copy_async16(piece, i * S::kRow + n, there ? weight + static_cast<int64_t>(first + i) * row + n : weight, there ? 16 : 0);
+          if (n < padded()) {
+            copy_async16(piece, i * S::kPieceRow + n, there ? weight + static_cast<int64_t>(first + i) * row + n : weight, there ? 16 : 0);
+          }
         }
       }
     }
@@ -111,7 +114,7 @@ struct Product {
             if constexpr (kTransposed) {
               load_transposed(right[0], right[1], piece + (n * S::kTransposedRow + k), S::kTransposedRow);
             } else {
-              load(right[0], right[1], piece + (k * S::kRow + n), S::kRow);
+              load(right[0], right[1], piece + (k * S::kPieceRow + n), S::kPieceRow);
             }
             UNIFIEDRL_UNROLL
             for (int i = 0; i < kTilesDown; ++i) {
@@ -146,23 +149,23 @@ struct Product {
 template <typename T, int kTile>
 UNIFIEDRL_DEVICE void write_rows(Shared<T> buffer, int count, int width, T* to) {
   using S = Sizes<T>;
-  int across = width / S::kVector;
-  for (int k = static_cast<int>(threadIdx.x); k < count * across; k += kThreads) {
-    int r = k / across, i = k % across * S::kVector;
-    uint4 value = as<uint4>(buffer + (r * S::kRow + i))[0];
-    *reinterpret_cast<uint4*>(to + static_cast<int64_t>(r) * width + i) = value;
+  for (int k = static_cast<int>(threadIdx.x); k < count * S::kAcross; k += kThreads) {
+    int r = k / S::kAcross, i = k % S::kAcross * S::kVector;
+    if (i < width) {
+      uint4 value = as<uint4>(buffer + (r * S::kRow + i))[0];
+      *reinterpret_cast<uint4*>(to + static_cast<int64_t>(r) * width + i) = value;
+    }
   }
 }
 
-UNIFIEDRL_DEVICE float value_of(float x) { return x; }
-UNIFIEDRL_DEVICE float value_of(bf16 x) { return to_float(x); }
 template <typename T>
 UNIFIEDRL_DEVICE bool is_on(T h) {
   return !(value_of(h) <= 0.0f);  // NaN is on
 }
 
 template <typename T, int kTile>
-UNIFIEDRL_KERNEL void __launch_bounds__(kThreads) fused_forward_kernel(FusedNetwork<T> n, Rows<T> x, FusedTape<T> tape, bool tanh, float* y) {
+UNIFIEDRL_KERNEL void __launch_bounds__(kThreads) fused_forward_kernel(UNIFIEDRL_PARAMETER FusedNetwork<T> n, Rows<T> x,
+                                                                             UNIFIEDRL_PARAMETER FusedTape<T> tape, bool tanh, float* y) {
   using S = Sizes<T>;
   auto memory = shared<T>(0, 2 * kTile * S::kRow + kStages * S::kPiece);
   Shared<T> in = memory, out = memory + kTile * S::kRow;
@@ -247,7 +250,8 @@ UNIFIEDRL_KERNEL void __launch_bounds__(kThreads) fused_forward_kernel(FusedNetw
 
 template <typename T, int kTile>
 UNIFIEDRL_KERNEL void __launch_bounds__(kThreads)
-    fused_backward_kernel(FusedNetwork<T> n, OutputGradient dz, FusedTape<T> tape, FusedGradients<T> gradients) {
+    fused_backward_kernel(UNIFIEDRL_PARAMETER FusedNetwork<T> n, OutputGradient dz, UNIFIEDRL_PARAMETER FusedTape<T> tape,
+                          UNIFIEDRL_PARAMETER FusedGradients<T> gradients) {
   using S = Sizes<T>;
   auto memory = shared<T>(0, 2 * kTile * S::kRow + kStages * S::kPiece);
   Shared<T> above = memory, below = memory + kTile * S::kRow;
@@ -266,6 +270,16 @@ UNIFIEDRL_KERNEL void __launch_bounds__(kThreads)
   };
   const auto begin = [&](int l) {  // the product below hidden layer l
     const auto& layer = n.layer[l];
+    // Activations of the layer below come to where the product's results will go.
+    if (l > 0 && tape.signs[l - 1] == nullptr) {
+      const T* hidden = tape.hidden[l - 1] + (e * n.rows + first) * layer.in;
+      for (int k = static_cast<int>(threadIdx.x); k < count * S::kAcross; k += kThreads) {
+        int r = k / S::kAcross, i = k % S::kAcross * S::kVector;
+        if (i < layer.in) {
+          copy_async16(below, r * S::kRow + i, hidden + static_cast<int64_t>(r) * layer.in + i);
+        }
+      }
+    }
     const T* weight = n.weights + layer.weight + e * layer.in * layer.out;
     if (l > 0) {
       product.begin(weight, layer.out, layer.in, layer.out);
@@ -278,15 +292,16 @@ UNIFIEDRL_KERNEL void __launch_bounds__(kThreads)
   const auto& top = n.layer[last];
   const float* weight = n.master + top.weight + e * top.in * top.out;
   int padded = (top.in + S::kChunk - 1) / S::kChunk * S::kChunk;
-  for (int k = static_cast<int>(threadIdx.x); k < kTile * padded; k += kThreads) {
-    int r = k / padded, i = k % padded;
-    float sum = 0;
-    if (r < count && i < top.in && on(last - 1, r, i)) {
-      for (int j = 0; j < top.out; ++j) {
-        sum += output_gradient(dz, e * n.rows + first + r, j) * weight[i * top.out + j];
+  for (int r = static_cast<int>(threadIdx.x) / kWarp; r < kTile; r += kWarps) {
+    for (int i = lane_index(); i < padded; i += kWarp) {
+      float sum = 0;
+      if (r < count && i < top.in && on(last - 1, r, i)) {
+        for (int j = 0; j < top.out; ++j) {
+          sum += output_gradient(dz, e * n.rows + first + r, j) * weight[i * top.out + j];
+        }
       }
+      store_from_float(above + (r * S::kRow + i), sum);
     }
-    store_from_float(above + (r * S::kRow + i), sum);
   }
   for (int l = last - 1; l >= 0; --l) {
     const auto& layer = n.layer[l];
@@ -296,19 +311,26 @@ UNIFIEDRL_KERNEL void __launch_bounds__(kThreads)
     }
     if (l > 0) {
       product.run(above);
+      bool signs = tape.signs[l - 1] != nullptr;
       product.each([&](int r, int c, TileC& sums) {
         UNIFIEDRL_UNROLL
         for (int i = 0; i < 4; ++i) {
           int row = r + tile_row(i), column = c + tile_column(i);
-          bool keeps = row < count && column < layer.in && on(l - 1, row, column);
+          bool keeps = row < count && column < layer.in;
+          if (keeps && signs) {
+            keeps = on(l - 1, row, column);
+          } else if (keeps) {
+            T h = below[row * S::kRow + column];
+            keeps = is_on(h);
+          }
           sums.x[i] = keeps ? sums.x[i] : 0.0f;
         }
         store(sums, below + (r * S::kRow + c), S::kRow);
       });
-      begin(l - 1);
       Shared<T> swap = above;
       above = below;
       below = swap;
+      begin(l - 1);
     } else if (gradients.dx != nullptr) {
       product.run(above);
       product.each([&](int r, int c, TileC& sums) {
@@ -324,10 +346,17 @@ UNIFIEDRL_KERNEL void __launch_bounds__(kThreads)
   }
 }
 
-// Rows of a tile: as many as shared memory has room for, but no more than leave every multiprocessor one.
+// Rows that a multiprocessor, which has room for one block, goes through one after another.
 template <typename T>
-bool high_tiles(const FusedNetwork<T>& n, const DeviceProperties& device, int high) {
-  return Sizes<T>::bytes(high) <= device.shared_per_block && n.members * ((n.rows + high - 1) / high) >= device.multiprocessors;
+int64_t rows_in_turn(const FusedNetwork<T>& n, const DeviceProperties& device, int tile) {
+  int64_t blocks = n.members * ((n.rows + tile - 1) / tile);
+  return (blocks + device.multiprocessors - 1) / device.multiprocessors * tile;
+}
+
+// High tiles read the weights less often, where shared memory has room for them and the last ones do not leave multiprocessors idle.
+template <typename T>
+bool high_tiles(const FusedNetwork<T>& n, const DeviceProperties& device, int low, int high) {
+  return Sizes<T>::bytes(high) <= device.shared_per_block && rows_in_turn(n, device, high) <= rows_in_turn(n, device, low);
 }
 
 template <typename T, int kTile>
@@ -362,15 +391,16 @@ template <typename T>
 void fused_forward(const FusedNetwork<T>& n, const Rows<T>& x, const FusedTape<T>& tape, bool tanh, float* y, const DeviceProperties& device,
                    Stream& stream) {
   constexpr int kind = kType<T>;
-  high_tiles(n, device, kHigh[kind]) ? launch_forward<T, kHigh[kind]>(n, x, tape, tanh, y, stream) : launch_forward<T, kLow[kind]>(n, x, tape, tanh, y, stream);
+  high_tiles(n, device, kLow[kind], kHigh[kind]) ? launch_forward<T, kHigh[kind]>(n, x, tape, tanh, y, stream)
+                                                 : launch_forward<T, kLow[kind]>(n, x, tape, tanh, y, stream);
 }
 
 template <typename T>
 void fused_backward(const FusedNetwork<T>& n, const OutputGradient& dz, const FusedTape<T>& tape, const FusedGradients<T>& gradients,
                     const DeviceProperties& device, Stream& stream) {
   constexpr int kind = kType<T>;
-  high_tiles(n, device, kHigh[kind]) ? launch_backward<T, kHigh[kind]>(n, dz, tape, gradients, stream)
-                                     : launch_backward<T, kLow[kind]>(n, dz, tape, gradients, stream);
+  high_tiles(n, device, kLow[kind], kHigh[kind]) ? launch_backward<T, kHigh[kind]>(n, dz, tape, gradients, stream)
+                                                 : launch_backward<T, kLow[kind]>(n, dz, tape, gradients, stream);
 }
 
 #define UNIFIEDRL_FUSED(T)                                                                                                                            \

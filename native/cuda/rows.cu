@@ -11,6 +11,7 @@ namespace unifiedrl::cuda {
 namespace {
 
 constexpr int kThreads = 256;
+constexpr int64_t kMostElements = int64_t{1} << 30;  // of a tile of the widest op; copies of inputs have some columns more
 
 // The rows that a block works on, and the values that an op may need.
 struct Tile {
@@ -18,12 +19,14 @@ struct Tile {
   const State* state;
   const double* hypers;
   UNIFIEDRL_DEVICE float hyper(int32_t id) const { return static_cast<float>(hypers[id]); }
-  // visit(member, row, column) for each element of [members, tile, columns].
+  // visit(member, row, column) for each element of [members, tile, columns], of which row_ops() sees to it that there are at most kMostElements:
+  // divisions of 64 bits would take longer than all else.
   template <typename Visit>
   UNIFIEDRL_DEVICE void each(int64_t members, int64_t columns, Visit visit) const {
-    for (int64_t k = threadIdx.x; k < members * count * columns; k += blockDim.x) {
-      int64_t column = k % columns, rest = k / columns;
-      visit(rest / count, first + rest % count, column);
+    uint32_t width = static_cast<uint32_t>(columns), height = static_cast<uint32_t>(count), end = static_cast<uint32_t>(members) * height * width;
+    for (uint32_t k = threadIdx.x; k < end; k += blockDim.x) {
+      uint32_t rest = k / width, member = rest / height;
+      visit(static_cast<int64_t>(member), first + (rest - member * height), static_cast<int64_t>(k - rest * width));
     }
   }
   UNIFIEDRL_DEVICE int64_t at(int64_t member, int64_t row, int64_t column, int64_t columns) const { return (member * rows + row) * columns + column; }
@@ -159,10 +162,14 @@ UNIFIEDRL_KERNEL void run_ops(const RowOp* ops, int32_t count, int64_t rows, int
 }  // namespace
 
 void row_ops(const RowOp* ops, int32_t count, int64_t rows, int64_t widest, const Context& context, int32_t multiprocessors, Stream& stream) {
+  if (widest > kMostElements) {
+    throw Error(UNIFIEDRL_UNAVAILABLE, format("a row of a tensor has %lld elements; back end 'cuda' runs up to %lld", static_cast<long long>(widest),
+                                              static_cast<long long>(kMostElements)));
+  }
   // Enough blocks for every multiprocessor while each thread still has an element.
   int64_t spread = (rows + 4 * multiprocessors - 1) / (4 * multiprocessors);
   int64_t filled = (kThreads + widest - 1) / widest;
-  int64_t tile = std::clamp<int64_t>(std::max(spread, filled), 1, 64);
+  int64_t tile = std::clamp<int64_t>(std::max(spread, filled), 1, std::min<int64_t>(64, kMostElements / widest));
   unsigned blocks = static_cast<unsigned>(std::min<int64_t>((rows + tile - 1) / tile, 32 * multiprocessors));
   launch(run_ops, Dim{blocks}, Dim{kThreads}, 0, stream, ops, count, rows, tile, context);
 }

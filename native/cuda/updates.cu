@@ -44,8 +44,8 @@ UNIFIEDRL_DEVICE void each_parameter(const Layout& layout, int64_t member, Visit
   }
 }
 
-// Grid: kNormParts, members.
-UNIFIEDRL_KERNEL void gradient_squares(Update u, Context context) {
+// Grid: parts, members.
+UNIFIEDRL_KERNEL void gradient_squares(UNIFIEDRL_PARAMETER Update u) {
   auto room = shared<double>(0, kThreads);
   double squares = 0;
   each_parameter(u.layout, blockIdx.y, [&](int64_t k) {
@@ -54,28 +54,28 @@ UNIFIEDRL_KERNEL void gradient_squares(Update u, Context context) {
   });
   squares = block_sum(squares, room);
   if (threadIdx.x == 0) {
-    u.squares[blockIdx.y * kNormParts + blockIdx.x] = squares;
-    if (blockIdx.x == 0 && blockIdx.y == 0) {
-      const auto h = [&](int k) { return context.hypers[u.hypers[k]]; };
-      *u.step = adam_step<float>(h(0), h(1), h(2), h(3), h(4), context.state->done + 1);
-    }
+    u.squares[blockIdx.y * gridDim.x + blockIdx.x] = squares;
   }
 }
 
+constexpr int32_t kStopped = -2;  // instead of a member whose gradient is not finite: an op before this one met one
+
 // Grid: parts, members.
-UNIFIEDRL_KERNEL void adam_kernel(Update u, Context context) {
-  if (context.state->failed_op >= 0) {  // set in this launch too: then no block has anything to do
-    return;
-  }
-  auto norms = shared<float>(0, u.members);
-  auto failed = shared<int32_t>(static_cast<int32_t>(sizeof(float)) * u.members, 1);
+UNIFIEDRL_KERNEL void adam_kernel(UNIFIEDRL_PARAMETER Update u, Context context) {
+  auto steps = shared<AdamStep<float>>(0, 1);
+  auto norms = shared<float>(sizeof(AdamStep<float>), u.members);
+  auto failed = shared<int32_t>(sizeof(AdamStep<float>) + sizeof(float) * static_cast<size_t>(u.members), 1);
   // Each block finds every member's norm: cheaper than a launch that hands them out.
   for (int32_t e = static_cast<int32_t>(threadIdx.x); e < u.members; e += kThreads) {
     double squares = 0;
-    for (int32_t p = 0; p < kNormParts; ++p) {
-      squares += u.squares[e * kNormParts + p];
+    for (int32_t p = 0; p < u.parts; ++p) {
+      squares += u.squares[e * u.parts + p];
     }
     norms[e] = static_cast<float>(squares - squares == 0 ? std::sqrt(squares) : squares);
+  }
+  if (threadIdx.x == kThreads - 1) {  // which most likely has no norm to form
+    const auto h = [&](int k) { return context.hypers[u.hypers[k]]; };
+    steps[0] = adam_step<float>(h(0), h(1), h(2), h(3), h(4), context.state->done + 1);
   }
   __syncthreads();
   if (threadIdx.x == 0) {
@@ -84,10 +84,14 @@ UNIFIEDRL_KERNEL void adam_kernel(Update u, Context context) {
       float norm = norms[e];
       first = norm - norm == 0.0f ? first : e;
     }
-    failed[0] = first;
+    // Read once for the block: another one may set it meanwhile, and then all that are left find the same member for themselves.
+    failed[0] = context.state->failed_op >= 0 ? kStopped : first;
   }
   __syncthreads();
   int32_t failing = failed[0];
+  if (failing == kStopped) {
+    return;
+  }
   if (failing >= 0) {
     if (blockIdx.x == 0 && blockIdx.y == 0 && threadIdx.x == 0) {
       context.state->failed_member = failing;
@@ -100,7 +104,7 @@ UNIFIEDRL_KERNEL void adam_kernel(Update u, Context context) {
   if (blockIdx.x == 0 && threadIdx.x == 0) {
     u.norm[e] = norm;
   }
-  AdamStep<float> step = *u.step;
+  AdamStep<float> step = steps[0];
   float scale = static_cast<float>(clip_factor(static_cast<double>(norm), context.hypers[u.hypers[5]]));
   bool due = u.target != nullptr && (context.state->done + 1) % u.period == 0;
   float w = due ? static_cast<float>(context.hypers[u.weight]) : 0.0f;
@@ -173,6 +177,8 @@ UNIFIEDRL_KERNEL void metric_parts_kernel(const Metric* metrics, double* partial
   }
 }
 
+constexpr int64_t kWarpMetric = 1024;  // elements that one warp sums in no more time than another launch takes
+
 // One block; a warp takes a metric. Without `partial` it sums the tensor itself.
 UNIFIEDRL_KERNEL void metrics_kernel(const Metric* metrics, int32_t count, int64_t slots, const double* partial, int64_t parts, float* ring, bool advance,
                                      Context context) {
@@ -222,13 +228,15 @@ Layout layout_of(const Network& network) {
 
 void adam_update(const Update& update, const Context& context, int32_t multiprocessors, Stream& stream) {
   unsigned members = static_cast<unsigned>(update.members);
-  launch(gradient_squares, Dim{kNormParts, members}, Dim{kThreads}, kThreads * sizeof(double), stream, update, context);
+  if (!update.squared) {
+    launch(gradient_squares, Dim{static_cast<unsigned>(update.parts), members}, Dim{kThreads}, kThreads * sizeof(double), stream, update);
+  }
   int64_t largest = 0;
   for (int32_t l = 0; l < update.layout.layers; ++l) {
     largest = std::max(largest, update.layout.layer[l].weights);
   }
   unsigned parts = blocks_for(largest, kThreads, std::max<int64_t>(1, 16 * multiprocessors / update.members));
-  launch(adam_kernel, Dim{parts, members}, Dim{kThreads}, sizeof(float) * members + sizeof(int32_t), stream, update, context);
+  launch(adam_kernel, Dim{parts, members}, Dim{kThreads}, sizeof(AdamStep<float>) + sizeof(float) * members + sizeof(int32_t), stream, update, context);
 }
 
 void soft_update(const float* source, float* target, bf16* target_low, int64_t elements, int64_t period, int32_t weight, const Context& context,
@@ -248,7 +256,7 @@ void member_losses(const float* q, const float* y, int64_t members, int64_t rows
 void step_metrics(const Metric* metrics, int32_t count, int64_t largest, int64_t slots, float* ring, double* partial, bool advance, const Context& context,
                   Stream& stream) {
   int64_t parts = (largest + kMetricPart - 1) / kMetricPart;
-  bool split = parts > 1;
+  bool split = largest > kWarpMetric;
   if (split) {
     launch(metric_parts_kernel, Dim{static_cast<unsigned>(parts), static_cast<unsigned>(count)}, Dim{kThreads}, kThreads * sizeof(double), stream, metrics,
            partial);

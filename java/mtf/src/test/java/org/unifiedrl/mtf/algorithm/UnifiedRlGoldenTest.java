@@ -1,6 +1,7 @@
 package org.unifiedrl.mtf.algorithm;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -22,6 +23,7 @@ import org.unifiedrl.engine.HyperRef;
 import org.unifiedrl.engine.NativeReplay;
 import org.unifiedrl.engine.NetworkRef;
 import org.unifiedrl.engine.Program;
+import org.unifiedrl.engine.ReplayPlacement;
 import org.unifiedrl.engine.Section;
 import org.unifiedrl.engine.TensorRef;
 import org.unifiedrl.engine.checkpoint.Safetensors;
@@ -80,7 +82,30 @@ class UnifiedRlGoldenTest {
   @ParameterizedTest
   @MethodSource("cases")
   void cpuFollowsInFloat(Path file) {
-    try (Run run = new Run(file, "cpu")) {
+    followsInFloat(file, "cpu");
+  }
+
+  /**
+   * The same on the CUDA back end: the library that {@code UNIFIEDRL_TEST_BACKENDS=cuda=FILE}
+   * names, or the emulated one that the engine's own tests have built.
+   */
+  @ParameterizedTest
+  @MethodSource("cases")
+  void cudaFollowsInFloat(Path file) {
+    String named = System.getenv("UNIFIEDRL_TEST_BACKENDS");
+    Path library =
+        named != null && named.startsWith("cuda=")
+            ? Path.of(named.substring("cuda=".length()))
+            : Path.of(
+                System.getProperty("unifiedrl.root"),
+                "java/engine/target/native/plain/cuda/libunifiedrl_cuda.so");
+    assumeTrue(Files.exists(library), () -> library + " is not there: verify the engine first");
+    System.setProperty("unifiedrl.cuda.library", library.toString());
+    followsInFloat(file, "cuda");
+  }
+
+  private static void followsInFloat(Path file, String backend) {
+    try (Run run = new Run(file, backend)) {
       for (int step = 1; step <= STEPS; step++) {
         run.step(step);
         if (step == 1) {
@@ -163,6 +188,7 @@ class UnifiedRlGoldenTest {
                   .withBackend(backend)
                   .withThreads(1)
                   .withMaterialise(true)
+                  .withReplay(ReplayPlacement.STREAMED) // rows change between steps
                   .withSeed(seed));
       engine.writeTensor(algorithm.stateShift, floats("state_mean"));
       engine.writeTensor(algorithm.stateScale, floats("state_inv_std"));
