@@ -1,16 +1,20 @@
-"""One UnifiedRL training step (float32) in PyTorch and JAX, for speed, memory and equality.
+"""One UnifiedRL training step in PyTorch and JAX, for speed, memory and equality.
 
     python bench/peers/step.py --mode jax-scan --batch 256 --threads 1           # prints one JSON line
     python bench/peers/step.py --mode torch-compile --weights FILE.safetensors   # compares with FILE, see README.md
 
-Modes: torch-eager, torch-compile, jax-jit, jax-scan. Everything a step needs is inside the timed region: drawing the rows, gathering
-them, both losses, both backward passes, Adam, the target update when due. The actor's backward pass forms no weight gradients of the critics.
---chunk N computes the gradients in pieces of N rows (fewer bytes alive at once); --layout wide keeps the first layer of all critics
-as one matrix, since they share their input.
+Modes: torch-eager, torch-compile, torch-graph, jax-jit, jax-scan. Everything a step needs is inside the timed region: drawing the rows,
+gathering them, both losses, both backward passes, Adam, the target update when due. The actor's backward pass forms no weight gradients of the
+critics. --chunk N computes the gradients in pieces of N rows (fewer bytes alive at once); --layout wide keeps the first layer of all critics
+as one matrix, since they share their input. torch-graph records the compiled step, its draws included, as a CUDA graph.
+--precision: bf16 keeps float32 weights and optimiser and computes the networks in bfloat16; tf32 is a GPU's. --serve answers requests, one JSON
+object a line, so that several modes, batches and precisions take turns in one process (bench/gpu/run).
 """
 
 import argparse
+import gc
 import json
+import math
 import os
 import resource
 import statistics
@@ -20,8 +24,7 @@ from types import SimpleNamespace
 
 GROUPS, MEMBERS, STATES, ACTIONS, HIDDEN = 2, 24, 128, 10, (256, 256)
 REPLAY_ROWS = 50_000
-GFLOP_PER_ROW = 2 * 26_224_640 / 1e9  # matrix products only, without input gradients that nobody needs
-MODES = ("torch-eager", "torch-compile", "jax-jit", "jax-scan")
+MODES = ("torch-eager", "torch-compile", "torch-graph", "jax-jit", "jax-scan")
 
 DEFAULTS = dict(
     groups=GROUPS,
@@ -45,6 +48,17 @@ DEFAULTS = dict(
 DEFAULTS["lambda"] = 0.2
 
 
+def multiply_adds(arguments):
+    """Of one row; matrix products only, without input gradients that nobody needs."""
+    hidden, members = arguments.hidden, GROUPS * arguments.members
+    products = lambda sizes: sum(i * o for i, o in zip(sizes, sizes[1:]))
+    actor = (arguments.states, *hidden, arguments.actions)
+    critic = (arguments.states + arguments.actions, *hidden, 1)
+    above = products(critic[1:])
+    critics = members * (4 * products(critic) + above + above + arguments.actions * hidden[0])
+    return critics + 3 * products(actor) + products(actor[1:])
+
+
 # ---- the losses, once for both libraries (xp holds the dozen functions that they name differently) ---------------------
 
 
@@ -56,7 +70,9 @@ class Losses:
     def forward(self, net, x, tanh=False):
         """x [B, in] -> [E, B, out]; the first weight is [E, in, out], or [in, E, out] for critics of the wide layout."""
         xp = self.xp
+        x = xp.low(x)
         for index, (weight, bias) in enumerate(net):
+            weight, bias = xp.low(weight), xp.low(bias)
             if index == 0 and self.wide and not tanh:
                 inputs, members, outputs = weight.shape
                 x = xp.matmul(x, weight.reshape(inputs, members * outputs)) + bias.reshape(1, members * outputs)
@@ -65,6 +81,7 @@ class Losses:
                 x = xp.matmul(x, weight) + bias[:, None, :]
             if index + 1 < len(net):
                 x = xp.relu(x)
+        x = xp.full(x)
         return xp.tanh(x) if tanh else x
 
     def excess(self, a, low, high):
@@ -142,6 +159,10 @@ class Torch:
         self.torch, self.arguments, self.h = torch, arguments, problem.hyper
         torch.set_num_threads(arguments.threads)
         torch.manual_seed(0)
+        self.device = arguments.device
+        low = arguments.precision == "bf16"
+        if self.device == "cuda":
+            torch.set_float32_matmul_precision("high" if arguments.precision == "tf32" else "highest")
         xp = SimpleNamespace(
             matmul=torch.matmul,
             swapaxes=torch.swapaxes,
@@ -153,10 +174,12 @@ class Torch:
             expm1=torch.expm1,
             sqrt=torch.sqrt,
             concat=torch.cat,
-            log=lambda x: torch.log(torch.tensor(x, dtype=torch.float64)),
+            log=math.log,
+            low=(lambda x: x.to(torch.bfloat16)) if low else (lambda x: x),
+            full=(lambda x: x.float()) if low else (lambda x: x),
         )
         self.xp = xp
-        tensor = lambda a: torch.from_numpy(a.copy())
+        tensor = lambda a: torch.from_numpy(a.copy()).to(self.device)
         self.losses = Losses(xp, self.h, tensor(problem.group_weights), arguments.layout == "wide")
         self.axes = {k: tree_map(lambda _: 0, n) for k, n in problem.nets.items()}
         for name in ("critic", "target_critic") if arguments.layout == "wide" else ():
@@ -168,8 +191,10 @@ class Torch:
                 weight, bias = self.nets[name][0]
                 self.nets[name][0] = (weight.transpose(0, 1).contiguous(), bias)
         self.t = 0
-        compiled = arguments.mode == "torch-compile"
-        if compiled:
+        self.time = torch.zeros((), dtype=torch.float64, device=self.device)
+        self.graphs = {}
+        self.compiled = arguments.mode in ("torch-compile", "torch-graph")
+        if self.compiled:
             self.m = {k: tree_map(torch.zeros_like, self.nets[k]) for k in ("actor", "critic")}
             self.v = {k: tree_map(torch.zeros_like, self.nets[k]) for k in ("actor", "critic")}
             options = {"max_autotune": True} if arguments.autotune else None
@@ -195,7 +220,7 @@ class Torch:
     def gradient(self, loss, net):
         """((loss, aux), gradients) of loss(net)."""
         torch = self.torch
-        if self.arguments.mode == "torch-compile":
+        if self.compiled:
             grads, (_, aux) = torch.func.grad_and_value(loss, has_aux=True)(net)
             return aux, grads
         total, aux = loss(net)
@@ -248,52 +273,115 @@ class Torch:
 
     def step(self, b):
         self.t += 1
-        time_ = self.torch.tensor(float(self.t), dtype=self.torch.float64)
-        compiled = self.arguments.mode == "torch-compile"
-        if compiled and not self.arguments.chunk:
-            result = self.body(self.nets, self.m, self.v, b, time_)
+        return self.advance(b, self.t % self.h["target_period"] == 0)
+
+    def advance(self, b, with_targets):
+        self.time.add_(1)
+        if self.compiled and not self.arguments.chunk:
+            result = self.body(self.nets, self.m, self.v, b, self.time)
         else:
             result = []
             for name, part in (("critic", self.critic_part), ("actor", self.actor_part)):
                 loss, grads = self.in_chunks(part, b)
-                if compiled:
-                    self.update(name, self.nets[name], self.m[name], self.v[name], grads, time_)
+                if self.compiled:
+                    self.update(name, self.nets[name], self.m[name], self.v[name], grads, self.time)
                 else:
                     for p, g in zip(leaves(self.nets[name]), self.clip(name, leaves(grads))):
                         p.grad = g
                     self.optimisers[name].step()
                 result.append(loss)
-        if self.t % self.h["target_period"] == 0:
+        if with_targets:
             with self.torch.no_grad():
                 for name in ("actor", "critic"):
                     ours, targets = leaves(self.nets[name]), leaves(self.nets[f"target_{name}"])
                     self.torch._foreach_lerp_(targets, ours, self.h["target_rate"])
         return result
 
+    def recorded(self, name, function):
+        """Runs function, which advances by one step, from the second time on as a CUDA graph of this name."""
+        torch = self.torch
+        if self.device != "cuda":
+            return function()
+        if name not in self.graphs:
+            state = [self.time, *(p for nets in (self.nets, self.m, self.v) for net in nets.values() for p in leaves(net))]
+            saved = [p.clone() for p in state]
+            side = torch.cuda.Stream()
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                for _ in range(3):
+                    function()
+            torch.cuda.current_stream().wait_stream(side)
+            for p, q in zip(state, saved):
+                p.copy_(q)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                result = function()
+            self.graphs[name] = graph, result
+        graph, result = self.graphs[name]
+        graph.replay()
+        return result
+
     def run_given(self, steps):
-        return [self.numbers(*self.step(self.data[t % len(self.data)])) for t in range(steps)]
+        if self.arguments.mode != "torch-graph":
+            return [self.numbers(*self.step(self.data[t % len(self.data)])) for t in range(steps)]
+        out, fixed = [], {k: a.clone() for k, a in self.data[0].items()}
+        for t in range(steps):
+            for key, values in self.data[t % len(self.data)].items():
+                fixed[key].copy_(values)
+            self.t += 1
+            due = self.t % self.h["target_period"] == 0
+            out.append(self.numbers(*self.recorded(("given", due), lambda: self.advance(fixed, due))))
+        return out
 
     def numbers(self, critic_loss, actor_loss):
         return critic_loss.tolist(), actor_loss.item()
 
     def load_replay(self, replay):
-        self.replay = {k: self.torch.from_numpy(a) for k, a in replay.items()}
+        self.replay = {k: self.torch.from_numpy(a).to(self.device) for k, a in replay.items()}
+
+    def draw(self):
+        index = self.torch.randint(REPLAY_ROWS - 1, (self.arguments.batch,), device=self.device)
+        rows = {k: self.torch.index_select(a, 0, index) for k, a in self.replay.items()}
+        following = index + 1
+        for key in ("state", "box_low", "box_high"):
+            rows[f"next_{key}"] = self.torch.index_select(self.replay[key], 0, following)
+        return rows
 
     def run_sampled(self, steps):
         for _ in range(steps):
-            index = self.torch.randint(REPLAY_ROWS - 1, (self.arguments.batch,))
-            rows = {k: self.torch.index_select(a, 0, index) for k, a in self.replay.items()}
-            following = index + 1
-            for key in ("state", "box_low", "box_high"):
-                rows[f"next_{key}"] = self.torch.index_select(self.replay[key], 0, following)
-            result = self.step(rows)
+            if self.arguments.mode == "torch-graph":
+                self.t += 1
+                due = self.t % self.h["target_period"] == 0
+                result = self.recorded(("sampled", due), lambda: self.advance(self.draw(), due))
+            else:
+                result = self.step(self.draw())
         return float(result[1])
+
+    def warm_up(self):
+        """Everything that is compiled or recorded once."""
+        if self.arguments.mode == "torch-graph":
+            for due in (False, True):
+                self.recorded(("sampled", due), lambda: self.advance(self.draw(), due))
+        return self.run_sampled(1)
+
+    def device_bytes(self):
+        return self.torch.cuda.max_memory_allocated() if self.device == "cuda" else None
+
+    def close(self):
+        torch = self.torch
+        self.__dict__.clear()
+        gc.collect()
+        torch._dynamo.reset()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
 
     def arrays(self, name):
         net = tree_map(lambda p: p.detach(), self.nets[name])
         if self.arguments.layout == "wide" and "critic" in name:
             net[0] = (net[0][0].transpose(0, 1), net[0][1])
-        return tree_map(lambda p: p.numpy(), net)
+        return tree_map(lambda p: p.cpu().numpy(), net)
 
 
 # ---- JAX -------------------------------------------------------------------------------------------------------------
@@ -305,6 +393,10 @@ class Jax:
         import jax.numpy as jnp
 
         self.jax, self.jnp, self.arguments, self.h = jax, jnp, arguments, problem.hyper
+        low = arguments.precision == "bf16"
+        if arguments.device == "cuda":
+            names = dict(fp32="highest", tf32="tensorfloat32", bf16=None)
+            jax.config.update("jax_default_matmul_precision", names[arguments.precision])
         xp = SimpleNamespace(
             matmul=jnp.matmul,
             swapaxes=jnp.swapaxes,
@@ -317,6 +409,8 @@ class Jax:
             sqrt=jnp.sqrt,
             concat=jnp.concatenate,
             log=jnp.log,
+            low=(lambda x: x.astype(jnp.bfloat16)) if low else (lambda x: x),
+            full=(lambda x: x.astype(jnp.float32)) if low else (lambda x: x),
         )
         self.xp = xp
         self.losses = Losses(xp, self.h, jnp.asarray(problem.group_weights), arguments.layout == "wide")
@@ -404,6 +498,18 @@ class Jax:
             self.state, (_, actor) = self.many(self.state, self.replay)
         return float(actor.reshape(-1)[-1])
 
+    def warm_up(self):
+        return self.run_sampled(self.length)
+
+    def device_bytes(self):
+        return (self.jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+
+    def close(self):
+        jax = self.jax
+        self.__dict__.clear()
+        gc.collect()
+        jax.clear_caches()
+
     def arrays(self, name):
         import numpy as np
 
@@ -416,7 +522,7 @@ class Jax:
 # ---- problems --------------------------------------------------------------------------------------------------------
 
 
-def random_problem():
+def random_problem(arguments):
     """The benchmark's nets; every member starts differently."""
     import numpy as np
 
@@ -426,23 +532,24 @@ def random_problem():
         uniform = lambda fan_in, shape: (rng.uniform(-1, 1, shape) / fan_in**0.5).astype(np.float32)
         return [(uniform(i, (ensemble, i, o)), uniform(i, (ensemble, o))) for i, o in zip(sizes, sizes[1:])]
 
-    actor = net((STATES, *HIDDEN, ACTIONS), 1)
-    critic = net((STATES + ACTIONS, *HIDDEN, 1), GROUPS * MEMBERS)
+    actor = net((arguments.states, *arguments.hidden, arguments.actions), 1)
+    critic = net((arguments.states + arguments.actions, *arguments.hidden, 1), GROUPS * arguments.members)
     nets = dict(actor=actor, target_actor=actor, critic=critic, target_critic=critic)
     weights = np.full(GROUPS, 1 / GROUPS, np.float32)
-    return SimpleNamespace(nets=nets, hyper=dict(DEFAULTS), group_weights=weights, batches=[])
+    hyper = dict(DEFAULTS, members=arguments.members)
+    return SimpleNamespace(nets=nets, hyper=hyper, group_weights=weights, batches=[])
 
 
-def random_replay():
+def random_replay(arguments):
     import numpy as np
 
     rng = np.random.default_rng(1)
     normal = lambda *shape: rng.standard_normal(shape, dtype=np.float32)
-    centre = np.tanh(0.3 * normal(REPLAY_ROWS, ACTIONS))
+    centre = np.tanh(0.3 * normal(REPLAY_ROWS, arguments.actions))
     low, high = np.maximum(centre - 0.15, -1), np.minimum(centre + 0.15, 1)
     return dict(
-        state=normal(REPLAY_ROWS, STATES),
-        action=low + (high - low) * rng.random((REPLAY_ROWS, ACTIONS), dtype=np.float32),
+        state=normal(REPLAY_ROWS, arguments.states),
+        action=low + (high - low) * rng.random((REPLAY_ROWS, arguments.actions), dtype=np.float32),
         box_low=low.astype(np.float32),
         box_high=high.astype(np.float32),
         reward=normal(REPLAY_ROWS, GROUPS),
@@ -453,11 +560,13 @@ def random_replay():
 def load_problem(path):
     """A file in the golden format; tensors may be F32 or F64."""
     import numpy as np
-    from safetensors import safe_open
 
-    with safe_open(path, "np") as file:
-        tensors = {k: file.get_tensor(k) for k in file.keys()}
-        metadata = file.metadata() or {}
+    with open(path, "rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        data = file.read()
+    metadata = header.pop("__metadata__", {})
+    values = lambda e: np.frombuffer(data[slice(*e["data_offsets"])], {"F32": "<f4", "F64": "<f8"}[e["dtype"]]).reshape(e["shape"])
+    tensors = {k: values(e) for k, e in header.items()}
     get32 = lambda key: tensors[key].astype(np.float32)
     hyper = dict(DEFAULTS)
     for key in hyper:
@@ -533,14 +642,24 @@ def compare(engine, problem, arguments):
     )
 
 
-def measure(engine, arguments):
-    engine.load_replay(random_replay())
-    unit = getattr(engine, "length", 1)
+def warm(engine, arguments):
+    """Compiles; returns seconds."""
+    engine.load_replay(random_replay(arguments))
     started = time.perf_counter()
-    engine.run_sampled(unit)
-    warm = time.perf_counter()
-    last = engine.run_sampled(unit)
-    once = time.perf_counter() - warm
+    engine.warm_up()
+    return time.perf_counter() - started
+
+
+def measure(engine, arguments, compile_s):
+    unit = getattr(engine, "length", 1)
+    count = 1
+    while True:  # until the clock sees it
+        started = time.perf_counter()
+        last = engine.run_sampled(unit * count)
+        once = (time.perf_counter() - started) / count
+        if once * count > 0.02:
+            break
+        count *= 4
     steps = unit * max(1, round(arguments.seconds / arguments.repeats / once))
     rates = []
     for _ in range(arguments.repeats):
@@ -550,6 +669,7 @@ def measure(engine, arguments):
     if not last == last:
         raise SystemExit("the loss is not a number")
     median = statistics.median(rates)
+    device = engine.device_bytes()
     return dict(
         mode=arguments.mode,
         batch=arguments.batch,
@@ -557,13 +677,93 @@ def measure(engine, arguments):
         chunk=arguments.chunk,
         layout=arguments.layout,
         autotune=arguments.autotune,
+        precision=arguments.precision,
         steps_per_s=round(median, 4),
         steps_per_s_min=round(min(rates), 4),
         steps_per_s_max=round(max(rates), 4),
-        gflops=round(median * GFLOP_PER_ROW * arguments.batch, 2),
+        gflops=round(median * 2 * multiply_adds(arguments) * arguments.batch / 1e9, 2),
         peak_rss_mib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-        compile_s=round(warm - started, 1),
+        device_mib=None if device is None else round(device / 2**20),
+        compile_s=round(compile_s, 1),
     )
+
+
+def measure_limits(arguments):
+    """What a step is judged against, by PyTorch: matrix products in TFLOP/s, and copies from page-locked memory to the device in bytes/s."""
+    import torch
+
+    cuda = arguments.device == "cuda"
+    size = 8192 if cuda else 512
+
+    def seconds(function, least):
+        """Of one call: the best of five stretches of at least `least` seconds."""
+        wait = torch.cuda.synchronize if cuda else lambda: None
+        function()
+        wait()
+        count, best = 1, math.inf
+        for _ in range(5):
+            while True:
+                started = time.perf_counter()
+                for _ in range(count):
+                    function()
+                wait()
+                taken = time.perf_counter() - started
+                if taken >= least:
+                    break
+                count = max(2 * count, math.ceil(count * least / max(taken, 1e-6)))
+            best = min(best, taken / count)
+        return best
+
+    result = dict(product_size=size)
+    for precision in ("fp32", "tf32", "bf16"):
+        if cuda:
+            torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+        kind = torch.bfloat16 if precision == "bf16" else torch.float32
+        a, b = (torch.randn(size, size, device=arguments.device).to(kind) for _ in range(2))
+        result[f"{precision}_tflops"] = 2 * size**3 / seconds(lambda: torch.matmul(a, b), 0.1 if cuda else 0.02) / 1e12
+    count = 1 << (28 if cuda else 22)
+    host = torch.ones(count, dtype=torch.uint8, pin_memory=cuda)
+    there = torch.empty(count, dtype=torch.uint8, device=arguments.device)
+    result["pinned_copy_bytes_per_s"] = count / seconds(lambda: there.copy_(host, non_blocking=True), 0.1 if cuda else 0.01)
+    return result
+
+
+def serve(parser, defaults):
+    """Requests from standard input, answers to what was standard output: {"do": "measure" | "prepare" | "compare" | "limits" | "close", options}."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # libraries print
+    engines = {}
+    for line in sys.stdin:
+        request = json.loads(line)
+        action = request.pop("do")
+        arguments = argparse.Namespace(**(vars(defaults) | request))
+        arguments.hidden = tuple(arguments.hidden)
+        kind = Torch if arguments.mode.startswith("torch") else Jax
+        try:
+            if action == "limits":
+                answer = measure_limits(arguments)
+            elif action == "close":
+                for engine, _ in engines.values():
+                    engine.close()
+                engines, answer = {}, {}
+            elif action == "compare":
+                problem = load_problem(arguments.weights)
+                engine = kind(problem, arguments)
+                answer = compare(engine, problem, arguments)
+                engine.close()
+            else:
+                key = tuple(getattr(arguments, k) for k in ("mode", "batch", "precision", "scan", "chunk", "layout"))
+                if key not in engines:
+                    engine = kind(random_problem(arguments), arguments)
+                    engines[key] = engine, warm(engine, arguments)
+                answer = {} if action == "prepare" else measure(engines[key][0], arguments, engines[key][1])
+        except (Exception, SystemExit) as e:  # one mode's failure is an answer: others go on
+            answer = {"error": f"{type(e).__name__}: {e}".strip().splitlines()[0][:300]}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+def sizes(text):
+    return tuple(int(size) for size in text.split(","))
 
 
 def main():
@@ -571,6 +771,12 @@ def main():
     parser.add_argument("--mode", choices=MODES, required=True)
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--precision", choices=("fp32", "tf32", "bf16"), default="fp32")
+    parser.add_argument("--states", type=int, default=STATES)
+    parser.add_argument("--actions", type=int, default=ACTIONS)
+    parser.add_argument("--hidden", type=sizes, default=HIDDEN)
+    parser.add_argument("--members", type=int, default=MEMBERS, help=f"critics in each of the {GROUPS} groups")
     parser.add_argument("--chunk", type=int, default=0, help="rows per piece of the batch; 0: the whole batch")
     parser.add_argument("--layout", choices=("batched", "wide"), default="batched")
     parser.add_argument("--autotune", action="store_true", help="torch-compile: inductor's max_autotune")
@@ -582,18 +788,30 @@ def main():
     parser.add_argument("--write", help="write losses and parameters after --steps to this safetensors file")
     parser.add_argument("--loss-tolerance", type=float, default=1e-4)
     parser.add_argument("--parameter-tolerance", type=float, default=1e-2)
+    parser.add_argument("--serve", action="store_true", help="answer requests; --mode says whose they are")
     arguments = parser.parse_args()
     if arguments.chunk and arguments.batch % arguments.chunk:
         parser.error(f"--chunk must divide --batch {arguments.batch}, found {arguments.chunk}")
-    if hasattr(os, "sched_setaffinity"):  # XLA sizes its pool by the affinity; the others are bound alike
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments.threads])
-    os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
-    if arguments.threads == 1:
-        os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false"
-    os.environ["JAX_PLATFORMS"] = "cpu"
-    problem = load_problem(arguments.weights) if arguments.weights else random_problem()
-    engine = (Torch if arguments.mode.startswith("torch") else Jax)(problem, arguments)
-    result = compare(engine, problem, arguments) if arguments.weights else measure(engine, arguments)
+    if arguments.device == "cpu":
+        if hasattr(os, "sched_setaffinity"):  # XLA sizes its pool by the affinity; the others are bound alike
+            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments.threads])
+        os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
+        if arguments.threads == 1:
+            os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false"
+        os.environ["JAX_PLATFORMS"] = "cpu"
+    else:
+        os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # others use the device too
+        os.environ["JAX_PLATFORMS"] = "cuda"  # fails where JAX has no GPU, instead of measuring the host
+    if arguments.serve:
+        serve(parser, arguments)
+        return 0
+    kind = Torch if arguments.mode.startswith("torch") else Jax
+    if arguments.weights:
+        problem = load_problem(arguments.weights)
+        result = compare(kind(problem, arguments), problem, arguments)
+    else:
+        engine = kind(random_problem(arguments), arguments)
+        result = measure(engine, arguments, warm(engine, arguments))
     print(json.dumps(result), flush=True)
     return 0 if result.get("equal", True) in (True, None) else 1
 
