@@ -69,8 +69,8 @@ int64_t Arena::place(int64_t count, int64_t size) {
 void Arena::allocate(const char* what) { buffer_.allocate(static_cast<size_t>(bytes_), what); }
 
 CudaExecutor::CudaExecutor(const Program& program, const Replay* replay, const unifiedrl_options& options)
-    : program_(program), options_(options), device_((select_device(options.device), options.device)), properties_(properties(device_)), plain_products_(wants_plain_products()),
-      replay_(program, replay) {
+    : program_(program), options_(options), device_((select_device(options.device), options.device)), properties_(properties(device_)),
+      plain_products_(wants_plain_products()), replay_(program, replay) {
   // An update has the norms of all members in shared memory, beside its step and a number.
   int64_t room = static_cast<int64_t>(properties_.shared_per_block) - static_cast<int64_t>(sizeof(AdamStep<float>) + sizeof(int32_t));
   int64_t most = std::min(kMostMembers, room / static_cast<int64_t>(sizeof(float)));
@@ -310,6 +310,8 @@ void CudaExecutor::plan(bool fused) {
   products_.clear();
   row_op_list_.clear();
   metric_list_.clear();
+  pending_ = Pending();  // a plan that failed may have left some
+  losses_.clear();
   for (TensorPlace& place : tensors_) {
     place.masked.assign(place.masks.size(), 0);
   }
@@ -325,8 +327,8 @@ void CudaExecutor::plan(bool fused) {
     if (is_row_op(op.code)) {
       plan_row_op(o);
       if (options_.materialise != 0) {
-        flush_rows();
         flush_losses();
+        flush_rows();
       }
       continue;
     }
@@ -353,8 +355,8 @@ void CudaExecutor::plan(bool fused) {
       }
     }
   }
-  flush_rows();
   flush_losses();
+  flush_rows();
   plan_metrics(count, count, true);
   upload(arena_.at<void>(row_ops_), row_op_list_.data(), static_cast<int64_t>(row_op_list_.size() * sizeof(RowOp)));
   upload(arena_.at<void>(metrics_), metric_list_.data(), static_cast<int64_t>(metric_list_.size() * sizeof(Metric)));
@@ -364,27 +366,21 @@ void CudaExecutor::plan_row_op(size_t o) {
   const Op& op = program_.ops[o];
   int32_t first_output = op_outputs(op)[0];
   int64_t rows = program_.tensors[static_cast<size_t>(first_output)].rows;
-  for (const Loss& loss : losses_) {
-    if (contains(op_inputs(op), loss.loss)) {
-      flush_rows();
-      flush_losses();
-      break;
-    }
-  }
+  flush_losses_of(op_inputs(op));
   if (pending_.last != 0 && pending_.rows != rows) {
     flush_rows();
   }
   const Tensor& out = program_.tensors[static_cast<size_t>(first_output)];
   open_rows(o, rows, out.members * out.columns);
   row_op_list_.push_back(row_op(op, o));
+  if (op.code == UNIFIEDRL_OP_SQUARED_ERROR) {
+    losses_.push_back({o, op.t[2], op.t[3], data(op.t[0]), data(op.t[1]), info(op, 0).members, rows, data(op.t[3])});
+  }
   for (int32_t id : op_outputs(op)) {
     pending_.written.push_back(id);
     if (tensors_[static_cast<size_t>(id)].input >= 0) {
       plan_input_copy(o, id);
     }
-  }
-  if (op.code == UNIFIEDRL_OP_SQUARED_ERROR) {
-    losses_.push_back({o, op.t[2], op.t[3], data(op.t[0]), data(op.t[1]), info(op, 0).members, rows, data(op.t[3])});
   }
 }
 
@@ -400,6 +396,7 @@ void CudaExecutor::open_rows(size_t o, int64_t rows, int64_t widest) {
 
 void CudaExecutor::plan_input_copy(size_t o, int32_t tensor) {
   const Tensor& t = program_.tensors[static_cast<size_t>(tensor)];
+  flush_losses_of({tensor});
   if (pending_.last != 0 && pending_.rows != t.rows) {
     flush_rows();
   }
@@ -422,19 +419,27 @@ void CudaExecutor::flush_rows() {
 }
 
 void CudaExecutor::flush_for(const Op& op) {
-  bool metric = op.code == UNIFIEDRL_OP_METRIC && options_.materialise == 0;  // these are formed at the end of the step
-  std::vector<int32_t> inputs = metric ? std::vector<int32_t>() : op_inputs(op);
-  bool reads_rows = std::any_of(inputs.begin(), inputs.end(), [&](int32_t id) { return contains(pending_.written, id); });
-  bool reads_loss = std::any_of(losses_.begin(), losses_.end(), [&](const Loss& loss) { return contains(inputs, loss.loss); });
-  if (reads_rows || reads_loss) {
+  if (op.code == UNIFIEDRL_OP_METRIC && options_.materialise == 0) {  // these are formed at the end of the step
+    return;
+  }
+  std::vector<int32_t> inputs = op_inputs(op);
+  if (std::any_of(inputs.begin(), inputs.end(), [&](int32_t id) { return contains(pending_.written, id); })) {
     flush_rows();
   }
-  if (reads_loss) {
+  flush_losses_of(inputs);
+}
+
+void CudaExecutor::flush_losses_of(const std::vector<int32_t>& tensors) {
+  if (std::any_of(losses_.begin(), losses_.end(), [&](const Loss& loss) { return contains(tensors, loss.loss); })) {
     flush_losses();
   }
 }
 
 void CudaExecutor::flush_losses() {
+  if (losses_.empty()) {
+    return;
+  }
+  flush_rows();  // they may write what losses read
   for (const Loss& loss : losses_) {
     add(loss.op, loss.op + 1, [=] { member_losses(loss.q, loss.y, loss.members, loss.rows, loss.result, stream_); });
   }
@@ -975,12 +980,12 @@ void CudaExecutor::launch_steps(const Run& run) {
     } else {
       for (int64_t left = steps; left > 0;) {
         int64_t part = left == most ? most : 1;
-        std::unique_ptr<Graph>& graph = graphs_[part];
-        if (graph == nullptr) {
-          graph = std::make_unique<Graph>();
+        if (graphs_.count(part) == 0) {
+          auto graph = std::make_unique<Graph>();
           record(*graph, part);
+          graphs_[part] = std::move(graph);
         }
-        graph->launch(stream_);
+        graphs_[part]->launch(stream_);
         left -= part;
       }
     }

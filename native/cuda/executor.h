@@ -102,6 +102,8 @@ class CudaExecutor final : public Executor {
   // Launches what the op reads and what still waits.
   void flush_for(const Op& op);
   void flush_losses();
+  // Those that wait, if one of these tensors is among them.
+  void flush_losses_of(const std::vector<int32_t>& tensors);
   void plan_forward(size_t o);
   void plan_backward(size_t o, bool to_input);
   template <typename T>

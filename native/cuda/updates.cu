@@ -58,6 +58,7 @@ UNIFIEDRL_KERNEL void gradient_squares(UNIFIEDRL_PARAMETER Update u) {
   }
 }
 
+constexpr int kNormLanes = 8;     // threads that share the parts of a member's squares: a wide output layer alone has hundreds
 constexpr int32_t kStopped = -2;  // instead of a member whose gradient is not finite: an op before this one met one
 
 // Grid: parts, members.
@@ -66,12 +67,19 @@ UNIFIEDRL_KERNEL void adam_kernel(UNIFIEDRL_PARAMETER Update u, Context context)
   auto norms = shared<float>(sizeof(AdamStep<float>), u.members);
   auto failed = shared<int32_t>(sizeof(AdamStep<float>) + sizeof(float) * static_cast<size_t>(u.members), 1);
   // Each block finds every member's norm: cheaper than a launch that hands them out.
-  for (int32_t e = static_cast<int32_t>(threadIdx.x); e < u.members; e += kThreads) {
+  int32_t lane = static_cast<int32_t>(threadIdx.x) % kNormLanes;
+  for (int32_t first = 0; first < u.members; first += kThreads / kNormLanes) {
+    int32_t e = first + static_cast<int32_t>(threadIdx.x) / kNormLanes;
     double squares = 0;
-    for (int32_t p = 0; p < u.parts; ++p) {
-      squares += u.squares[e * u.parts + p];
+    for (int32_t p = lane; e < u.members && p < u.parts; p += kNormLanes) {
+      squares += u.squares[static_cast<int64_t>(e) * u.parts + p];
     }
-    norms[e] = static_cast<float>(squares - squares == 0 ? std::sqrt(squares) : squares);
+    for (int mask = kNormLanes / 2; mask > 0; mask /= 2) {
+      squares += shuffle_xor(squares, mask);
+    }
+    if (lane == 0 && e < u.members) {
+      norms[e] = static_cast<float>(squares - squares == 0 ? std::sqrt(squares) : squares);
+    }
   }
   if (threadIdx.x == kThreads - 1) {  // which most likely has no norm to form
     const auto h = [&](int k) { return context.hypers[u.hypers[k]]; };

@@ -231,12 +231,18 @@ TEST(engines_share_a_device) {
 // How a step's networks are run is chosen by measurement; what they give must not depend on it. In tf32 the library may cut
 // operands off where the kernels round them (2^-11 of each); in bf16 activations are rounded after the bias in one and before it in the other.
 TEST(fused_networks_equal_those_in_layers) {
+  struct Shape {
+    int64_t batch;
+    std::vector<int64_t> hidden;
+  };
+  const Shape shapes[] = {{77, {64, 48}}, {77, {256}},       {77, {24, 40, 16, 8}},
+                          {1, {64, 48}},  {131, {136, 72}}, {45, {8, 16, 24, 32, 40, 48}}};
   for (const std::string& backend : devices()) {
-    for (const std::vector<int64_t>& hidden : {std::vector<int64_t>{64, 48}, std::vector<int64_t>{256}, std::vector<int64_t>{24, 40, 16, 8}}) {
+    for (const Shape& shape : shapes) {
       Store store(33, 10, 2, {150});
-      Step step(33, 10, 2, 2, 77, hidden);
+      Step step(33, 10, 2, 2, shape.batch, shape.hidden);
       for (auto [precision, close] : {std::pair(UNIFIEDRL_TF32, 3e-3), std::pair(UNIFIEDRL_BF16, 3e-2)}) {
-        std::vector<double> moments[2];
+        std::vector<double> moments[2], losses[2];
         for (int way : {0, 1}) {
           setenv("UNIFIEDRL_CUDA_NETWORKS", way == 0 ? "layered" : "fused", 1);
           unifiedrl_options options = {};
@@ -250,10 +256,161 @@ TEST(fused_networks_equal_those_in_layers) {
             std::vector<double> values = engine.network(network, UNIFIEDRL_MOMENT1);
             moments[way].insert(moments[way].end(), values.begin(), values.end());
           }
+          losses[way] = engine.tensor(step.loss, 4);
         }
-        double off = distance(moments[1], moments[0]);
+        for (double off : {distance(moments[1], moments[0]), distance(losses[1], losses[0])}) {
+          if (!(off <= close)) {
+            check::fail(__FILE__, __LINE__, "%s, precision %d, batch %d, %d hidden layers: %g", backend.c_str(), precision,
+                        static_cast<int>(shape.batch), static_cast<int>(shape.hidden.size()), off);
+          }
+        }
+      }
+    }
+  }
+}
+
+// A loss is formed late, with the gradients that it leads to where it can be: what reads it, at whatever place in the step, must find it there.
+TEST(a_loss_is_there_for_what_reads_it) {
+  enum Reader { kNobody, kMetric, kRowOp, kRowOpBehind, kNetwork, kNetworkBehind, kError };
+  const int64_t E = 3, B = 21, I = 5;
+  for (Reader reader : {kNobody, kMetric, kRowOp, kRowOpBehind, kNetwork, kNetworkBehind, kError}) {
+    Program p;
+    int32_t critic = p.network("critic", E, {I, 16, 1}), other = p.network("other", E, {1, 8, 2});
+    int32_t rate = p.hyper("rate", 1e-3), beta = p.hyper("beta", 0.9), epsilon = p.hyper("epsilon", 1e-8), none = p.hyper("none", 0);
+    int32_t x = p.constant("x", 1, B, I), y = p.constant("y", E, B, 1), target = p.constant("target", E, 1, 1), q = p.tensor("q", E, B, 1);
+    int32_t tape = p.tensor("tape", E, B, 16, UNIFIEDRL_TENSOR_TAPE), dq = p.tensor("dq", E, B, 1), loss = p.tensor("loss", E, 1, 1);
+    std::vector<std::pair<int32_t, int64_t>> results = {{loss, E}};
+    const auto result = [&](const char* name, int64_t columns) {
+      results.emplace_back(p.tensor(name, E, 1, columns), E * columns);
+      return results.back().first;
+    };
+    const auto read = [&](bool behind) {
+      if (reader == (behind ? kRowOpBehind : kRowOp)) {
+        p.op("read", UNIFIEDRL_OP_ADD, {loss, target, result("sum", 1)});
+      } else if (reader == (behind ? kNetworkBehind : kNetwork)) {
+        p.op("read", UNIFIEDRL_OP_MLP_FORWARD, {loss, result("output", 2), UNIFIEDRL_NONE}, {other});
+      } else if (reader == kError && !behind) {
+        int32_t gradient = result("gradient", 1);
+        p.op("read", UNIFIEDRL_OP_SQUARED_ERROR, {loss, target, gradient, result("loss of loss", 1)});
+      } else if (reader == kMetric && !behind) {
+        p.op("read", UNIFIEDRL_OP_METRIC, {loss}, {}, {0});
+      }
+    };
+    p.op("q", UNIFIEDRL_OP_MLP_FORWARD, {x, q, tape}, {critic});
+    p.op("error", UNIFIEDRL_OP_SQUARED_ERROR, {q, y, dq, loss});
+    read(false);
+    p.op("backward", UNIFIEDRL_OP_MLP_BACKWARD, {x, q, tape, dq}, {critic});
+    read(true);
+    int32_t norm = p.tensor("norm", E, 1, 1);
+    p.op("adam", UNIFIEDRL_OP_ADAM, {norm}, {critic}, {}, {rate, beta, beta, epsilon, none, none});
+    results.emplace_back(norm, E);
+    Random random(4);
+    std::vector<float> xs = random.vector(B * I), ys = random.vector(E * B), targets = random.vector(E);
+    const auto values = [&](const char* backend, int32_t precision, int32_t materialise) {
+      unifiedrl_options options = {};
+      options.precision = precision;
+      options.materialise = materialise;
+      Engine engine(p, backend, options);
+      CHECK_OK(unifiedrl_network_initialise(engine.handle, critic, 1));
+      CHECK_OK(unifiedrl_network_initialise(engine.handle, other, 2));
+      engine.set_tensor(x, xs);
+      engine.set_tensor(y, ys);
+      engine.set_tensor(target, targets);
+      engine.run(1);
+      std::vector<double> all;
+      for (auto [id, count] : results) {
+        std::vector<double> one = engine.tensor(id, count);
+        all.insert(all.end(), one.begin(), one.end());
+      }
+      if (reader == kMetric) {
+        for (float value : metrics(engine, 1)) {
+          all.push_back(static_cast<double>(value));
+        }
+      }
+      return all;
+    };
+    std::vector<double> expected = values("reference", UNIFIEDRL_FP32, 0);
+    for (const std::string& backend : devices()) {
+      for (auto [precision, close] : {std::pair(UNIFIEDRL_FP32, 1e-5), std::pair(UNIFIEDRL_TF32, 3e-3), std::pair(UNIFIEDRL_BF16, 3e-2)}) {
+        for (int32_t materialise : {0, 1}) {
+          setenv("UNIFIEDRL_CUDA_NETWORKS", "fused", 1);
+          double off = distance(values(backend.c_str(), precision, materialise), expected);
+          unsetenv("UNIFIEDRL_CUDA_NETWORKS");
+          if (!(off <= close)) {
+            check::fail(__FILE__, __LINE__, "%s, precision %d, materialise %d, reader %d: %g", backend.c_str(), precision, materialise, reader, off);
+          }
+        }
+      }
+    }
+  }
+}
+
+// The squares of a gradient may be there with it or not, which differs from one backward pass of a network to the next: large batches
+// of small networks are summed in parts.
+TEST(gradients_of_a_network_are_those_of_its_latest_backward_pass) {
+  const int64_t I = 6, batches[] = {5, 2100, 77, 2100};
+  Program p;
+  int32_t network = p.network("network", 1, {I, 16, 1});
+  int32_t rate = p.hyper("rate", 1e-3), beta = p.hyper("beta", 0.9), epsilon = p.hyper("epsilon", 1e-8);
+  int32_t none = p.hyper("none", 0), clip = p.hyper("clip", 0.1);
+  std::vector<int32_t> x, y, q, tape, dq, loss, norm;
+  for (int64_t B : batches) {
+    x.push_back(p.constant("x", 1, B, I));
+    y.push_back(p.constant("y", 1, B, 1));
+    q.push_back(p.tensor("q", 1, B, 1));
+    tape.push_back(p.tensor("tape", 1, B, 16, UNIFIEDRL_TENSOR_TAPE));
+    dq.push_back(p.tensor("dq", 1, B, 1));
+    loss.push_back(p.tensor("loss", 1, 1, 1));
+  }
+  const auto forward = [&](size_t k) {
+    p.op("q", UNIFIEDRL_OP_MLP_FORWARD, {x[k], q[k], tape[k]}, {network});
+    p.op("error", UNIFIEDRL_OP_SQUARED_ERROR, {q[k], y[k], dq[k], loss[k]});
+  };
+  const auto backward = [&](size_t k) { p.op("backward", UNIFIEDRL_OP_MLP_BACKWARD, {x[k], q[k], tape[k], dq[k]}, {network}); };
+  const auto adam = [&] {
+    norm.push_back(p.tensor("norm", 1, 1, 1));
+    p.op("adam", UNIFIEDRL_OP_ADAM, {norm.back()}, {network}, {}, {rate, beta, beta, epsilon, none, clip});
+  };
+  forward(0);
+  forward(1);
+  backward(1);
+  backward(0);
+  adam();
+  adam();
+  forward(2);
+  forward(3);
+  backward(2);
+  backward(3);
+  adam();
+  const auto values = [&](const char* backend, int32_t precision) {
+    unifiedrl_options options = {};
+    options.precision = precision;
+    Engine engine(p, backend, options);
+    CHECK_OK(unifiedrl_network_initialise(engine.handle, network, 1));
+    Random random(4);
+    for (size_t k = 0; k < x.size(); ++k) {
+      engine.set_tensor(x[k], random.vector(batches[k] * I));
+      engine.set_tensor(y[k], random.vector(batches[k], 0, static_cast<float>(k + 1)));
+    }
+    engine.run(2);
+    std::vector<std::vector<double>> all = {engine.network(network, UNIFIEDRL_MOMENT1)};
+    for (const std::vector<int32_t>& ids : {loss, norm}) {
+      for (int32_t id : ids) {
+        all.push_back(engine.tensor(id, 1));
+      }
+    }
+    return all;
+  };
+  std::vector<std::vector<double>> expected = values("reference", UNIFIEDRL_FP32);
+  for (const std::string& backend : devices()) {
+    for (auto [precision, close] : {std::pair(UNIFIEDRL_FP32, 1e-4), std::pair(UNIFIEDRL_TF32, 3e-3), std::pair(UNIFIEDRL_BF16, 3e-2)}) {
+      setenv("UNIFIEDRL_CUDA_NETWORKS", "fused", 1);
+      std::vector<std::vector<double>> found = values(backend.c_str(), precision);
+      unsetenv("UNIFIEDRL_CUDA_NETWORKS");
+      for (size_t k = 0; k < expected.size(); ++k) {
+        double off = distance(found[k], expected[k]);
         if (!(off <= close)) {
-          check::fail(__FILE__, __LINE__, "%s, precision %d, %d hidden layers: %g", backend.c_str(), precision, static_cast<int>(hidden.size()), off);
+          check::fail(__FILE__, __LINE__, "%s, precision %d, result %d: %g", backend.c_str(), precision, static_cast<int>(k), off);
         }
       }
     }
@@ -276,6 +433,43 @@ TEST(gradients_of_a_large_batch_equal_the_reference) {
       }
     }
     CHECK(distance(moments[1], moments[0]) < 1e-5);
+  }
+}
+
+// The plan is made again without epilogues, while ops on rows and a loss of the first one still wait. (A device takes no notice of the variable.)
+TEST(a_library_that_promises_too_much_is_made_do_without) {
+  const int64_t B = 9, I = 5;
+  Program p;
+  int32_t flat = p.network("flat", 1, {I, 2}), network = p.network("network", 1, {I, 12, 1});
+  int32_t x = p.constant("x", 1, B, I), y = p.constant("y", 1, B, 1), twice = p.tensor("twice", 1, B, I), out = p.tensor("out", 1, B, 2);
+  int32_t dy = p.tensor("dy", 1, B, 1), loss = p.tensor("loss", 1, 1, 1), sum = p.tensor("sum", 1, B, 1), q = p.tensor("q", 1, B, 1);
+  p.op("twice", UNIFIEDRL_OP_ADD, {x, x, twice});
+  p.op("out", UNIFIEDRL_OP_MLP_FORWARD, {twice, out, UNIFIEDRL_NONE}, {flat});
+  p.op("sum", UNIFIEDRL_OP_ADD, {y, y, sum});
+  p.op("error", UNIFIEDRL_OP_SQUARED_ERROR, {sum, y, dy, loss});
+  p.op("q", UNIFIEDRL_OP_MLP_FORWARD, {x, q, UNIFIEDRL_NONE}, {network});
+  Random random(4);
+  std::vector<float> xs = random.vector(B * I), ys = random.vector(B);
+  const auto values = [&](const char* backend) {
+    Engine engine(p, backend);
+    CHECK_OK(unifiedrl_network_initialise(engine.handle, flat, 1));
+    CHECK_OK(unifiedrl_network_initialise(engine.handle, network, 2));
+    engine.set_tensor(x, xs);
+    engine.set_tensor(y, ys);
+    engine.run(1);
+    std::vector<double> all;
+    for (auto [id, count] : std::vector<std::pair<int32_t, int64_t>>{{twice, B * I}, {out, B * 2}, {sum, B}, {dy, B}, {loss, 1}, {q, B}}) {
+      std::vector<double> one = engine.tensor(id, count);
+      all.insert(all.end(), one.begin(), one.end());
+    }
+    return all;
+  };
+  std::vector<double> expected = values("reference");
+  for (const std::string& backend : devices()) {
+    setenv("UNIFIEDRL_EMULATED_EPILOGUES", "promised", 1);
+    double off = distance(values(backend.c_str()), expected);
+    unsetenv("UNIFIEDRL_EMULATED_EPILOGUES");
+    CHECK(off < 1e-5);
   }
 }
 
