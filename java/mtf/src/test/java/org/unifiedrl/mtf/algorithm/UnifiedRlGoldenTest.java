@@ -85,22 +85,12 @@ class UnifiedRlGoldenTest {
     followsInFloat(file, "cpu");
   }
 
-  /**
-   * The same on the CUDA back end: the library that {@code UNIFIEDRL_TEST_BACKENDS=cuda=FILE}
-   * names, or the emulated one that the engine's own tests have built.
-   */
+  /** The same on the CUDA back end, on the emulated device unless another library is named. */
   @ParameterizedTest
   @MethodSource("cases")
   void cudaFollowsInFloat(Path file) {
-    String named = System.getenv("UNIFIEDRL_TEST_BACKENDS");
-    Path library =
-        named != null && named.startsWith("cuda=")
-            ? Path.of(named.substring("cuda=".length()))
-            : Path.of(
-                System.getProperty("unifiedrl.root"),
-                "java/engine/target/native/plain/cuda/libunifiedrl_cuda.so");
+    Path library = Path.of(System.getProperty("unifiedrl.cuda.library"));
     assumeTrue(Files.exists(library), () -> library + " is not there: verify the engine first");
-    System.setProperty("unifiedrl.cuda.library", library.toString());
     followsInFloat(file, "cuda");
   }
 
