@@ -23,8 +23,8 @@ class ConfigurationTest {
       delimiter = '|',
       quoteCharacter = '`',
       value = {
-        "exploration.kind=gausian | 'exploration.kind': expected one of uniform, gaussian, found"
-            + " 'gausian'; did you mean 'gaussian'?",
+        "exploration.kind=gausian | 'exploration.kind': expected one of uniform, gaussian, truncated_gaussian,"
+            + " sobol, ornstein_uhlenbeck, found 'gausian'; did you mean 'gaussian'?",
         "training.steps=many | 'training.steps': expected a whole number, found 'many'",
         "training.steps= | 'training.steps': expected a whole number, found nothing",
         "training.steps=1.5 | 'training.steps': expected a whole number, found 1.5",
