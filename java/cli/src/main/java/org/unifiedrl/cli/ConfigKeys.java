@@ -23,11 +23,12 @@ final class ConfigKeys {
       baseline.days: search: days that each user is followed
       baseline.deviation: search: initial standard deviation of every action dimension
       baseline.objective: search: what is maximised
-      exploration.kind: uniform in a box, or gaussian, which is not bounded
+      exploration.kind: uniform, truncated_gaussian, sobol in a box; gaussian, ornstein_uhlenbeck in none
       exploration.half_width: half the width of the box (upper_b = -lower_b), in normalised action
       exploration.lower_bounds: lower bounds of the box (lower_b), one per dimension; [] for -half_width
       exploration.upper_bounds: upper bounds of the box (upper_b), one per dimension; [] for half_width
-      exploration.standard_deviation: of Gaussian exploration (sigma)
+      exploration.standard_deviation: of Gaussians, before truncation, and of Ornstein-Uhlenbeck (sigma)
+      exploration.correlation: of Ornstein-Uhlenbeck noise at successive requests of a session
       exploration.users: users whose requests are learned from
       exploration.held_out_users: users whose requests are kept for offline evaluation
       exploration.days: days that each user is followed

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -23,8 +24,8 @@ class ConfigurationTest {
       delimiter = '|',
       quoteCharacter = '`',
       value = {
-        "exploration.kind=gausian | 'exploration.kind': expected one of uniform, gaussian, found"
-            + " 'gausian'; did you mean 'gaussian'?",
+        "exploration.kind=gausian | 'exploration.kind': expected one of uniform, gaussian, truncated_gaussian,"
+            + " sobol, ornstein_uhlenbeck, found 'gausian'; did you mean 'gaussian'?",
         "training.steps=many | 'training.steps': expected a whole number, found 'many'",
         "training.steps= | 'training.steps': expected a whole number, found nothing",
         "training.steps=1.5 | 'training.steps': expected a whole number, found 1.5",
@@ -72,6 +73,27 @@ class ConfigurationTest {
     assertThat(run.code()).isEqualTo(2);
     assertThat(run.err()).contains("training", key).doesNotContain("groupWeights");
     assertThat(out).doesNotExist();
+  }
+
+  @Test
+  void everyKindOfExplorationCanBeAskedForAndIsChecked() {
+    for (ExperimentConfig.ExplorationKind kind : ExperimentConfig.ExplorationKind.values()) {
+      Configuration configuration = Configuration.of(ExperimentConfig.defaults());
+      configuration.set("exploration.kind=" + kind.name().toLowerCase(Locale.ROOT));
+      assertThat(configuration.get().exploration().kind()).isEqualTo(kind);
+    }
+    CommandLineRun run =
+        CommandLineRun.of(
+            "explore",
+            "--out",
+            temporary.resolve("run"),
+            "--set",
+            "exploration.kind=ornstein_uhlenbeck",
+            "--set",
+            "exploration.correlation=1");
+    assertThat(run.code()).isEqualTo(2);
+    assertThat(run.err()).contains("exploration.correlation is 1: expected in [0, 1)");
+    assertThat(temporary.resolve("run")).doesNotExist();
   }
 
   @Test

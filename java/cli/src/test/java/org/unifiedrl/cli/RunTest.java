@@ -133,6 +133,45 @@ class RunTest {
         .contains("step 60", "actor.layer0.weight");
   }
 
+  /** A log of a kind with memory, trained on and evaluated; the folder says what it was. */
+  @Test
+  void otherKindsOfExplorationGoThroughTheLoop() throws IOException {
+    Path config = CommandLineRun.tinyConfiguration(temporary, "steps: 20", "report: 20");
+    for (String kind : new String[] {"sobol", "ornstein_uhlenbeck"}) {
+      Path log = temporary.resolve(kind);
+      CommandLineRun explore =
+          CommandLineRun.of(
+              "explore",
+              "--quiet",
+              "--config",
+              config,
+              "--set",
+              "exploration.kind=" + kind,
+              "--set",
+              "exploration.correlation=0.5",
+              "--out",
+              log);
+      assertThat(explore.code()).as(explore.err()).isZero();
+      assertThat(Files.readString(log.resolve("config.yaml")))
+          .contains("kind: " + kind, "correlation: 0.5");
+      Path trained = temporary.resolve(kind + "-trained");
+      CommandLineRun train = CommandLineRun.of("train", "--quiet", "--data", log, "--out", trained);
+      assertThat(train.code()).as(train.err()).isZero();
+      CommandLineRun evaluate =
+          CommandLineRun.of(
+              "evaluate",
+              "--quiet",
+              "--policy",
+              trained,
+              "--data",
+              log,
+              "--out",
+              temporary.resolve(kind + "-evaluated"));
+      assertThat(evaluate.code()).as(evaluate.err()).isZero();
+      assertThat(evaluate.out()).contains("NCIS");
+    }
+  }
+
   @Test
   void resumedTrainingEqualsUninterruptedTraining() throws IOException {
     Path config =

@@ -23,6 +23,12 @@ import org.unifiedrl.engine.replay.ReplayWriter;
 import org.unifiedrl.mtf.algorithm.UnifiedRl;
 import org.unifiedrl.mtf.algorithm.UnifiedRlConfig;
 import org.unifiedrl.mtf.baseline.EqualWeights;
+import org.unifiedrl.mtf.exploration.Explorer;
+import org.unifiedrl.mtf.exploration.Gaussian;
+import org.unifiedrl.mtf.exploration.OrnsteinUhlenbeck;
+import org.unifiedrl.mtf.exploration.SobolBox;
+import org.unifiedrl.mtf.exploration.TruncatedGaussian;
+import org.unifiedrl.mtf.exploration.UniformBox;
 import org.unifiedrl.mtf.fusion.Fusion;
 import org.unifiedrl.mtf.policy.Policy;
 import org.unifiedrl.mtf.session.Rollout;
@@ -140,6 +146,41 @@ class AllocationTest {
                   Fusion.top(fused, candidates, page.length, page);
                 }))
         .isZero();
+  }
+
+  @Test
+  void explorationOfATick() {
+    int rows = 16;
+    int size = 10;
+    int[] users = new int[rows];
+    long[] sessions = new long[rows];
+    Arrays.setAll(users, i -> i);
+    Arrays.setAll(sessions, i -> i);
+    float[] baseline = new float[rows * size];
+    float[] actions = new float[rows * size];
+    float[] low = new float[rows * size];
+    float[] high = new float[rows * size];
+    float[] density = new float[rows];
+    long[] requests = new long[rows];
+    for (Explorer explorer :
+        List.of(
+            UniformBox.symmetric(size, 0.15f),
+            Gaussian.isotropic(size, 0.2f),
+            TruncatedGaussian.isotropic(size, 0.15f, 0.2f),
+            SobolBox.symmetric(size, 0.15f),
+            OrnsteinUhlenbeck.isotropic(size, 0.2f, 0.8))) {
+      Explorer own = explorer.forRollout();
+      assertThat(
+              leastBytes(
+                  () -> {
+                    requests[0]++;
+                    sessions[0]++;
+                    own.explore(
+                        1, users, sessions, requests, rows, baseline, actions, low, high, density);
+                  }))
+          .as(explorer.getClass().getSimpleName())
+          .isZero();
+    }
   }
 
   @Test

@@ -46,9 +46,26 @@ public record ExperimentConfig(
   /** How the baseline is explored. */
   public enum ExplorationKind {
     /** Uniform in a box, specification 2.1. */
-    UNIFORM,
+    UNIFORM(true),
     /** Normal, not bounded: the comparison of the paper. */
-    GAUSSIAN
+    GAUSSIAN(false),
+    /** Normal, truncated to the box. */
+    TRUNCATED_GAUSSIAN(true),
+    /** Points of a scrambled Sobol sequence in the box, spread over users. */
+    SOBOL(true),
+    /** Normal, correlated within a session, not bounded. */
+    ORNSTEIN_UHLENBECK(false);
+
+    private final boolean bounded;
+
+    ExplorationKind(boolean bounded) {
+      this.bounded = bounded;
+    }
+
+    /** Whether actions stay in the box. */
+    public boolean bounded() {
+      return bounded;
+    }
   }
 
   /** Whom the A/B test serves. */
@@ -118,13 +135,15 @@ public record ExperimentConfig(
    * The log.
    *
    * @param kind how the baseline's actions are varied
-   * @param halfWidth half the width of the uniform box, in normalised action (upper_b = -lower_b);
-   *     the paper's is 0.15
+   * @param halfWidth half the width of the box, in normalised action (upper_b = -lower_b); the
+   *     paper's is 0.15
    * @param lowerBounds lower bounds of the box (lower_b), one per action dimension, each negative;
    *     empty for {@code -halfWidth} everywhere
    * @param upperBounds upper bounds of the box (upper_b), one per action dimension, each positive;
    *     empty for {@code halfWidth} everywhere
-   * @param standardDeviation of Gaussian exploration (sigma); the paper's is 0.2
+   * @param standardDeviation of Gaussian and Ornstein-Uhlenbeck exploration, and of the truncated
+   *     Gaussian before truncation (sigma); the paper's is 0.2
+   * @param correlation of Ornstein-Uhlenbeck noise at successive requests of a session, in [0, 1)
    * @param users users whose requests are learned from; fewer if the environment has fewer
    * @param heldOutUsers users whose requests are kept for offline evaluation
    * @param days days that each user is followed
@@ -138,6 +157,7 @@ public record ExperimentConfig(
       List<Double> lowerBounds,
       List<Double> upperBounds,
       double standardDeviation,
+      double correlation,
       int users,
       int heldOutUsers,
       int days,
@@ -172,6 +192,8 @@ public record ExperimentConfig(
           standardDeviation,
           standardDeviation > 0 && standardDeviation <= 2,
           "in (0, 2]");
+      require(
+          "exploration.correlation", correlation, correlation >= 0 && correlation < 1, "in [0, 1)");
       positive("exploration.users", users);
       positive("exploration.held_out_users", heldOutUsers);
       positive("exploration.days", days);
@@ -267,7 +289,7 @@ public record ExperimentConfig(
    *
    * @param population whom the A/B test serves
    * @param bandwidth kernel width h of NCIS, in normalised action; 0 for one that follows the log
-   *     in every dimension: two thirds of the box's half-width, or half of sigma for Gaussian logs
+   *     in every dimension: two thirds of the box's half-width, or half of sigma for unbounded logs
    *     (0.10 at the paper's settings either way)
    * @param cap cap of its weights (c)
    * @param rewardConstant added to an item's instant reward to make its weight in MTF-GAUC; 1 in
@@ -321,7 +343,17 @@ public record ExperimentConfig(
         new Engine(0, Precision.FP32, ReplayPlacement.AUTO),
         new Baseline(BaselineKind.EQUAL, 32, 8, 10, 1000, 1, 0.5, Objective.RETURN),
         new Exploration(
-            ExplorationKind.UNIFORM, 0.3, List.of(), List.of(), 0.2, 60_000, 5_000, 1, 64, false),
+            ExplorationKind.UNIFORM,
+            0.3,
+            List.of(),
+            List.of(),
+            0.2,
+            0.85,
+            60_000,
+            5_000,
+            1,
+            64,
+            false),
         new Training(
             3_000,
             512,

@@ -126,11 +126,21 @@ final class Exploration {
     float[] logDensity = new float[width];
     float[] states = new float[width * stateSize];
     Rollout rollout = environment.rollout(seed, users, days, width);
+    Explorer own = explorer.forRollout();
     while (rollout.active() > 0) {
       int rows = rollout.active();
       policy.act(rollout.states(), rows, baseline);
-      explorer.explore(
-          seed, rollout.users(), rollout.times(), rows, baseline, actions, low, high, logDensity);
+      own.explore(
+          seed,
+          rollout.users(),
+          rollout.sessions(),
+          rollout.times(),
+          rows,
+          baseline,
+          actions,
+          low,
+          high,
+          logDensity);
       // Serving may move the states on.
       System.arraycopy(rollout.states(), 0, states, 0, rows * stateSize);
       rollout.serve(actions);

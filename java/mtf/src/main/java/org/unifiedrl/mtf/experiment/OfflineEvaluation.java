@@ -134,7 +134,7 @@ public record OfflineEvaluation(
 
   /**
    * The kernel width that fits a log, by dimension: two thirds of the half-width of its widest box;
-   * where boxes are the whole action range (Gaussian logs), half the standard deviation of its
+   * where boxes are the whole action range (unbounded logs), half the standard deviation of its
    * actions around the baseline.
    */
   private static double[] bandwidthOf(Replay replay) {
@@ -144,24 +144,21 @@ public record OfflineEvaluation(
     int actionColumn = schema.columnIndex(ReplaySchema.ACTION);
     int baselineColumn = schema.columnIndex(ReplaySchema.BASELINE_ACTION);
     int size = schema.columns().get(actionColumn).width();
-    boolean gaussian =
-        ExperimentConfig.ExplorationKind.GAUSSIAN
-            .name()
-            .equals(schema.metadata().get(RequestLog.EXPLORATION));
+    boolean unbounded = !schema.boxCheck();
     float[] a = new float[size];
     float[] b = new float[size];
     double[] found = new double[size];
     for (long row = 0; row < replay.rows(); row++) {
-      replay.get(row, gaussian ? baselineColumn : lowColumn, a, 0);
-      replay.get(row, gaussian ? actionColumn : highColumn, b, 0);
+      replay.get(row, unbounded ? baselineColumn : lowColumn, a, 0);
+      replay.get(row, unbounded ? actionColumn : highColumn, b, 0);
       for (int k = 0; k < size; k++) {
         double span = (double) b[k] - a[k];
-        found[k] = gaussian ? found[k] + span * span : Math.max(found[k], span);
+        found[k] = unbounded ? found[k] + span * span : Math.max(found[k], span);
       }
     }
     for (int k = 0; k < size; k++) {
       found[k] =
-          gaussian
+          unbounded
               ? BANDWIDTH_OF_SIGMA * Math.sqrt(found[k] / replay.rows())
               : BANDWIDTH_OF_HALF_WIDTH * found[k] / 2;
     }

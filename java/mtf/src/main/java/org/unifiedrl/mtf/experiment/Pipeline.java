@@ -18,6 +18,9 @@ import org.unifiedrl.mtf.evaluation.Headroom;
 import org.unifiedrl.mtf.evaluation.RankingTestSet;
 import org.unifiedrl.mtf.exploration.Explorer;
 import org.unifiedrl.mtf.exploration.Gaussian;
+import org.unifiedrl.mtf.exploration.OrnsteinUhlenbeck;
+import org.unifiedrl.mtf.exploration.SobolBox;
+import org.unifiedrl.mtf.exploration.TruncatedGaussian;
 import org.unifiedrl.mtf.exploration.UniformBox;
 import org.unifiedrl.mtf.policy.Policy;
 import org.unifiedrl.mtf.session.Environment;
@@ -140,7 +143,6 @@ public final class Pipeline {
    */
   public Logged explore(ConstantPolicy baseline, Path train, Path heldOut) {
     ExperimentConfig.Exploration settings = config.exploration();
-    boolean uniform = settings.kind() == ExperimentConfig.ExplorationKind.UNIFORM;
     Explorer explorer = explorer();
     UserRange learn = populations.learn();
     UserRange kept = populations.heldOut();
@@ -155,7 +157,7 @@ public final class Pipeline {
                 RequestLog.EXPLORATION,
                 settings.kind().name(),
                 ReplaySchema.BOX_CHECK_KEY,
-                uniform ? "on" : "off"),
+                settings.kind().bounded() ? "on" : "off"),
             settings.logCandidates());
     try (RunListener.Stage stage =
         listener.begin("explore", "users", (long) learn.count() + kept.count())) {
@@ -173,12 +175,19 @@ public final class Pipeline {
   private Explorer explorer() {
     ExperimentConfig.Exploration settings = config.exploration();
     int size = environment.actionSize();
-    if (settings.kind() == ExperimentConfig.ExplorationKind.GAUSSIAN) {
-      return Gaussian.isotropic(size, (float) settings.standardDeviation());
-    }
-    return new UniformBox(
-        bounds("exploration.lower_bounds", settings.lowerBounds(), -settings.halfWidth(), size),
-        bounds("exploration.upper_bounds", settings.upperBounds(), settings.halfWidth(), size));
+    float[] lower =
+        bounds("exploration.lower_bounds", settings.lowerBounds(), -settings.halfWidth(), size);
+    float[] upper =
+        bounds("exploration.upper_bounds", settings.upperBounds(), settings.halfWidth(), size);
+    float[] sigma = new float[size];
+    Arrays.fill(sigma, (float) settings.standardDeviation());
+    return switch (settings.kind()) {
+      case UNIFORM -> new UniformBox(lower, upper);
+      case GAUSSIAN -> new Gaussian(sigma);
+      case TRUNCATED_GAUSSIAN -> new TruncatedGaussian(lower, upper, sigma);
+      case SOBOL -> new SobolBox(lower, upper);
+      case ORNSTEIN_UHLENBECK -> new OrnsteinUhlenbeck(sigma, settings.correlation());
+    };
   }
 
   private static float[] bounds(String key, List<Double> chosen, double usual, int size) {

@@ -16,8 +16,6 @@ import org.unifiedrl.engine.Philox;
  */
 public final class Gaussian extends IndependentExplorer {
 
-  private static final double LOG_SQRT_TWO_PI = 0.5 * Math.log(2 * Math.PI);
-
   private final float[] sigma;
 
   /**
@@ -27,13 +25,18 @@ public final class Gaussian extends IndependentExplorer {
    */
   public Gaussian(float[] sigma) {
     super(checkedSize(sigma.length));
+    this.sigma = checkedSigma(sigma);
+  }
+
+  /** A checked copy of standard deviations. */
+  static float[] checkedSigma(float[] sigma) {
     for (int k = 0; k < sigma.length; k++) {
       if (!(sigma[k] > 0 && sigma[k] < Float.POSITIVE_INFINITY)) {
         throw new IllegalArgumentException(
             "sigma of dimension " + k + " is " + sigma[k] + "; expected a positive finite number");
       }
     }
-    this.sigma = sigma.clone();
+    return sigma.clone();
   }
 
   /** The same standard deviation in every dimension. */
@@ -71,39 +74,12 @@ public final class Gaussian extends IndependentExplorer {
    */
   public static double logDensity(double action, double mean, double sigma) {
     if (action <= -1) {
-      return logNormalCdf((-1 - mean) / sigma);
+      return Normal.logCdf((-1 - mean) / sigma);
     }
     if (action >= 1) {
-      return logNormalCdf((mean - 1) / sigma);
+      return Normal.logCdf((mean - 1) / sigma);
     }
     double z = (action - mean) / sigma;
-    return -0.5 * z * z - LOG_SQRT_TWO_PI - Math.log(sigma);
-  }
-
-  /**
-   * ln Phi(x). Relative error of Phi below 1e-12: from -3 up by the Taylor series of the
-   * distribution function about zero, below it by the continued fraction of Mills' ratio.
-   */
-  static double logNormalCdf(double x) {
-    if (x > 8) {
-      return -0.0; // 1 - Phi(8) = 6e-16
-    }
-    if (x < -3) {
-      // Phi(-t) = pdf(t) / (t + 1/(t + 2/(t + 3/(t + ...)))), evaluated from the tail.
-      double t = -x;
-      double fraction = t;
-      for (int n = 60; n >= 1; n--) {
-        fraction = t + n / fraction;
-      }
-      return -0.5 * t * t - LOG_SQRT_TWO_PI - Math.log(fraction);
-    }
-    // Phi(x) = 1/2 + pdf(x) * (x + x^3/3 + x^5/(3*5) + ...), all terms of one sign.
-    double term = x;
-    double sum = x;
-    for (int n = 3; Math.abs(term) > 1e-17 * Math.abs(sum); n += 2) {
-      term *= x * x / n;
-      sum += term;
-    }
-    return Math.log(0.5 + sum * Math.exp(-0.5 * x * x - LOG_SQRT_TWO_PI));
+    return Normal.logDensity(z) - Math.log(sigma);
   }
 }

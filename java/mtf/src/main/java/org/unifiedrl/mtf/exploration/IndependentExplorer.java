@@ -21,6 +21,7 @@ abstract class IndependentExplorer implements Explorer {
   public final void explore(
       long seed,
       int[] users,
+      long[] sessions,
       long[] requests,
       int rows,
       float[] baseline,
@@ -62,7 +63,7 @@ abstract class IndependentExplorer implements Explorer {
       float[] low,
       float[] high);
 
-  private static float checked(float action, int row, int dimension) {
+  static float checked(float action, int row, int dimension) {
     if (!(action >= -1 && action <= 1)) {
       throw new IllegalArgumentException(
           "baseline action of row "

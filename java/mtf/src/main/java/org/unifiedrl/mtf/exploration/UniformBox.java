@@ -1,6 +1,5 @@
 package org.unifiedrl.mtf.exploration;
 
-import java.util.Arrays;
 import org.unifiedrl.engine.Philox;
 
 /**
@@ -17,8 +16,7 @@ public final class UniformBox extends IndependentExplorer {
   /** Smallest distance of a bound from 0: several units in the last place of an action near 1. */
   public static final float LEAST = 1e-6f;
 
-  private final float[] lower;
-  private final float[] upper;
+  private final Box box;
 
   /**
    * Creates the explorer with bounds per dimension.
@@ -27,34 +25,17 @@ public final class UniformBox extends IndependentExplorer {
    * @param upper A upper bounds, each in [{@value #LEAST}, 2]
    */
   public UniformBox(float[] lower, float[] upper) {
-    super(checkedSize(lower.length));
-    if (lower.length != upper.length) {
-      throw new IllegalArgumentException(
-          "got " + lower.length + " lower and " + upper.length + " upper bounds; expected as many");
-    }
-    for (int k = 0; k < lower.length; k++) {
-      if (!(lower[k] >= -2 && lower[k] <= -LEAST && upper[k] >= LEAST && upper[k] <= 2)) {
-        throw new IllegalArgumentException(
-            "bounds of dimension "
-                + k
-                + " are ["
-                + lower[k]
-                + ", "
-                + upper[k]
-                + "]; expected lower in [-2, -1e-6] and upper in [1e-6, 2]");
-      }
-    }
-    this.lower = lower.clone();
-    this.upper = upper.clone();
+    this(new Box(lower, upper));
+  }
+
+  private UniformBox(Box box) {
+    super(box.size());
+    this.box = box;
   }
 
   /** The same bounds {@code -halfWidth, +halfWidth} in every dimension; the paper's are 0.15. */
   public static UniformBox symmetric(int actionSize, float halfWidth) {
-    float[] upper = new float[checkedSize(actionSize)];
-    Arrays.fill(upper, halfWidth);
-    float[] lower = new float[actionSize];
-    Arrays.fill(lower, -halfWidth);
-    return new UniformBox(lower, upper);
+    return new UniformBox(Box.symmetric(actionSize, halfWidth));
   }
 
   @Override
@@ -68,13 +49,12 @@ public final class UniformBox extends IndependentExplorer {
       float[] actions,
       float[] low,
       float[] high) {
-    float from = Math.max(mean + lower[k], -1);
-    float to = Math.min(mean + upper[k], 1);
+    float from = box.low(k, mean);
+    float to = box.high(k, mean);
     long bits = Philox.bits(seed, counterHigh, counterLow);
-    float draw = from + (to - from) * Philox.uniformFloat((int) bits);
+    actions[at] = Box.place(from, to, Philox.uniformFloat((int) bits));
     low[at] = from;
     high[at] = to;
-    actions[at] = Math.min(draw, to); // rounding may pass the edge
     return -Math.log(to - from);
   }
 }

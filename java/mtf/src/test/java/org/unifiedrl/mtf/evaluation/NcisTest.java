@@ -88,6 +88,7 @@ class NcisTest {
           5,
           new int[] {step},
           new long[] {0},
+          new long[] {0},
           1,
           new float[] {0.9f},
           actions,

@@ -5,11 +5,16 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.engine.replay.ReplaySchema;
 import org.unifiedrl.mtf.baseline.ConstantPolicy;
@@ -26,6 +31,11 @@ class PipelineTest {
 
   private static ExperimentConfig config(
       ExplorationKind kind, List<Double> lower, double bandwidth, boolean candidates) {
+    return config(kind, lower, bandwidth, candidates, 16);
+  }
+
+  private static ExperimentConfig config(
+      ExplorationKind kind, List<Double> lower, double bandwidth, boolean candidates, int lanes) {
     ExperimentConfig d = ExperimentConfig.defaults();
     return new ExperimentConfig(
         d.environment(),
@@ -35,7 +45,7 @@ class PipelineTest {
         d.engine(),
         d.baseline(),
         new ExperimentConfig.Exploration(
-            kind, 0.1, lower, List.of(), 0.3, 100, 100, 1, 16, candidates),
+            kind, 0.1, lower, List.of(), 0.3, 0.8, 100, 100, 1, lanes, candidates),
         d.training(),
         new ExperimentConfig.Evaluation(Population.JUDGE, bandwidth, 10, 1, 100, 1, 16, 100, false),
         d.simulator());
@@ -67,6 +77,56 @@ class PipelineTest {
     // A policy differs from itself by nothing.
     assertThat(given.gaucDifference().high()).isZero();
     assertThat(box.ncisDifference().mean()).isZero();
+  }
+
+  /** Every kind's log is one that training and evaluation take, and tells what wrote it. */
+  @ParameterizedTest
+  @EnumSource(ExplorationKind.class)
+  void everyKindLeavesALogThatCanBeEvaluated(ExplorationKind kind) {
+    OfflineEvaluation offline = evaluated(config(kind, List.of(), 0, false), "log");
+    assertThat(offline.ncisBaseline().samples()).isGreaterThan(100);
+    assertThat(offline.ncisBaseline().maxWeight()).isPositive();
+    // Two thirds of 0.1, or half of 0.3 from some thousand actions; edges are floats.
+    assertThat(offline.bandwidth()[4])
+        .isCloseTo(kind.bounded() ? 0.2 / 3 : 0.15, within(kind.bounded() ? 1e-6 : 0.03));
+    try (Replay replay = Replay.open(folder.resolve("log"))) {
+      assertThat(replay.schema().metadata()).containsEntry("exploration", kind.name());
+      assertThat(replay.schema().boxCheck()).isEqualTo(kind.bounded());
+      if (kind.bounded()) {
+        assertThat(replay.outOfBoxRows()).isZero();
+      }
+    }
+  }
+
+  /** Explorers with memory included: neither threads nor lanes are in a log. */
+  @ParameterizedTest
+  @EnumSource(ExplorationKind.class)
+  void lanesDoNotChangeALog(ExplorationKind kind) {
+    List<float[]> logs = new ArrayList<>();
+    for (int lanes : new int[] {16, 3}) {
+      ExperimentConfig config = config(kind, List.of(), 0, false, lanes);
+      Pipeline pipeline = new Pipeline(config, WORLD, UnifiedRlLearner.factory(), RunListener.NONE);
+      ConstantPolicy middle = new ConstantPolicy(WORLD.stateSize(), new float[WORLD.actionSize()]);
+      Path log = folder.resolve("log-" + lanes);
+      pipeline.explore(middle, log, folder.resolve("held-out-" + lanes));
+      try (Replay replay = Replay.open(log)) {
+        Map<String, float[]> rows = new TreeMap<>();
+        for (long row = 0; row < replay.rows(); row++) {
+          float[] action = column(replay, row, ReplaySchema.ACTION);
+          float[] values = Arrays.copyOf(action, action.length + 1);
+          values[action.length] = column(replay, row, ReplaySchema.LOG_DENSITY)[0];
+          rows.put(replay.userId(row) + " " + replay.timestamp(row), values);
+        }
+        float[] all = new float[rows.size() * (WORLD.actionSize() + 1)];
+        int at = 0;
+        for (float[] values : rows.values()) {
+          System.arraycopy(values, 0, all, at, values.length);
+          at += values.length;
+        }
+        logs.add(all);
+      }
+    }
+    assertThat(logs.get(1)).isEqualTo(logs.get(0));
   }
 
   /** A request that logs its candidates can be ranked again: by its own action, the same page. */

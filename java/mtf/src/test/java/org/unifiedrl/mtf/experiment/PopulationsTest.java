@@ -47,6 +47,7 @@ class PopulationsTest {
                 x.lowerBounds(),
                 x.upperBounds(),
                 x.standardDeviation(),
+                x.correlation(),
                 learn,
                 heldOut,
                 x.days(),

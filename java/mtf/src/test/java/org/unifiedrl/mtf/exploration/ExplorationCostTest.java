@@ -34,6 +34,7 @@ class ExplorationCostTest {
         explorer.explore(
             4,
             rollout.users(),
+            rollout.sessions(),
             rollout.times(),
             rollout.active(),
             baseline,

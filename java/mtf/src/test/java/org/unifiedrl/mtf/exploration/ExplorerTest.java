@@ -14,20 +14,29 @@ class ExplorerTest {
 
   private static final int SIZE = 10;
 
-  private record Draws(float[] actions, float[] low, float[] high, float[] logDensity) {}
+  private record Rows(float[] actions, float[] low, float[] high, float[] logDensity) {}
 
-  private static Draws draw(
+  private static Rows draw(
       Explorer explorer, long seed, int[] users, long[] requests, float[] mean) {
     int rows = users.length;
     int size = explorer.actionSize();
-    Draws d =
-        new Draws(
+    Rows d =
+        new Rows(
             new float[rows * size],
             new float[rows * size],
             new float[rows * size],
             new float[rows]);
     explorer.explore(
-        seed, users, requests, rows, mean, d.actions(), d.low(), d.high(), d.logDensity());
+        seed,
+        users,
+        new long[rows],
+        requests,
+        rows,
+        mean,
+        d.actions(),
+        d.low(),
+        d.high(),
+        d.logDensity());
     return d;
   }
 
@@ -37,7 +46,7 @@ class ExplorerTest {
     for (int k = 0; k < SIZE; k++) {
       mean[k] = Math.max(-1, Math.min(1, (float) (3 * Philox.uniform(seed, 1, k) - 1.5)));
     }
-    Draws d = draw(UniformBox.symmetric(SIZE, 0.15f), seed, new int[] {5}, new long[] {9}, mean);
+    Rows d = draw(UniformBox.symmetric(SIZE, 0.15f), seed, new int[] {5}, new long[] {9}, mean);
     double volume = 1;
     for (int k = 0; k < SIZE; k++) {
       assertThat(d.low()[k]).isBetween(-1f, 1f).isLessThan(d.high()[k]);
@@ -53,10 +62,14 @@ class ExplorerTest {
   @Test
   void drawsAreKeyedBySeedUserAndRequestOnly() {
     for (Explorer explorer :
-        new Explorer[] {UniformBox.symmetric(SIZE, 0.15f), Gaussian.isotropic(SIZE, 0.2f)}) {
+        new Explorer[] {
+          UniformBox.symmetric(SIZE, 0.15f),
+          Gaussian.isotropic(SIZE, 0.2f),
+          TruncatedGaussian.isotropic(SIZE, 0.15f, 0.1f)
+        }) {
       float[] mean = new float[3 * SIZE];
-      Draws all = draw(explorer, 3, new int[] {1, 2, 1}, new long[] {7, 7, 8}, mean);
-      Draws one = draw(explorer, 3, new int[] {1}, new long[] {8}, mean);
+      Rows all = draw(explorer, 3, new int[] {1, 2, 1}, new long[] {7, 7, 8}, mean);
+      Rows one = draw(explorer, 3, new int[] {1}, new long[] {8}, mean);
       assertThat(one.actions())
           .containsExactly(java.util.Arrays.copyOfRange(all.actions(), 20, 30));
       assertThat(one.logDensity()[0]).isEqualTo(all.logDensity()[2]);
@@ -64,8 +77,33 @@ class ExplorerTest {
           .isNotEqualTo(all.actions()[10])
           .isNotEqualTo(all.actions()[20])
           .isNotEqualTo(all.actions()[1]);
-      Draws other = draw(explorer, 4, new int[] {1}, new long[] {8}, mean);
+      Rows other = draw(explorer, 4, new int[] {1}, new long[] {8}, mean);
       assertThat(other.actions()).isNotEqualTo(one.actions());
+    }
+  }
+
+  /** With memory, draws depend on the user's requests so far, not on who else is there. */
+  @Test
+  void rolloutsOfExplorersWithMemoryCanBeRepeated() {
+    for (Explorer explorer :
+        new Explorer[] {
+          SobolBox.symmetric(SIZE, 0.15f), OrnsteinUhlenbeck.isotropic(SIZE, 0.2f, 0.8)
+        }) {
+      float[] mean = new float[SIZE];
+      Draws many = Draws.of(explorer, 3, 9, 3, mean);
+      Draws few = Draws.of(explorer, 3, 4, 3, mean);
+      assertThat(Draws.of(explorer, 3, 9, 3, mean).actions()).isEqualTo(many.actions());
+      for (int request = 0; request < 3; request++) {
+        for (int user = 0; user < 4; user++) {
+          assertThat(few.logDensity()[request * 4 + user])
+              .isEqualTo(many.logDensity()[request * 9 + user]);
+          for (int k = 0; k < SIZE; k++) {
+            assertThat(few.action(request * 4 + user, k))
+                .isEqualTo(many.action(request * 9 + user, k));
+          }
+        }
+      }
+      assertThat(Draws.of(explorer, 4, 9, 3, mean).actions()).isNotEqualTo(many.actions());
     }
   }
 
@@ -100,13 +138,13 @@ class ExplorerTest {
     int[] users = {7};
     long[] requests = {123};
     float[] mean = {0.2f, -0.95f};
-    Draws uniform = draw(UniformBox.symmetric(2, 0.15f), 42, users, requests, mean);
-    Draws normal = draw(Gaussian.isotropic(2, 0.2f), 42, users, requests, mean);
+    Rows uniform = draw(UniformBox.symmetric(2, 0.15f), 42, users, requests, mean);
+    Rows normal = draw(Gaussian.isotropic(2, 0.2f), 42, users, requests, mean);
     assertThat(uniform.actions()).containsExactly(0.30457956f, -0.8254763f);
     assertThat(normal.actions()).containsExactly(0.22612302f, -1f);
   }
 
-  private static void check(Draws d, int dimension, int n, double mean, double variance) {
+  private static void check(Rows d, int dimension, int n, double mean, double variance) {
     double sum = 0;
     double squares = 0;
     for (int i = 0; i < n; i++) {
@@ -134,13 +172,12 @@ class ExplorerTest {
 
   @Test
   void normalTailsMatchPublishedValues() {
-    assertThat(Gaussian.logNormalCdf(0)).isCloseTo(Math.log(0.5), within(1e-15));
-    assertThat(Math.exp(Gaussian.logNormalCdf(1.96))).isCloseTo(0.9750021048517795, within(1e-13));
-    assertThat(Math.exp(Gaussian.logNormalCdf(-2))).isCloseTo(0.02275013194817921, within(1e-14));
-    assertThat(Gaussian.logNormalCdf(-5)).isCloseTo(Math.log(2.866515718791939e-7), within(1e-10));
-    assertThat(Gaussian.logNormalCdf(-10)).isCloseTo(-53.23128515051247, within(1e-9));
-    assertThat(Gaussian.logNormalCdf(-3.0000001))
-        .isCloseTo(Gaussian.logNormalCdf(-2.9999999), within(1e-6));
+    assertThat(Normal.logCdf(0)).isCloseTo(Math.log(0.5), within(1e-15));
+    assertThat(Math.exp(Normal.logCdf(1.96))).isCloseTo(0.9750021048517795, within(1e-13));
+    assertThat(Math.exp(Normal.logCdf(-2))).isCloseTo(0.02275013194817921, within(1e-14));
+    assertThat(Normal.logCdf(-5)).isCloseTo(Math.log(2.866515718791939e-7), within(1e-10));
+    assertThat(Normal.logCdf(-10)).isCloseTo(-53.23128515051247, within(1e-9));
+    assertThat(Normal.logCdf(-3.0000001)).isCloseTo(Normal.logCdf(-2.9999999), within(1e-6));
   }
 
   @Test
@@ -148,7 +185,7 @@ class ExplorerTest {
     float[] mean = {1f, -1f};
     boolean edge = false;
     for (int request = 0; request < 50; request++) {
-      Draws d = draw(Gaussian.isotropic(2, 0.2f), 1, new int[] {1}, new long[] {request}, mean);
+      Rows d = draw(Gaussian.isotropic(2, 0.2f), 1, new int[] {1}, new long[] {request}, mean);
       assertThat(d.low()).containsExactly(-1, -1);
       assertThat(d.high()).containsExactly(1, 1);
       if (d.actions()[0] == 1 && d.actions()[1] == -1) {
@@ -169,7 +206,7 @@ class ExplorerTest {
     assertThatThrownBy(() -> UniformBox.symmetric(2, 0)).hasMessageContaining("dimension 0");
     // Narrower than the spacing of floats near 1: the box would be empty, its density infinite.
     assertThatThrownBy(() -> UniformBox.symmetric(2, 1e-8f)).hasMessageContaining("1e-6");
-    Draws narrow =
+    Rows narrow =
         draw(
             UniformBox.symmetric(2, UniformBox.LEAST),
             1,
