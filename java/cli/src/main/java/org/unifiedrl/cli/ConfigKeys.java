@@ -57,7 +57,11 @@ final class ConfigKeys {
       training.keep: checkpoints to keep
       evaluation.population: whom the A/B test serves: judge, or validation to choose settings on
       evaluation.bandwidth: kernel width of NCIS (h), in normalised action
-      evaluation.cap: cap of its weights (c)
+      evaluation.cap: cap of its weights (c), and of the other estimators
+      evaluation.estimators: beside NCIS: dm, dr, sndr, switch_dr, pdis, snpdis; with a model: seconds
+      evaluation.switch_threshold: largest weight that SWITCH-DR uses
+      evaluation.model_folds: folds of users by which reward models are cross-fitted
+      evaluation.model_penalty: ridge penalty of reward models
       evaluation.reward_constant: added to an item's reward to make its weight in MTF-GAUC
       evaluation.users: users of the A/B test
       evaluation.days: days that each user is followed

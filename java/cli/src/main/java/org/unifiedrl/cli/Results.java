@@ -39,6 +39,13 @@ final class Results {
     }
     result.set("ncis", ncis);
     result.set("ncis_baseline", estimate(offline.ncisBaseline()));
+    for (OfflineEvaluation.Comparison one : offline.estimators()) {
+      String name = one.estimator().name().toLowerCase(Locale.ROOT);
+      ObjectNode policy = estimate(one.policy());
+      policy.set("difference", interval(one.difference()));
+      result.set(name, policy);
+      result.set(name + "_baseline", estimate(one.baseline()));
+    }
   }
 
   static void putLimits(ObjectNode result, Environment environment) {
@@ -180,11 +187,12 @@ final class Results {
         Locale.ROOT, "%+.2f %% [%+.2f, %+.2f]", lift.mean(), lift.low(), lift.high());
   }
 
-  /** The offline evaluation as two lines. */
+  /** The offline evaluation, a line for each metric. */
   static String table(OfflineEvaluation offline) {
     Interval gauc = offline.gaucDifference();
-    Interval ncis = offline.ncisDifference();
-    return String.format(
+    StringBuilder text = new StringBuilder();
+    text.append(
+        String.format(
             Locale.ROOT,
             "Offline, held-out users%n"
                 + "  MTF-GAUC  baseline %.4f  policy %.4f  difference %+.4f [%+.4f, %+.4f]%n",
@@ -192,20 +200,32 @@ final class Results {
             offline.gaucPolicy().value(),
             gauc.mean(),
             gauc.low(),
-            gauc.high())
-        + "  NCIS      baseline "
-        + text(offline.ncisBaseline())
-        + "  policy "
-        + text(offline.ncisPolicy())
-        + (Double.isNaN(ncis.mean())
-            ? ""
-            : String.format(
-                Locale.ROOT,
-                "  difference %+.3f [%+.3f, %+.3f]",
-                ncis.mean(),
-                ncis.low(),
-                ncis.high()))
-        + System.lineSeparator();
+            gauc.high()));
+    row(text, "NCIS", offline.ncisBaseline(), offline.ncisPolicy(), offline.ncisDifference());
+    for (OfflineEvaluation.Comparison one : offline.estimators()) {
+      String name = one.estimator().name().replace('_', '-');
+      row(text, name, one.baseline(), one.policy(), one.difference());
+    }
+    return text.toString();
+  }
+
+  private static void row(
+      StringBuilder text,
+      String name,
+      OffPolicyEstimate baseline,
+      OffPolicyEstimate policy,
+      Interval difference) {
+    text.append(String.format("  %-9s baseline %s  policy %s", name, text(baseline), text(policy)));
+    if (!Double.isNaN(difference.mean())) {
+      text.append(
+          String.format(
+              Locale.ROOT,
+              "  difference %+.3f [%+.3f, %+.3f]",
+              difference.mean(),
+              difference.low(),
+              difference.high()));
+    }
+    text.append(System.lineSeparator());
   }
 
   private static String text(OffPolicyEstimate estimate) {

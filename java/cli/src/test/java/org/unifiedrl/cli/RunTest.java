@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.stream.Stream;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
@@ -90,10 +91,21 @@ class RunTest {
             "--json",
             evaluated,
             "--out",
-            temporary.resolve("evaluate"));
+            temporary.resolve("evaluate"),
+            "--set",
+            "evaluation.estimators=[dm, dr, sndr, switch_dr, pdis, snpdis]");
     assertThat(evaluate.code()).as(evaluate.err()).isZero();
     assertThat(Json.MAPPER.readTree(evaluated.toFile()).path("mtf_gauc"))
         .isEqualTo(result.path("mtf_gauc"));
+    for (String name : new String[] {"dm", "dr", "sndr", "switch_dr", "pdis", "snpdis"}) {
+      JsonNode estimate = Json.MAPPER.readTree(evaluated.toFile()).path(name);
+      assertThat(estimate.path("ess").isNumber()).isTrue();
+      assertThat(estimate.path("difference").has("low")).isTrue();
+      assertThat(Json.MAPPER.readTree(evaluated.toFile()).path(name + "_baseline").has("value"))
+          .isTrue();
+      assertThat(evaluate.out()).contains("  " + name.toUpperCase(Locale.ROOT).replace('_', '-'));
+      assertThat(result.has(name)).as("off unless asked for").isFalse();
+    }
 
     CommandLineRun compare =
         CommandLineRun.of(

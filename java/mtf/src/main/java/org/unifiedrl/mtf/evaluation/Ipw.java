@@ -5,7 +5,7 @@ package org.unifiedrl.mtf.evaluation;
  * / pi_b(a|s) * value)} (specification 10). Unbiased, and of unbounded variance where propensities
  * are small.
  */
-public final class Ipw extends OffPolicyEstimator {
+public final class Ipw extends WeightedMean {
 
   /** Creates an estimator without any steps. */
   public Ipw(PairedBootstrap bootstrap) {

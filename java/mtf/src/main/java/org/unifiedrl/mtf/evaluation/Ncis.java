@@ -1,7 +1,6 @@
 package org.unifiedrl.mtf.evaluation;
 
 import java.util.Arrays;
-import org.unifiedrl.mtf.exploration.Gaussian;
 
 /**
  * Normalised capped importance sampling of a deterministic policy over continuous actions with a
@@ -12,17 +11,18 @@ import org.unifiedrl.mtf.exploration.Gaussian;
  * </pre>
  *
  * with K_h the product over dimensions of Gaussian densities of standard deviation h around the
- * policy's action, clipped to the action range as {@link Gaussian} clips (point masses at -1 and
- * +1, {@link Gaussian#logDensity}); step-level weights; and G the discounted return-to-go of the
- * step within its session (or its reward alone). Kernel and logging density are thus densities with
- * respect to the same measure, whichever explorer wrote the log, and weights average to 1 under
- * Gaussian exploration. Under a uniform box the kernel's mass outside the box is lost.
+ * policy's action, clipped to the action range as Gaussian exploration clips (point masses at -1
+ * and +1, {@link org.unifiedrl.mtf.exploration.Gaussian#logDensity}); step-level weights; and G the
+ * discounted return-to-go of the step within its session (or its reward alone). Kernel and logging
+ * density are thus densities with respect to the same measure, whichever explorer wrote the log,
+ * and weights average to 1 under Gaussian exploration. Under a uniform box the kernel's mass
+ * outside the box is lost.
  *
  * <p>What it cannot do: it shrinks differences between policies toward the mean logged value, the
  * more so the wider h; judge the baseline with the same settings and read the difference. Beyond
  * the explored box the estimate is noise, which the effective sample size shows.
  */
-public final class Ncis extends OffPolicyEstimator {
+public final class Ncis extends WeightedMean {
 
   /** What a step is worth. */
   public enum Value {
@@ -68,6 +68,7 @@ public final class Ncis extends OffPolicyEstimator {
   }
 
   private final Settings settings;
+  private final KernelWeights kernel;
 
   // Steps of the session in progress: a return is known only at the session's end.
   private int pending;
@@ -80,6 +81,7 @@ public final class Ncis extends OffPolicyEstimator {
   public Ncis(Settings settings, PairedBootstrap bootstrap) {
     super(true, settings.cap(), bootstrap);
     this.settings = settings;
+    this.kernel = new KernelWeights(settings.bandwidth());
   }
 
   /**
@@ -144,25 +146,12 @@ public final class Ncis extends OffPolicyEstimator {
       double reward,
       long session,
       long unit) {
-    double[] h = settings.bandwidth();
-    if (h.length != 1 && h.length != actionSize) {
-      throw new IllegalArgumentException(
-          h.length + " bandwidths for " + actionSize + " action dimensions; expected one or all");
-    }
-    double logKernel = 0;
-    for (int k = 0; k < actionSize; k++) {
-      logKernel +=
-          Gaussian.logDensity(
-              loggedActions[offset + k], targetActions[offset + k], h[h.length == 1 ? 0 : k]);
-    }
-    double logWeight = logKernel - logDensity;
-    if (!Double.isFinite(logWeight) || !Double.isFinite(reward)) {
+    double weight = kernel.weight(loggedActions, targetActions, offset, actionSize, logDensity);
+    if (Double.isNaN(weight) || !Double.isFinite(reward)) {
       throw new IllegalArgumentException(
           "session "
               + session
-              + ": log-kernel "
-              + logKernel
-              + ", log-density "
+              + ": actions, log-density "
               + logDensity
               + " and reward "
               + reward
@@ -177,7 +166,7 @@ public final class Ncis extends OffPolicyEstimator {
     }
     pendingSession = session;
     pendingUnit = unit;
-    pendingWeights[pending] = Math.exp(logWeight);
+    pendingWeights[pending] = weight;
     pendingRewards[pending] = reward;
     pending++;
   }

@@ -1,26 +1,27 @@
 package org.unifiedrl.mtf.evaluation;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 
 /**
- * Importance-weighted estimators of a policy's value from another policy's log: a ratio of two sums
- * of weighted steps, its bootstrap interval over sessions, and the diagnostics that decide whether
+ * Estimators of a policy's value from another policy's log: a function of sums over the log's
+ * units, its bootstrap interval, and the diagnostics of the importance weights that decide whether
  * it may be used at all.
  *
  * <p>The unit of the bootstrap is a session, or a user who may have several. Memory grows with
  * units, not with steps. One thread at a time.
  */
-public abstract sealed class OffPolicyEstimator permits Ncis, Ipw, Snipw {
+public abstract sealed class OffPolicyEstimator permits WeightedMean, DoublyRobust, PerDecision {
 
   /** Effective share of the samples below which an estimate is refused (specification 10). */
   public static final double MINIMUM_ESS_SHARE = 0.01;
 
-  private final boolean selfNormalised;
-  private final double cap;
+  private final String weighted;
   private final PairedBootstrap bootstrap;
 
   private long samples;
@@ -30,37 +31,66 @@ public abstract sealed class OffPolicyEstimator permits Ncis, Ipw, Snipw {
   private double squaredWeightSum;
 
   private final Map<Long, Integer> units = new HashMap<>();
-  private double[] numerators = new double[1024];
-  private double[] denominators = new double[1024];
+  private final List<double[]> terms = new ArrayList<>();
 
   /**
    * Creates an estimator without any steps.
    *
-   * @param selfNormalised divide by the sum of weights (true) or by the number of steps (false)
-   * @param cap upper bound of a weight in use, infinite for none
+   * @param weighted what has one weight each, in the plural: steps, sessions
    */
-  OffPolicyEstimator(boolean selfNormalised, double cap, PairedBootstrap bootstrap) {
-    this.selfNormalised = selfNormalised;
-    this.cap = cap;
+  OffPolicyEstimator(String weighted, PairedBootstrap bootstrap) {
+    this.weighted = weighted;
     this.bootstrap = bootstrap;
   }
 
-  /** Adds one step with the importance weight {@code weight}, at least 0 and not NaN. */
-  final void addWeighted(double weight, double value, long ofUnit) {
-    int unit = units.computeIfAbsent(ofUnit, id -> units.size());
-    if (unit == numerators.length) {
-      numerators = Arrays.copyOf(numerators, 2 * unit);
-      denominators = Arrays.copyOf(denominators, 2 * unit);
-    }
-    double used = Math.min(weight, cap);
+  /**
+   * Counts one importance weight.
+   *
+   * @param weight the weight, at least 0
+   * @param used what the estimate uses of it, at least 0
+   */
+  final void count(double weight, double used) {
     samples++;
-    clipped += weight > cap ? 1 : 0;
+    clipped += used != weight ? 1 : 0;
     maxWeight = Math.max(maxWeight, weight);
     weightSum += used;
     squaredWeightSum += used * used;
-    numerators[unit] += used * value;
-    denominators[unit] += selfNormalised ? used : 1;
   }
+
+  /** Place of a unit among the units added so far. */
+  final int unit(long id) {
+    return units.computeIfAbsent(id, absent -> units.size());
+  }
+
+  /** Adds to a unit's part of the sum number {@code term}, from 0. */
+  final void add(int term, int unit, double value) {
+    while (terms.size() <= term) {
+      terms.add(new double[16]);
+    }
+    double[] column = terms.get(term);
+    if (unit >= column.length) {
+      column = Arrays.copyOf(column, Math.max(unit + 1, 2 * column.length));
+      terms.set(term, column);
+    }
+    column[unit] += value;
+  }
+
+  /** A unit's parts of one sum. */
+  final double[] column(int term) {
+    return Arrays.copyOf(
+        term < terms.size() ? terms.get(term) : new double[units.size()], units.size());
+  }
+
+  /** Number of sums that were added to. */
+  final int terms() {
+    return terms.size();
+  }
+
+  /** The parts of every sum that {@link #value} is a function of, {@code [sums][units]}. */
+  abstract double[][] columns();
+
+  /** The estimate as a function of the sums of {@link #columns}; NaN where it is undefined. */
+  abstract double value(double[] sums);
 
   /**
    * The estimate from the steps added so far.
@@ -73,12 +103,14 @@ public abstract sealed class OffPolicyEstimator permits Ncis, Ipw, Snipw {
       throw new IllegalStateException("no logged steps were added; there is nothing to estimate");
     }
     double ess = squaredWeightSum > 0 ? weightSum * weightSum / squaredWeightSum : 0;
+    double[][] columns = columns();
+    double[] sums = Arrays.stream(columns).mapToDouble(c -> Arrays.stream(c).sum()).toArray();
     double clippedShare = (double) clipped / samples;
     Optional<String> refusal = refusal(ess);
     Interval interval =
-        weightSum > 0
-            ? bootstrap.ratio(columns()[0], columns()[1])
-            : new Interval(Double.NaN, Double.NaN, Double.NaN);
+        Double.isNaN(value(sums))
+            ? new Interval(Double.NaN, Double.NaN, Double.NaN)
+            : bootstrap.interval(this::value, columns);
     return new OffPolicyEstimate(
         interval.mean(),
         interval.low(),
@@ -105,7 +137,9 @@ public abstract sealed class OffPolicyEstimator permits Ncis, Ipw, Snipw {
       throw new IllegalArgumentException(
           "estimators must be given the same steps: got "
               + samples
-              + " steps in "
+              + " "
+              + weighted
+              + " in "
               + units.size()
               + " units and "
               + baseline.samples
@@ -116,15 +150,13 @@ public abstract sealed class OffPolicyEstimator permits Ncis, Ipw, Snipw {
       return new Interval(Double.NaN, Double.NaN, Double.NaN);
     }
     double[][] own = columns();
-    double[][] others = baseline.columns();
+    double[][] both = Arrays.copyOf(own, own.length + baseline.columns().length);
+    System.arraycopy(baseline.columns(), 0, both, own.length, both.length - own.length);
     return bootstrap.interval(
-        sums -> sums[0] / sums[1] - sums[2] / sums[3], own[0], own[1], others[0], others[1]);
-  }
-
-  private double[][] columns() {
-    return new double[][] {
-      Arrays.copyOf(numerators, units.size()), Arrays.copyOf(denominators, units.size())
-    };
+        sums ->
+            value(Arrays.copyOf(sums, own.length))
+                - baseline.value(Arrays.copyOfRange(sums, own.length, sums.length)),
+        both);
   }
 
   /** Adds what waits for the end of its session. */
@@ -137,11 +169,12 @@ public abstract sealed class OffPolicyEstimator permits Ncis, Ipw, Snipw {
     return Optional.of(
         String.format(
             Locale.ROOT,
-            "effective sample size %.4g of %d steps is below %.3g %% (largest weight %.6g): the log"
+            "effective sample size %.4g of %d %s is below %.3g %% (largest weight %.6g): the log"
                 + " holds too few actions like this policy's; explore nearer to it, or judge a"
                 + " policy nearer to the logging one",
             ess,
             samples,
+            weighted,
             100 * MINIMUM_ESS_SHARE,
             maxWeight));
   }

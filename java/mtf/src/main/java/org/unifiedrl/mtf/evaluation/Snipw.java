@@ -4,7 +4,7 @@ package org.unifiedrl.mtf.evaluation;
  * Self-normalised inverse propensity weighting: {@code SUM w value / SUM w} with the weights of
  * {@link Ipw} (specification 10). A small bias for a far smaller variance.
  */
-public final class Snipw extends OffPolicyEstimator {
+public final class Snipw extends WeightedMean {
 
   /** Creates an estimator without any steps. */
   public Snipw(PairedBootstrap bootstrap) {

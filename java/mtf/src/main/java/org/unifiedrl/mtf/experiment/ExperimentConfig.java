@@ -1,6 +1,7 @@
 package org.unifiedrl.mtf.experiment;
 
 import java.util.List;
+import java.util.Set;
 import org.unifiedrl.engine.EngineOptions;
 import org.unifiedrl.engine.Precision;
 import org.unifiedrl.engine.ReplayPlacement;
@@ -82,6 +83,22 @@ public record ExperimentConfig(
     CONTINUOUS,
     /** As printed: jumps to 1 at the edge. */
     EXACT
+  }
+
+  /** Off-policy estimators beyond NCIS. */
+  public enum Estimator {
+    /** Direct method: a reward model alone. */
+    DM,
+    /** Doubly robust. */
+    DR,
+    /** Self-normalised doubly robust. */
+    SNDR,
+    /** Doubly robust up to a threshold of the weights, the reward model beyond it. */
+    SWITCH_DR,
+    /** Per-decision importance sampling of whole sessions. */
+    PDIS,
+    /** The same, self-normalised at every step. */
+    SNPDIS
   }
 
   /**
@@ -291,7 +308,11 @@ public record ExperimentConfig(
    * @param bandwidth kernel width h of NCIS, in normalised action; 0 for one that follows the log
    *     in every dimension: two thirds of the box's half-width, or half of sigma for unbounded logs
    *     (0.10 at the paper's settings either way)
-   * @param cap cap of its weights (c)
+   * @param cap cap of its weights (c), and of those of the other estimators
+   * @param estimators estimators beside NCIS; those with a reward model take seconds
+   * @param switchThreshold largest weight that SWITCH-DR uses
+   * @param modelFolds folds of users by which reward models are cross-fitted
+   * @param modelPenalty ridge penalty of reward models, relative to standardised features
    * @param rewardConstant added to an item's instant reward to make its weight in MTF-GAUC; 1 in
    *     the paper's v4, 0 in its v6
    * @param users users of the A/B test; fewer if the environment has fewer
@@ -305,6 +326,10 @@ public record ExperimentConfig(
       Population population,
       double bandwidth,
       double cap,
+      List<Estimator> estimators,
+      double switchThreshold,
+      int modelFolds,
+      double modelPenalty,
       double rewardConstant,
       int users,
       int days,
@@ -313,6 +338,15 @@ public record ExperimentConfig(
       boolean headroom) {
 
     public Evaluation {
+      estimators = List.copyOf(estimators);
+      require(
+          "evaluation.estimators, each once: their number",
+          estimators.size(),
+          estimators.size() == Set.copyOf(estimators).size(),
+          "as many as there are different ones");
+      require("evaluation.switch_threshold", switchThreshold, switchThreshold >= 0, "at least 0");
+      require("evaluation.model_folds", modelFolds, modelFolds >= 2, "at least 2");
+      require("evaluation.model_penalty", modelPenalty, modelPenalty > 0, "positive");
       require("evaluation.bandwidth", bandwidth, bandwidth >= 0, "at least 0");
       require("evaluation.reward_constant", rewardConstant, rewardConstant >= 0, "at least 0");
       require("evaluation.cap", cap, cap > 0, "positive");
@@ -376,7 +410,8 @@ public record ExperimentConfig(
             100,
             1_000,
             3),
-        new Evaluation(Population.JUDGE, 0, 10, 1, 20_000, 1, 64, 1_000, true),
+        new Evaluation(
+            Population.JUDGE, 0, 10, List.of(), 10, 5, 1e-3, 1, 20_000, 1, 64, 1_000, true),
         SimulatorConfig.defaults());
   }
 

@@ -1,9 +1,11 @@
 package org.unifiedrl.mtf.experiment;
 
 import java.util.Arrays;
+import java.util.List;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.engine.replay.ReplaySchema;
 import org.unifiedrl.mtf.evaluation.Interval;
+import org.unifiedrl.mtf.evaluation.KernelWeights;
 import org.unifiedrl.mtf.evaluation.MtfGauc;
 import org.unifiedrl.mtf.evaluation.Ncis;
 import org.unifiedrl.mtf.evaluation.OffPolicyEstimate;
@@ -25,6 +27,7 @@ import org.unifiedrl.mtf.session.Environment;
  * @param gaucBaseline ranking metric of the baseline
  * @param gaucPolicy ranking metric of the policy
  * @param gaucDifference policy minus baseline; not a number if no user has an AUC
+ * @param estimators what the estimators of {@code evaluation.estimators} say, in that order
  */
 public record OfflineEvaluation(
     OffPolicyEstimate ncisBaseline,
@@ -33,7 +36,22 @@ public record OfflineEvaluation(
     double[] bandwidth,
     MtfGauc.Result gaucBaseline,
     MtfGauc.Result gaucPolicy,
-    Interval gaucDifference) {
+    Interval gaucDifference,
+    List<Comparison> estimators) {
+
+  /**
+   * What one estimator says by the exploration log.
+   *
+   * @param estimator the estimator
+   * @param baseline value of the baseline
+   * @param policy value of the policy
+   * @param difference policy minus baseline; not a number if either is refused
+   */
+  public record Comparison(
+      ExperimentConfig.Estimator estimator,
+      OffPolicyEstimate baseline,
+      OffPolicyEstimate policy,
+      Interval difference) {}
 
   private static final int ROWS = 1024;
   private static final MtfGauc.UserWeight USER_WEIGHT = MtfGauc.UserWeight.SUMMED_WEIGHT;
@@ -70,7 +88,15 @@ public record OfflineEvaluation(
             config.training().discount());
     Ncis before = new Ncis(settings, bootstrap);
     Ncis after = new Ncis(settings, bootstrap);
-    addSteps(replay, baseline, policy, before, after, stage);
+    AdditionalEstimates additional =
+        new AdditionalEstimates(
+            config,
+            new KernelWeights(bandwidth),
+            bootstrap,
+            environment.stateSize(),
+            actionSize,
+            replay.rows());
+    addSteps(replay, baseline, policy, before, after, additional, stage);
     MtfGauc ranksBefore = testSet.judge(baseline);
     MtfGauc ranksAfter = testSet.judge(policy);
     MtfGauc.Result gauc = ranksBefore.result(USER_WEIGHT);
@@ -83,7 +109,8 @@ public record OfflineEvaluation(
         ranksAfter.result(USER_WEIGHT),
         gauc.users() > 0
             ? ranksBefore.gain(ranksAfter, USER_WEIGHT, bootstrap)
-            : new Interval(Double.NaN, Double.NaN, Double.NaN));
+            : new Interval(Double.NaN, Double.NaN, Double.NaN),
+        additional.compare());
   }
 
   private static void addSteps(
@@ -92,6 +119,7 @@ public record OfflineEvaluation(
       Policy policy,
       Ncis before,
       Ncis after,
+      AdditionalEstimates additional,
       RunListener.Stage stage) {
     int stateSize = baseline.stateSize();
     int actionSize = baseline.actionSize();
@@ -127,6 +155,8 @@ public record OfflineEvaluation(
         long user = replay.userId(row);
         before.add(logged, old, at, actionSize, density[0], sum, session, user);
         after.add(logged, target, at, actionSize, density[0], sum, session, user);
+        additional.add(
+            states, r * stateSize, logged, old, target, at, density[0], sum, session, user);
       }
       stage.at(from + rows, "");
     }

@@ -47,7 +47,20 @@ class PipelineTest {
         new ExperimentConfig.Exploration(
             kind, 0.1, lower, List.of(), 0.3, 0.8, 100, 100, 1, lanes, candidates),
         d.training(),
-        new ExperimentConfig.Evaluation(Population.JUDGE, bandwidth, 10, 1, 100, 1, 16, 100, false),
+        new ExperimentConfig.Evaluation(
+            Population.JUDGE,
+            bandwidth,
+            10,
+            List.of(ExperimentConfig.Estimator.values()),
+            10,
+            3,
+            1e-2,
+            1,
+            100,
+            1,
+            16,
+            100,
+            false),
         d.simulator());
   }
 
@@ -77,6 +90,19 @@ class PipelineTest {
     // A policy differs from itself by nothing.
     assertThat(given.gaucDifference().high()).isZero();
     assertThat(box.ncisDifference().mean()).isZero();
+    List<OfflineEvaluation.Comparison> all = box.estimators();
+    assertThat(all)
+        .extracting(OfflineEvaluation.Comparison::estimator)
+        .containsExactly(ExperimentConfig.Estimator.values());
+    for (OfflineEvaluation.Comparison one : all.subList(0, 4)) {
+      // Of the logging policy itself they say what was logged, as NCIS does.
+      assertThat(one.policy().refused()).isFalse();
+      assertThat(one.policy().samples()).isEqualTo(box.ncisPolicy().samples());
+      assertThat(one.policy().value())
+          .isCloseTo(box.ncisPolicy().value(), within(0.1 * box.ncisPolicy().value()));
+      assertThat(one.difference().high()).isZero();
+    }
+    assertThat(all.get(5).policy().samples()).isLessThan(box.ncisPolicy().samples());
   }
 
   /** Every kind's log is one that training and evaluation take, and tells what wrote it. */
