@@ -10,6 +10,7 @@ import java.util.function.Supplier;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.engine.replay.ReplaySchema;
 import org.unifiedrl.engine.replay.ReplayWriter;
+import org.unifiedrl.mtf.baseline.BudgetedSearch;
 import org.unifiedrl.mtf.baseline.ConstantPolicy;
 import org.unifiedrl.mtf.baseline.ConstantVectorSearch;
 import org.unifiedrl.mtf.baseline.EqualWeights;
@@ -113,7 +114,7 @@ public final class Pipeline {
     }
     try (RunListener.Stage stage =
         listener.begin("baseline", "generations", settings.generations())) {
-      ConstantVectorSearch.Result found =
+      BudgetedSearch.Result found =
           ConstantVectorSearch.search(
               environment,
               populations.search(),
@@ -127,7 +128,7 @@ public final class Pipeline {
                   settings.deviation(),
                   config.seed() ^ SEARCH_KEY,
                   settings.objective()),
-              (generation, best, requests) -> stage.at(generation, requests + " requests"));
+              (generation, best, spent) -> stage.at(generation, spent.requests() + " requests"));
       return new ConstantPolicy(environment.stateSize(), found.action());
     }
   }

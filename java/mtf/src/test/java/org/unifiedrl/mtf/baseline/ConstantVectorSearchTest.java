@@ -21,13 +21,13 @@ class ConstantVectorSearchTest {
         new ConstantVectorSearch.Settings(
             12, 3, 4, 300, 1, 0.5, 8, ConstantVectorSearch.Objective.VALID_CONSUMPTIONS);
     List<Long> spent = new ArrayList<>();
-    ConstantVectorSearch.Result result =
+    BudgetedSearch.Result result =
         ConstantVectorSearch.search(
-            world, world.trainUsers(), start, settings, (g, best, n) -> spent.add(n));
+            world, world.trainUsers(), start, settings, (g, best, s) -> spent.add(s.requests()));
     assertThat(spent).hasSize(4).isSorted().last().isEqualTo(result.requests());
     assertThat(
             ConstantVectorSearch.search(
-                    world, world.trainUsers(), start, settings, (g, best, n) -> {})
+                    world, world.trainUsers(), start, settings, (g, best, s) -> {})
                 .action())
         .containsExactly(result.action());
     Environment.UserRange judged = world.judgeUsers().slice(0, 5000);
