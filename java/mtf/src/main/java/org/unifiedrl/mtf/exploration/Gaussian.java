@@ -84,7 +84,7 @@ public final class Gaussian extends IndependentExplorer {
    * ln Phi(x). Relative error of Phi below 1e-12: from -3 up by the Taylor series of the
    * distribution function about zero, below it by the continued fraction of Mills' ratio.
    */
-  static double logNormalCdf(double x) {
+  public static double logNormalCdf(double x) {
     if (x > 8) {
       return -0.0; // 1 - Phi(8) = 6e-16
     }
