@@ -14,6 +14,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.DoubleNode;
 import com.fasterxml.jackson.databind.node.LongNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.fasterxml.jackson.databind.node.TextNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLGenerator;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import java.io.IOException;
@@ -193,14 +194,15 @@ final class Configuration {
           Stream.of(scalar.getEnumConstants())
               .map(c -> ((Enum<?>) c).name().toLowerCase(Locale.ROOT))
               .toList();
-      if (!value.isTextual() || !names.contains(value.asText().toLowerCase(Locale.ROOT))) {
+      String name = value.asText().toLowerCase(Locale.ROOT).replace('-', '_'); // cma-es is usual
+      if (!value.isTextual() || !names.contains(name)) {
         throw unexpected(
             key,
             "one of " + String.join(", ", names),
             value,
             Suggestion.nearest(value.asText(), names));
       }
-      return value;
+      return TextNode.valueOf(name);
     }
     if (scalar == String.class) {
       if (!value.isTextual() || value.asText().isEmpty()) {

@@ -14,6 +14,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
+import org.unifiedrl.mtf.experiment.ExperimentConfig.BaselineKind;
 
 class ConfigurationTest {
 
@@ -56,6 +57,15 @@ class ConfigurationTest {
     assertThat(training.steps()).isEqualTo(1000);
     assertThat(training.batch()).isEqualTo(64);
     assertThat(training.actorRate()).isEqualTo(1e-4);
+  }
+
+  @Test
+  void namesMayBeWrittenWithHyphens() {
+    for (String name : new String[] {"cma-es", "cma_es", "CMA-ES"}) {
+      Configuration configuration = Configuration.of(ExperimentConfig.defaults());
+      configuration.set("baseline.kind=" + name);
+      assertThat(configuration.get().baseline().kind()).isEqualTo(BaselineKind.CMA_ES);
+    }
   }
 
   @ParameterizedTest

@@ -1,22 +1,25 @@
 package org.unifiedrl.mtf.baseline;
 
 import java.util.Arrays;
-import java.util.stream.IntStream;
+import java.util.function.LongPredicate;
 import org.unifiedrl.mtf.session.Environment;
+import org.unifiedrl.mtf.session.Environment.UserRange;
 import org.unifiedrl.mtf.session.Rollout;
 import org.unifiedrl.mtf.session.UserTotals;
 
 /**
- * The best constant fusion vector by the cross-entropy method, the usual tuning of production
- * systems without a policy. Within a generation every vector meets the same users and the same
- * luck; each generation meets other users, so that none is fitted to particular ones.
+ * The best constant fusion vector in an environment, the usual tuning of production systems without
+ * a policy: by any {@link Searcher}, or by the cross-entropy method. Vectors that share their luck
+ * meet the same users with the same draws; each round meets other users, so that no vector is
+ * fitted to particular ones, unless a trial needs all there are.
  *
- * <p>One thread at a time; the population is evaluated on the common pool's threads. The result
- * does not depend on how many those are.
+ * <p>One thread at a time; vectors are evaluated on the common pool's threads. The result does not
+ * depend on how many those are.
  */
 public final class ConstantVectorSearch {
 
   private static final long DRAWS = 0x43454dL;
+  private static final int LANES = 64;
 
   /** What is maximised, per user. */
   public enum Objective {
@@ -32,7 +35,7 @@ public final class ConstantVectorSearch {
   }
 
   /**
-   * Budget and randomness of a search.
+   * Budget and randomness of a cross-entropy search.
    *
    * @param population vectors per generation, at least 4
    * @param elite vectors that shape the next generation, 2 .. population
@@ -85,98 +88,118 @@ public final class ConstantVectorSearch {
     }
   }
 
-  /**
-   * What a search found.
-   *
-   * @param action the vector: the last generation's mean
-   * @param requests environment requests spent
-   */
-  public record Result(float[] action, long requests) {}
-
-  /** Hears about each finished generation. */
-  @FunctionalInterface
-  public interface Progress {
-    /**
-     * Called after a generation.
-     *
-     * @param generation number of finished generations
-     * @param best objective of its best vector
-     * @param requests requests spent so far
-     */
-    void generation(int generation, double best, long requests);
-  }
-
   private ConstantVectorSearch() {}
 
-  /** Searches on all of an environment's training users. */
-  public static Result search(
-      Environment environment, float[] start, Settings settings, Progress progress) {
+  /** A cross-entropy search on all of an environment's training users. */
+  public static BudgetedSearch.Result search(
+      Environment environment, float[] start, Settings settings, BudgetedSearch.Progress progress) {
     return search(environment, environment.trainUsers(), start, settings, progress);
   }
 
   /**
-   * Searches from a starting vector.
+   * A cross-entropy search from a starting vector.
    *
    * @param users users to search on, none of whom the vector should be judged on
    * @param start normalised action, A values
    */
-  public static Result search(
+  public static BudgetedSearch.Result search(
       Environment environment,
-      Environment.UserRange users,
+      UserRange users,
       float[] start,
       Settings settings,
-      Progress progress) {
-    CrossEntropy vectors =
-        new CrossEntropy(
-            start,
-            2,
-            settings.deviation(),
-            settings.population(),
-            settings.elite(),
-            settings.seed(),
-            DRAWS);
-    int population = settings.population();
-    int available = users.count();
-    int count = Math.min(settings.users(), available);
-    long requests = 0;
-    for (int generation = 0; generation < settings.generations(); generation++) {
-      vectors.sample(generation);
-      int offset = (int) ((long) generation * count % Math.max(available - count + 1, 1));
-      Environment.UserRange served = users.slice(offset, count);
-      UserTotals[] totals = new UserTotals[population];
-      IntStream.range(0, population)
-          .parallel()
-          .forEach(
-              p ->
-                  totals[p] =
-                      evaluate(
-                          environment,
-                          vectors.vector(p),
-                          settings.seed(),
-                          served,
-                          settings.days()));
-      double[] values = new double[population];
-      for (int p = 0; p < population; p++) {
-        values[p] = Arrays.stream(settings.objective().of(totals[p])).average().orElse(0);
-        requests += (long) Arrays.stream(totals[p].requests()).sum();
+      BudgetedSearch.Progress progress) {
+    return search(
+        environment,
+        users,
+        crossEntropy(start, settings),
+        new Trial(settings.users(), settings.days(), settings.seed(), settings.objective()),
+        SearchBudget.ofEvaluations((long) settings.population() * settings.generations()),
+        progress);
+  }
+
+  /** The cross-entropy method with the settings' population, elite and deviation. */
+  public static Searcher crossEntropy(float[] start, Settings settings) {
+    return new CrossEntropy(
+        start,
+        2,
+        settings.deviation(),
+        settings.population(),
+        settings.elite(),
+        settings.seed(),
+        DRAWS);
+  }
+
+  /**
+   * How a vector is tried.
+   *
+   * @param users users that it serves; fewer if there are fewer
+   * @param days days that each user is followed
+   * @param seed key of all draws
+   * @param objective what is maximised: its mean over the users
+   */
+  public record Trial(int users, int days, long seed, Objective objective) {
+
+    /** Checks every value. */
+    public Trial {
+      if (users < 1 || days < 1) {
+        throw new IllegalArgumentException(
+            "a trial needs users and days of at least 1; got " + users + ", " + days);
       }
-      int best = vectors.update(values);
-      progress.generation(generation + 1, values[best], requests);
     }
-    return new Result(vectors.mean(), requests);
+  }
+
+  /**
+   * A search by any method.
+   *
+   * @param users users to search on, none of whom the vector should be judged on
+   * @param searcher proposes normalised actions of A values
+   * @throws IllegalArgumentException if the budget ends before the first round does
+   */
+  public static BudgetedSearch.Result search(
+      Environment environment,
+      UserRange users,
+      Searcher searcher,
+      Trial trial,
+      SearchBudget budget,
+      BudgetedSearch.Progress progress) {
+    int available = users.count();
+    int count = Math.min(trial.users(), available);
+    int places = Math.max(available - count + 1, 1);
+    return BudgetedSearch.search(
+        searcher,
+        (vector, luck, allowance) -> {
+          UserRange served = users.slice((int) (luck * count % places), count);
+          Rollout rollout = environment.rollout(trial.seed(), served, trial.days(), LANES);
+          if (!serve(environment, vector, rollout, allowance::take)) {
+            return Double.NaN;
+          }
+          return Arrays.stream(trial.objective().of(rollout.totals())).average().orElse(0);
+        },
+        budget,
+        progress);
   }
 
   /** What users do under one constant vector. */
   public static UserTotals evaluate(
-      Environment environment, float[] action, long seed, Environment.UserRange users, int days) {
-    Rollout rollout = environment.rollout(seed, users, days, 64);
+      Environment environment, float[] action, long seed, UserRange users, int days) {
+    Rollout rollout = environment.rollout(seed, users, days, LANES);
+    serve(environment, action, rollout, requests -> true);
+    return rollout.totals();
+  }
+
+  /** Serves all users, or as many requests as are allowed; says whether that was all. */
+  private static boolean serve(
+      Environment environment, float[] action, Rollout rollout, LongPredicate allowed) {
     ConstantPolicy policy = new ConstantPolicy(environment.stateSize(), action);
-    float[] actions = new float[64 * environment.actionSize()];
+    float[] actions = new float[LANES * environment.actionSize()];
     while (rollout.active() > 0) {
+      if (!allowed.test(rollout.active())) {
+        return false;
+      }
       policy.act(rollout.states(), rollout.active(), actions);
       rollout.serve(actions);
       rollout.advance();
     }
-    return rollout.totals();
+    return true;
   }
 }

@@ -9,7 +9,7 @@ import org.unifiedrl.engine.Philox;
  * each round towards the mean and the spread of the round's best vectors (Rubinstein, 1999). One
  * thread at a time.
  */
-public final class CrossEntropy {
+public final class CrossEntropy implements Searcher {
 
   private static final double SMOOTHING = 0.8;
   private static final double LEAST_DEVIATION = 0.02;
@@ -22,6 +22,7 @@ public final class CrossEntropy {
   private final double[] low; // (A)
   private final double[] high; // (A)
   private final float[][] sampled; // (population, A)
+  private int round;
 
   /**
    * Starts a search.
@@ -67,6 +68,22 @@ public final class CrossEntropy {
         sampled[p][k] = (float) Math.max(low[k], Math.min(high[k], mean[k] + deviation[k] * noise));
       }
     }
+  }
+
+  @Override
+  public float[][] propose(double spent) {
+    sample(round++);
+    return sampled.clone();
+  }
+
+  @Override
+  public void observe(double[] values) {
+    update(values);
+  }
+
+  @Override
+  public float[] best() {
+    return mean();
   }
 
   /** Vector {@code p} of the round, not to be changed. */

@@ -6,6 +6,7 @@ import org.unifiedrl.engine.EngineOptions;
 import org.unifiedrl.engine.Precision;
 import org.unifiedrl.engine.ReplayPlacement;
 import org.unifiedrl.mtf.baseline.ConstantVectorSearch.Objective;
+import org.unifiedrl.mtf.baseline.SearchBudget;
 import org.unifiedrl.mtf.exploration.UniformBox;
 import org.unifiedrl.mtf.session.SimulatorConfig;
 
@@ -41,7 +42,17 @@ public record ExperimentConfig(
     /** Best of a cross-entropy search. */
     SEARCH,
     /** All powers equal. */
-    EQUAL
+    EQUAL,
+    /** Random search, whose best vectors play off. */
+    RANDOM,
+    /** The same on a grid. */
+    GRID,
+    /** Grid search of one dimension after the other. */
+    COORDINATE,
+    /** Evolution strategy with covariance matrix adaptation. */
+    CMA_ES,
+    /** Bayesian optimisation by a Gaussian process. */
+    BAYESIAN
   }
 
   /** How the baseline is explored. */
@@ -116,15 +127,21 @@ public record ExperimentConfig(
   }
 
   /**
-   * The baseline policy.
+   * The baseline policy. Every search may evaluate {@code population * generations} vectors,
+   * whatever the size of its own rounds, within the limits of requests and seconds.
    *
    * @param kind how it is found
-   * @param population vectors per generation of the search, at least 4
-   * @param elite vectors that shape the next generation
+   * @param population vectors per generation of the cross-entropy search, at least 4
+   * @param elite vectors that shape its next generation
    * @param generations generations of the search
-   * @param users users that each vector serves in a generation
+   * @param users users that each vector serves when it is evaluated
    * @param days days that each user is followed
-   * @param deviation initial standard deviation of every action dimension
+   * @param deviation initial standard deviation of every action dimension, in the cross-entropy
+   *     search and CMA-ES
+   * @param levels values of a dimension in a sweep of the coordinate search, at least 2
+   * @param requests environment requests that a search may spend; 0 for no limit
+   * @param seconds time that a search may take, which makes its result depend on the machine; 0 for
+   *     no limit
    * @param objective what is maximised
    */
   public record Baseline(
@@ -135,6 +152,9 @@ public record ExperimentConfig(
       int users,
       int days,
       double deviation,
+      int levels,
+      long requests,
+      double seconds,
       Objective objective) {
 
     public Baseline {
@@ -145,6 +165,17 @@ public record ExperimentConfig(
       positive("baseline.users", users);
       positive("baseline.days", days);
       require("baseline.deviation", deviation, deviation > 0 && deviation <= 2, "in (0, 2]");
+      require("baseline.levels", levels, levels >= 2, "at least 2");
+      require("baseline.requests", (double) requests, requests >= 0, "0 (no limit) or more");
+      require("baseline.seconds", seconds, seconds >= 0, "0 (no limit) or more");
+    }
+
+    /** What a search may spend. */
+    public SearchBudget budget() {
+      return new SearchBudget(
+          (long) population * generations,
+          requests > 0 ? requests : Long.MAX_VALUE,
+          seconds > 0 ? seconds : Double.POSITIVE_INFINITY);
     }
   }
 
@@ -375,7 +406,7 @@ public record ExperimentConfig(
         "auto",
         0,
         new Engine(0, Precision.FP32, ReplayPlacement.AUTO),
-        new Baseline(BaselineKind.EQUAL, 32, 8, 10, 1000, 1, 0.5, Objective.RETURN),
+        new Baseline(BaselineKind.EQUAL, 32, 8, 10, 1000, 1, 0.5, 5, 0, 0, Objective.RETURN),
         new Exploration(
             ExplorationKind.UNIFORM,
             0.3,

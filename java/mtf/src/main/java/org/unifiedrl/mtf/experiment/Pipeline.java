@@ -10,9 +10,16 @@ import java.util.function.Supplier;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.engine.replay.ReplaySchema;
 import org.unifiedrl.engine.replay.ReplayWriter;
+import org.unifiedrl.mtf.baseline.BayesianOptimisation;
+import org.unifiedrl.mtf.baseline.Box;
+import org.unifiedrl.mtf.baseline.BudgetedSearch;
+import org.unifiedrl.mtf.baseline.CmaEs;
 import org.unifiedrl.mtf.baseline.ConstantPolicy;
 import org.unifiedrl.mtf.baseline.ConstantVectorSearch;
+import org.unifiedrl.mtf.baseline.CoordinateSearch;
 import org.unifiedrl.mtf.baseline.EqualWeights;
+import org.unifiedrl.mtf.baseline.Screening;
+import org.unifiedrl.mtf.baseline.Searcher;
 import org.unifiedrl.mtf.evaluation.AbTest;
 import org.unifiedrl.mtf.evaluation.Headroom;
 import org.unifiedrl.mtf.evaluation.RankingTestSet;
@@ -69,6 +76,9 @@ public final class Pipeline {
     this.populations = Populations.of(environment, config);
     UnifiedRlLearner.coefficients(config.training());
     explorer();
+    if (config.baseline().kind() != ExperimentConfig.BaselineKind.EQUAL) {
+      searcher(EqualWeights.of(environment).action());
+    }
     RequestLog.schema(environment, Map.of(), config.exploration().logCandidates());
     int groups = environment.rewardGroups().size();
     if (config.training().groupWeights().size() != groups) {
@@ -115,12 +125,33 @@ public final class Pipeline {
       return start;
     }
     try (RunListener.Stage stage =
-        listener.begin("baseline", "generations", settings.generations())) {
-      ConstantVectorSearch.Result found =
+        listener.begin("baseline", "evaluations", settings.budget().evaluations())) {
+      BudgetedSearch.Result found =
           ConstantVectorSearch.search(
               environment,
               populations.search(),
-              start.action(),
+              searcher(start.action()),
+              new ConstantVectorSearch.Trial(
+                  settings.users(),
+                  settings.days(),
+                  config.seed() ^ SEARCH_KEY,
+                  settings.objective()),
+              settings.budget(),
+              (round, best, spent) ->
+                  stage.at(spent.evaluations(), spent.requests() + " requests"));
+      return new ConstantPolicy(environment.stateSize(), found.action());
+    }
+  }
+
+  private Searcher searcher(float[] start) {
+    ExperimentConfig.Baseline settings = config.baseline();
+    Box box = Box.actions(environment.actionSize());
+    long seed = config.seed() ^ SEARCH_KEY;
+    return switch (settings.kind()) {
+      case EQUAL -> throw new IllegalStateException("equal weights are not searched");
+      case SEARCH ->
+          ConstantVectorSearch.crossEntropy(
+              start,
               new ConstantVectorSearch.Settings(
                   settings.population(),
                   settings.elite(),
@@ -128,11 +159,28 @@ public final class Pipeline {
                   settings.users(),
                   settings.days(),
                   settings.deviation(),
-                  config.seed() ^ SEARCH_KEY,
-                  settings.objective()),
-              (generation, best, requests) -> stage.at(generation, requests + " requests"));
-      return new ConstantPolicy(environment.stateSize(), found.action());
-    }
+                  seed,
+                  settings.objective()));
+      case RANDOM -> Screening.random(box, start, seed);
+      case GRID -> {
+        long evaluations = settings.budget().evaluations();
+        int levels = Screening.levels(box.size(), evaluations);
+        if (levels < 2) {
+          throw new IllegalArgumentException(
+              "baseline.kind is grid, and baseline.population * baseline.generations is "
+                  + evaluations
+                  + ": expected enough evaluations for a grid of 2 levels in each of the "
+                  + box.size()
+                  + " action dimensions, of which the best play off: 1.5 * 2^"
+                  + box.size()
+                  + " or more; or another kind");
+        }
+        yield Screening.grid(box, start, levels, seed);
+      }
+      case COORDINATE -> new CoordinateSearch(box, start, settings.levels());
+      case CMA_ES -> new CmaEs(box, start, settings.deviation(), seed);
+      case BAYESIAN -> new BayesianOptimisation(box, start, seed);
+    };
   }
 
   /**

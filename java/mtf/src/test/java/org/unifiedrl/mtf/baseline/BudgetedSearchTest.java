@@ -1,0 +1,153 @@
+package org.unifiedrl.mtf.baseline;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
+import net.jqwik.api.ForAll;
+import net.jqwik.api.Property;
+import net.jqwik.api.constraints.IntRange;
+import org.junit.jupiter.api.Test;
+import org.unifiedrl.engine.Philox;
+
+class BudgetedSearchTest {
+
+  private static final Box BOX = Box.actions(3);
+
+  /** Trials cost 1 to 100 requests, by surprise; what is served is what the accounts say. */
+  @Property(tries = 200)
+  void noBudgetIsExceeded(
+      @ForAll long seed,
+      @ForAll @IntRange(min = 0, max = 3) int method,
+      @ForAll @IntRange(min = 40, max = 200) int evaluations,
+      @ForAll @IntRange(min = 20, max = 3000) int requests) {
+    AtomicLong served = new AtomicLong();
+    AtomicLong tried = new AtomicLong();
+    BudgetedSearch.Objective objective =
+        (vector, luck, allowance) -> {
+          tried.incrementAndGet();
+          int ticks = 1 + (int) (10 * Philox.uniform(seed, 1, Float.floatToIntBits(vector[0])));
+          for (int tick = 0; tick < ticks; tick++) {
+            if (!allowance.take(ticks)) {
+              assertThat(allowance.take(1)).isFalse();
+              return Double.NaN;
+            }
+            served.addAndGet(ticks);
+          }
+          return vector[0];
+        };
+    BudgetedSearch.Spent[] last = {new BudgetedSearch.Spent(0, 0, 0)};
+    Searcher searcher =
+        switch (method) {
+          case 0 -> new CmaEs(BOX, new float[3], 0.5, seed);
+          case 1 -> Screening.random(BOX, new float[3], seed);
+          case 2 -> new CoordinateSearch(BOX, new float[3], 5);
+          default -> new CrossEntropy(new float[3], 2, 0.5, 12, 4, seed, 1);
+        };
+    try {
+      BudgetedSearch.Result result =
+          BudgetedSearch.search(
+              searcher,
+              objective,
+              new SearchBudget(evaluations, requests, Double.POSITIVE_INFINITY),
+              (round, best, spent) -> {
+                assertThat(spent.evaluations()).isGreaterThan(last[0].evaluations());
+                last[0] = spent;
+              });
+      assertThat(result.spent().evaluations()).isEqualTo(tried.get());
+      assertThat(result.requests()).isEqualTo(served.get());
+    } catch (IllegalArgumentException e) {
+      assertThat(e).hasMessageContaining("ends within the first round");
+      assertThat(last[0].evaluations()).isZero();
+    }
+    assertThat(tried.get()).isLessThanOrEqualTo(evaluations);
+    assertThat(served.get()).isLessThanOrEqualTo(requests);
+  }
+
+  /** Each request takes 0.01 s by a clock that only requests move, and the search 0.5 s a round. */
+  @Test
+  void secondsAreKeptAndCountTheMethodsOwnTime() {
+    AtomicLong hundredths = new AtomicLong();
+    CoordinateSearch search = new CoordinateSearch(BOX, new float[3], 5);
+    Searcher slow =
+        new Searcher() {
+          @Override
+          public float[][] propose(double spent) {
+            hundredths.addAndGet(50);
+            return search.propose(spent);
+          }
+
+          @Override
+          public void observe(double[] values) {
+            search.observe(values);
+          }
+
+          @Override
+          public float[] best() {
+            return search.best();
+          }
+        };
+    BudgetedSearch.Result result =
+        BudgetedSearch.search(
+            slow,
+            (vector, luck, allowance) -> {
+              if (!allowance.take(1)) {
+                return Double.NaN;
+              }
+              hundredths.incrementAndGet();
+              return 0;
+            },
+            new SearchBudget(Long.MAX_VALUE, Long.MAX_VALUE, 10),
+            BudgetedSearch.Progress.NONE,
+            () -> hundredths.get() / 100.0);
+    assertThat(result.spent().seconds()).isCloseTo(hundredths.get() / 100.0, within(1e-9));
+    assertThat(result.spent().seconds()).isBetween(9.0, 10.0);
+    assertThat(result.requests()).isBetween(50L, 120L);
+  }
+
+  @Test
+  void trialsShareTheirLuckWhereTheMethodComparesThem() {
+    Set<Long> lucks = ConcurrentHashMap.newKeySet();
+    BudgetedSearch.Objective objective =
+        (vector, luck, allowance) -> {
+          lucks.add(luck);
+          return allowance.take(1) ? vector[0] : Double.NaN;
+        };
+    SearchBudget budget = SearchBudget.ofEvaluations(28);
+    BudgetedSearch.search(
+        new CmaEs(BOX, new float[3], 0.5, 7, 7), objective, budget, BudgetedSearch.Progress.NONE);
+    assertThat(lucks).containsExactlyInAnyOrder(0L, 1L, 2L, 3L);
+    lucks.clear();
+    BudgetedSearch.search(
+        new BayesianOptimisation(BOX, new float[3], 7),
+        objective,
+        SearchBudget.ofEvaluations(9),
+        BudgetedSearch.Progress.NONE);
+    assertThat(lucks).hasSize(9);
+  }
+
+  @Test
+  void aBudgetBelowOneRoundAndAValueThatIsNoNumberAreRefused() {
+    assertThatThrownBy(
+            () ->
+                BudgetedSearch.search(
+                    Screening.random(BOX, new float[3], 1),
+                    (vector, luck, allowance) -> 0,
+                    SearchBudget.ofEvaluations(15),
+                    BudgetedSearch.Progress.NONE))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("(15 evaluations) ends within the first round of 16 evaluations");
+    assertThatThrownBy(
+            () ->
+                BudgetedSearch.search(
+                    Screening.random(BOX, new float[3], 1),
+                    (vector, luck, allowance) -> Double.NaN,
+                    SearchBudget.ofEvaluations(100),
+                    BudgetedSearch.Progress.NONE))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageContaining("objective of vector 0 of the round is NaN");
+  }
+}
