@@ -55,7 +55,7 @@ final class Session {
           public Learner open(
               ExperimentConfig config,
               Replay replay,
-              float[] start,
+              Learner.Start start,
               Path checkpoints,
               boolean resume) {
             Learner learner = learners.open(config, replay, start, checkpoints, resume);
@@ -81,7 +81,7 @@ final class Session {
   }
 
   /** Everything that training needs is there: only now does the run folder change. */
-  private void opened(Learner learner, float[] start) {
+  private void opened(Learner learner, Learner.Start start) {
     if (learner.step() > config.training().steps()) {
       throw new UsageException(
           "training.steps is "
@@ -93,7 +93,7 @@ final class Session {
               + " already: give as many steps or more");
     }
     folder.writeConfig(config);
-    folder.writeBaseline(new ConstantPolicy(environment.stateSize(), start), environment);
+    folder.writeBaseline(new ConstantPolicy(environment.stateSize(), start.action()), environment);
     folder.keepMetrics(learner.step());
   }
 
@@ -119,7 +119,7 @@ final class Session {
     long start = System.nanoTime();
     Pipeline.Trained trained =
         pipeline.train(
-            baseline.action(),
+            Learner.Start.at(baseline.action()),
             data,
             folder.checkpoints(),
             resume,

@@ -20,6 +20,12 @@ public final class Program {
 
   private static final int NONE = -1;
 
+  // Codes of ops that are looked for again.
+  private static final int MLP_FORWARD = 4;
+  private static final int MLP_BACKWARD = 5;
+  private static final int MLP_BACKWARD_INPUT = 6;
+  private static final int ADAM = 14;
+
   /** One appended operation, as the C ABI takes it. */
   record Op(String name, int code, int[] tensors, int[] networks, long[] integers, int[] hypers) {}
 
@@ -244,7 +250,7 @@ public final class Program {
       Kind kind = tape == Tape.FULL ? Kind.TAPE : Kind.SIGNS;
       kept = tensor(name + ".tape", kind, network.members(), x.rows(), network.hidden());
     }
-    op(name, 4, tensorIds(x, y, kept), new NetworkRef[] {network}, new long[0]);
+    op(name, MLP_FORWARD, tensorIds(x, y, kept), new NetworkRef[] {network}, new long[0]);
     return new Forward(network, x, y, kept);
   }
 
@@ -262,7 +268,7 @@ public final class Program {
     likeOutput(name, forward, gradient);
     op(
         name,
-        5,
+        MLP_BACKWARD,
         tensorIds(forward.x(), forward.y(), tape, gradient),
         new NetworkRef[] {forward.network()},
         new long[0]);
@@ -292,7 +298,7 @@ public final class Program {
     TensorRef out = work(name, network.members(), gradient.rows(), columns);
     op(
         name,
-        6,
+        MLP_BACKWARD_INPUT,
         tensorIds(forward.y(), forward.tape(), gradient, out),
         new NetworkRef[] {network},
         new long[] {first});
@@ -446,7 +452,7 @@ public final class Program {
     TensorRef norm = work(name, network.members(), 1, 1);
     op(
         name,
-        14,
+        ADAM,
         tensorIds(norm),
         new NetworkRef[] {network},
         new long[] {period},
@@ -811,6 +817,42 @@ public final class Program {
   /** Networks in order of addition. */
   public List<NetworkRef> networks() {
     return List.copyOf(networks);
+  }
+
+  /** Networks that an optimiser moves, in order of addition. */
+  public List<NetworkRef> trained() {
+    return networks.stream()
+        .filter(n -> ops.stream().anyMatch(o -> o.code() == ADAM && o.networks()[0] == n.id()))
+        .toList();
+  }
+
+  /**
+   * Multiply-adds of a step, matrix products only. Gradients of inputs that nobody asks for are
+   * none of them, as no back end forms them.
+   */
+  public long multiplyAdds() {
+    return ops.stream().mapToLong(this::multiplyAdds).sum();
+  }
+
+  private long multiplyAdds(Op op) {
+    if (op.code() < MLP_FORWARD || op.code() > MLP_BACKWARD_INPUT) {
+      return 0;
+    }
+    NetworkRef network = networks.get(op.networks()[0]);
+    List<Integer> sizes = network.sizes();
+    long forward = 0;
+    for (int l = 1; l < sizes.size(); l++) {
+      forward += (long) sizes.get(l - 1) * sizes.get(l);
+    }
+    long above = forward - (long) network.inputs() * sizes.get(1); // all layers but the first
+    TensorRef output = tensors.get(op.tensors()[op.code() == MLP_BACKWARD_INPUT ? 0 : 1]);
+    long products =
+        switch (op.code()) {
+          case MLP_FORWARD -> forward;
+          case MLP_BACKWARD -> forward + above;
+          default -> above + (long) tensors.get(op.tensors()[3]).columns() * sizes.get(1);
+        };
+    return products * network.members() * output.rows();
   }
 
   /** Hyper-parameters in order of addition. */

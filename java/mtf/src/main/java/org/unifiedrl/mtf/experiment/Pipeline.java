@@ -74,7 +74,7 @@ public final class Pipeline {
     this.learners = learners;
     this.listener = listener;
     this.populations = Populations.of(environment, config);
-    UnifiedRlLearner.coefficients(config.training());
+    Algorithms.of(config);
     explorer();
     if (config.baseline().kind() != ExperimentConfig.BaselineKind.EQUAL) {
       searcher(EqualWeights.of(environment).action());
@@ -276,14 +276,14 @@ public final class Pipeline {
   /**
    * Trains on a log.
    *
-   * @param start the baseline's action, at which the policy starts
+   * @param start where training starts: the baseline's action, at least
    * @param data shards to learn from
    * @param checkpoints folder of checkpoints
    * @param resume whether to continue from the newest checkpoint
    * @param metrics receives (step, metrics by name) now and then
    */
   public Trained train(
-      float[] start,
+      Learner.Start start,
       Path data,
       Path checkpoints,
       boolean resume,
