@@ -15,17 +15,17 @@ final class ConfigKeys {
       engine.device: index of the GPU, from 0
       engine.precision: matrix products in fp32, tf32 or bf16; the last two on a GPU only
       engine.replay: log on a GPU: resident in its memory, streamed, or auto, resident if it fits
-      baseline.kind: equal weights, or how the best constant vector is searched: search (cross-entropy), random, grid, coordinate, cma-es, bayesian
-      baseline.population: search: vectors per generation, at least 4; times generations: evaluations of any search
+      baseline.kind: equal weights, or a search of the best vector; search is cross-entropy
+      baseline.population: vectors per generation; times generations: evaluations of any search
       baseline.elite: search: vectors that shape the next generation
       baseline.generations: search: generations
-      baseline.users: any search: users that each vector serves when it is evaluated
-      baseline.days: any search: days that each user is followed
-      baseline.deviation: search, cma-es: initial standard deviation of every action dimension
+      baseline.users: users that each vector serves when it is evaluated
+      baseline.days: days that each user is followed
+      baseline.deviation: search, cma-es: initial standard deviation of every dimension
       baseline.levels: coordinate: values of a dimension in a sweep
-      baseline.requests: any search: environment requests that it may spend; 0 for no limit
-      baseline.seconds: any search: time that it may take; 0 for no limit
-      baseline.objective: any search: what is maximised
+      baseline.requests: environment requests that a search may spend; 0 for no limit
+      baseline.seconds: time that it may take; 0 for no limit
+      baseline.objective: what is maximised
       exploration.kind: uniform, truncated_gaussian, sobol in a box; gaussian, ornstein_uhlenbeck in none
       exploration.half_width: half the width of the box (upper_b = -lower_b), in normalised action
       exploration.lower_bounds: lower bounds of the box (lower_b), one per dimension; [] for -half_width

@@ -9,6 +9,7 @@ import java.util.Optional;
 import java.util.function.Supplier;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.mtf.baseline.ConstantPolicy;
+import org.unifiedrl.mtf.baseline.SearchBudgetException;
 import org.unifiedrl.mtf.evaluation.AbTest;
 import org.unifiedrl.mtf.evaluation.Headroom;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
@@ -99,8 +100,8 @@ final class Session {
 
   /** Finds the baseline and logs exploration around it. */
   ConstantPolicy explore() {
+    ConstantPolicy baseline = baseline();
     folder.writeConfig(config);
-    ConstantPolicy baseline = pipeline.baseline();
     folder.writeBaseline(baseline, environment);
     Pipeline.Logged logged = pipeline.explore(baseline, folder.train(), folder.heldOut());
     out.printf(
@@ -112,6 +113,15 @@ final class Session {
     log.put("held_out_requests", logged.heldOutRequests());
     Json.put(log, "reward_per_request", logged.rewardPerRequest());
     return baseline;
+  }
+
+  /** A search may turn out to be impossible only when it runs: the run folder waits for it. */
+  private ConstantPolicy baseline() {
+    try {
+      return pipeline.baseline();
+    } catch (SearchBudgetException e) {
+      throw new UsageException(e.getMessage(), e);
+    }
   }
 
   /** Trains on a log, possibly of another run. */
