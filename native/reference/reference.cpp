@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/blocks.h"
 #include "core/error.h"
 #include "core/memory.h"
 #include "core/options.h"
@@ -54,6 +55,10 @@ void ReferenceExecutor<T>::run(Run& run) {
 
 template <typename T>
 void ReferenceExecutor<T>::run_op(const Op& op, const StepContext& context) {
+  if (is_block(op.code)) {
+    block(op, context);
+    return;
+  }
   switch (op.code) {
     case UNIFIEDRL_OP_SAMPLE: sample(op, context); break;
     case UNIFIEDRL_OP_GATHER: gather(op); break;
@@ -74,6 +79,7 @@ void ReferenceExecutor<T>::run_op(const Op& op, const StepContext& context) {
     case UNIFIEDRL_OP_BOX_PENALTY: box_penalties(op, context); break;
     case UNIFIEDRL_OP_ADAM: adam_update(op, context); break;
     case UNIFIEDRL_OP_SOFT_UPDATE: soft_updates(op, context); break;
+    case UNIFIEDRL_OP_NORMALISER: normalise(op, context); break;
     case UNIFIEDRL_OP_METRIC: metric(op, context); break;
   }
 }
@@ -372,6 +378,41 @@ void ReferenceExecutor<T>::metric(const Op& op, const StepContext& context) {
     sum += static_cast<double>(data(op.t[0])[i]);
   }
   context.metrics[op.i[0]] = static_cast<float>(sum / static_cast<double>(info(op, 0).elements()));
+}
+
+// All rows of a block, for one step.
+template <typename T>
+struct WholeRange {
+  const StepContext& context;
+  int64_t rows;
+  T hyper(int32_t slot) const { return static_cast<T>(context.hypers[slot]); }
+  uint64_t seed() const { return context.seed; }
+  int64_t step() const { return context.step; }
+  template <typename Visit>
+  void each(int64_t members, int64_t columns, Visit visit) const {
+    for (int64_t e = 0; e < members; ++e) {
+      for (int64_t b = 0; b < rows; ++b) {
+        for (int64_t f = 0; f < columns; ++f) {
+          visit(e, b, f);
+        }
+      }
+    }
+  }
+};
+
+template <typename T>
+void ReferenceExecutor<T>::block(const Op& op, const StepContext& context) {
+  Block<T> block = block_of<T>(program_, op, [&](int32_t tensor) { return data(tensor); });
+  run_block(block, WholeRange<T>{context, block.rows});
+}
+
+template <typename T>
+void ReferenceExecutor<T>::normalise(const Op& op, const StepContext& context) {
+  double sum = 0;
+  for (int64_t i = 0; i < info(op, 0).elements(); ++i) {
+    sum += std::fabs(static_cast<double>(data(op.t[0])[i]));
+  }
+  data(op.t[1])[0] = normaliser(hyper(op, context, 0), sum, info(op, 0).elements());
 }
 
 template <typename From, typename To>
