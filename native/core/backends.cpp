@@ -17,13 +17,24 @@ namespace {
 double default_tolerance(int32_t code) {
   switch (code) {
     case UNIFIEDRL_OP_SAMPLE:
-    case UNIFIEDRL_OP_CONCAT: return 0;  // integers and copies
+    case UNIFIEDRL_OP_CONCAT:
+    case UNIFIEDRL_OP_REPEAT:
+    case UNIFIEDRL_OP_CONCAT_ROWS:
+    case UNIFIEDRL_OP_SLICE:
+    case UNIFIEDRL_OP_RESHAPE: return 0;  // integers and copies
+    case UNIFIEDRL_OP_NOISE:
+    case UNIFIEDRL_OP_CLIP:
+    case UNIFIEDRL_OP_COMBINE:
+    case UNIFIEDRL_OP_MULTIPLY:
+    case UNIFIEDRL_OP_NORMALISER:
     case UNIFIEDRL_OP_GATHER:
     case UNIFIEDRL_OP_ADD:
     case UNIFIEDRL_OP_SOFT_UPDATE: return 3e-7;  // up to four roundings
     case UNIFIEDRL_OP_MEMBER_SUM:
     case UNIFIEDRL_OP_TD_TARGET:
+    case UNIFIEDRL_OP_GROUP_EXTREME:
     case UNIFIEDRL_OP_METRIC: return 3e-6;  // sums of some fifty terms
+    case UNIFIEDRL_OP_EXP_WEIGHT: return 3e-5;  // an exponent of -88, the least that float32 has a result for, is within 2 u of itself
     case UNIFIEDRL_OP_ADAM: return 3e-6;    // a step is at most 31 rates (1 / sqrt(1 - beta2)), each within some u
     default: return 1e-5;  // products and sums over K or B terms: u sqrt(K) is 1e-6 at K = 256 and 4e-6 at 4,096; exp of up to 8: 8 u
   }
@@ -123,15 +134,20 @@ class CheckExecutor final : public Executor {
       } else if (op.code == UNIFIEDRL_OP_METRIC) {
         values_a_[0] = static_cast<double>(context.metrics[op.i[0]]);
         values_b_[0] = static_cast<double>(metrics_[static_cast<size_t>(op.i[0])]);
-        compare(op, format("metric slot %lld", static_cast<long long>(op.i[0])), 0, 1, std::max(largest(values_a_.data(), 1), input_scale(op)));
+        compare(op, format("metric slot %lld", static_cast<long long>(op.i[0])), 0, 1, std::max(largest(values_a_.data(), 1), input_scale(op, context)));
       }
     }
   }
 
   // Largest magnitude of what an op reads, where that sets the scale.
-  double input_scale(const Op& op) {
+  double input_scale(const Op& op, const StepContext& context) {
     double scale = 0;
-    if (cancels(op.code)) {
+    if (op.code == UNIFIEDRL_OP_COMBINE) {  // a x + b y + c
+      scale = std::abs(context.hypers[op.h[2]]);
+      for (size_t k = 0; k < 2; ++k) {
+        scale += op.t[k] == UNIFIEDRL_NONE ? 0 : std::abs(context.hypers[op.h[k]]) * magnitude(op.t[k]);
+      }
+    } else if (cancels(op.code)) {
       for (int32_t id : op_inputs(op)) {
         scale = std::max(scale, magnitude(id));
       }
@@ -199,7 +215,7 @@ class CheckExecutor final : public Executor {
     a_->read_tensor(id, values_a_.data());
     b_->read_tensor(id, values_b_.data());
     std::string what = "tensor '" + t.name + "'";
-    double scale = std::max(largest(values_a_.data(), t.elements()), input_scale(op));
+    double scale = std::max(largest(values_a_.data(), t.elements()), input_scale(op, context));
     if (t.kind == UNIFIEDRL_TENSOR_SIGNS) {
       // A unit that is 0 but for rounding may be on in one and off in the other.
       std::vector<double> slack = hidden_sums(op);

@@ -73,6 +73,59 @@ TEST(shapes_are_checked) {
   f.refuse("slot 3 is written by op 'metric'", UNIFIEDRL_OP_METRIC, {f.x}, {}, {3});
 }
 
+TEST(building_blocks_are_checked) {
+  Fixture f;
+  const int32_t none = UNIFIEDRL_NONE, head = f.p.constant("head", 1, 4, 6), three = f.p.constant("three", 1, 3, 3);
+  const int32_t large = f.p.tensor("large", 1, (int64_t{1} << 24) + 1, 1);
+  f.refuse("stream is -1", UNIFIEDRL_OP_NOISE, {f.out}, {}, {-1, 0}, {f.one, f.one});
+  f.refuse("distribution is 2", UNIFIEDRL_OP_NOISE, {f.out}, {}, {0, 2}, {f.one, f.one});
+  f.refuse("'minus' (scale) is -1", UNIFIEDRL_OP_NOISE, {f.out}, {}, {0, 0}, {f.minus, f.one});
+  f.refuse("at most 2^24", UNIFIEDRL_OP_NOISE, {large}, {}, {0, 0}, {f.one, f.one});
+  f.refuse("low is 1 and high is 0.5", UNIFIEDRL_OP_CLIP, {f.x, f.out, f.other}, {}, {}, {f.one, f.half});
+  f.refuse("'column' [1, 4, 1], but [1, 4, 3]", UNIFIEDRL_OP_CLIP, {f.x, f.out, f.column}, {}, {}, {f.half, f.one});
+  f.refuse("'x2' [2, 4, 3], but [1, 4, 3]", UNIFIEDRL_OP_COMBINE, {f.x, f.x2, f.out}, {}, {}, {f.one, f.one, f.one});
+  f.refuse("'three' [1, 3, 3], but [1, 4, 3]", UNIFIEDRL_OP_MULTIPLY, {three, f.x, f.out});
+  f.refuse("tensor -1", UNIFIEDRL_OP_MULTIPLY, {f.x, none, f.out});
+  f.refuse("m is 3, which does not divide", UNIFIEDRL_OP_GROUP_EXTREME, {f.q, f.out, f.flat}, {}, {3}, {f.half});
+  f.refuse("'out' [1, 4, 3], but [2, 4, 1]", UNIFIEDRL_OP_GROUP_EXTREME, {f.q, f.out, f.flat}, {}, {2}, {f.half});
+  f.refuse("(w) is -1", UNIFIEDRL_OP_GROUP_EXTREME, {f.q, f.column, f.flat}, {}, {4}, {f.minus});
+  f.refuse("n is 3, which does not divide the 4 rows", UNIFIEDRL_OP_ROW_REDUCE, {f.x, f.out, f.other}, {}, {3, 0}, {f.one});
+  f.refuse("n is 0", UNIFIEDRL_OP_ROW_REDUCE, {f.x, f.out, f.other}, {}, {0, 0}, {f.one});
+  f.refuse("kind is 4", UNIFIEDRL_OP_ROW_REDUCE, {f.x, f.out, f.other}, {}, {1, 4}, {f.one});
+  f.refuse("(temperature) is -1", UNIFIEDRL_OP_ROW_REDUCE, {f.x, f.out, f.other}, {}, {1, 3}, {f.minus});
+  f.refuse("'out' [1, 4, 3], but [1, 2, 3]", UNIFIEDRL_OP_ROW_REDUCE, {f.x, f.out, f.other}, {}, {2, 0}, {f.one});
+  f.refuse("'out' [1, 4, 3], but [1, 8, 3]", UNIFIEDRL_OP_REPEAT, {f.x, f.out}, {}, {2});
+  f.refuse("n is 0", UNIFIEDRL_OP_REPEAT, {f.x, f.out}, {}, {0});
+  f.refuse("'out' [1, 4, 3], but [1, 7, 3]", UNIFIEDRL_OP_CONCAT_ROWS, {f.x, three, f.out});
+  f.refuse("'wide' [1, 4, 5], but [1, 4, 3]", UNIFIEDRL_OP_CONCAT_ROWS, {f.x, f.wide, f.out});
+  f.refuse("first_member is 1", UNIFIEDRL_OP_SLICE, {f.x, f.out}, {}, {1, 0, 0});
+  f.refuse("first_row is 1, but x is tensor 'x' [1, 4, 3]: the slice leaves it", UNIFIEDRL_OP_SLICE, {f.x, f.out}, {}, {0, 1, 0});
+  f.refuse("first_column is -1", UNIFIEDRL_OP_SLICE, {f.x, f.column}, {}, {0, 0, -1});
+  f.refuse("as many elements", UNIFIEDRL_OP_RESHAPE, {f.wide, f.out});
+  f.refuse("same members", UNIFIEDRL_OP_RESHAPE, {f.x, f.dx});
+  f.refuse("'x' [1, 4, 3], but [1, 4, 6]", UNIFIEDRL_OP_GAUSSIAN_SAMPLE, {f.x, f.x, f.out, f.column}, {}, {0}, {f.half, f.one});
+  f.refuse("squash is 2", UNIFIEDRL_OP_GAUSSIAN_SAMPLE, {head, f.x, f.out, f.column}, {}, {2}, {f.half, f.one});
+  f.refuse("low is 1 and high is -1", UNIFIEDRL_OP_GAUSSIAN_SAMPLE, {head, f.x, f.out, f.column}, {}, {0}, {f.one, f.minus});
+  const int32_t dhead = f.p.tensor("dhead", 1, 4, 6);
+  f.refuse("both none", UNIFIEDRL_OP_GAUSSIAN_SAMPLE_BACKWARD, {head, f.x, f.x, none, none, dhead}, {}, {0}, {f.half, f.one});
+  f.refuse("'x' [1, 4, 3], but [1, 4, 1]", UNIFIEDRL_OP_GAUSSIAN_SAMPLE_BACKWARD, {head, f.x, f.x, none, f.x, dhead}, {}, {0}, {f.half, f.one});
+  f.refuse("'x' [1, 4, 3], but [1, 4, 6]", UNIFIEDRL_OP_GAUSSIAN_LOG_PROB, {f.x, f.x, f.column, dhead}, {}, {0}, {f.half, f.one});
+  f.refuse("'x' with 3 columns", UNIFIEDRL_OP_GAUSSIAN_KL, {f.x, f.column, f.out}, {}, {}, {f.half, f.one});
+  f.refuse("'other' [1, 4, 3], but [1, 4, 6]", UNIFIEDRL_OP_GAUSSIAN_KL, {head, f.column, f.other}, {}, {}, {f.half, f.one});
+  f.refuse("'wide' [1, 4, 5], but [1, 4, 3]", UNIFIEDRL_OP_EXP_WEIGHT, {f.x, f.wide, f.out}, {}, {}, {f.one, f.one});
+  f.refuse("(cap) is -1", UNIFIEDRL_OP_EXP_WEIGHT, {f.x, f.x, f.out}, {}, {}, {f.one, f.minus});
+  f.refuse("'x' [1, 4, 3], but [1, 4, 1]", UNIFIEDRL_OP_EXPECTILE, {f.x, f.q, f.flat, f.column}, {}, {}, {f.half});
+  f.refuse("(tau) is -1", UNIFIEDRL_OP_EXPECTILE, {f.q, f.q, f.flat, f.column}, {}, {}, {f.minus});
+  f.refuse("'column' [1, 4, 1], but [1, 1, 1]", UNIFIEDRL_OP_NORMALISER, {f.x, f.column}, {}, {}, {f.one});
+  // Limits stay in order when a value changes.
+  const int32_t low = f.p.hyper("low", -1), high = f.p.hyper("high", 2);
+  f.p.op("clip", UNIFIEDRL_OP_CLIP, {f.x, f.out, f.other}, {}, {}, {low, high});
+  Engine engine(f.p, "reference");
+  CHECK_OK(unifiedrl_engine_set_hyper(engine.handle, low, 2));
+  CHECK(unifiedrl_engine_set_hyper(engine.handle, high, 1) == UNIFIEDRL_INVALID_ARGUMENT);
+  CHECK_CONTAINS(unifiedrl_error(), "low is 2 and high is 1");
+}
+
 TEST(backward_passes_must_fit_their_forward_pass) {
   Fixture f;
   f.refuse("no earlier op forms gradients", UNIFIEDRL_OP_ADAM, {f.norm}, {f.net}, {1}, {f.one, f.half, f.half, f.one, f.one, f.one});
