@@ -24,6 +24,10 @@ UNIFIEDRL_HD inline T rectified(T x, bool relu) {
   return relu && x <= T(0) ? T(0) : x;
 }
 
+// What sums over lanes is a device's, or the host's: as the caller is.
+#if defined(__CUDACC__)
+#pragma nv_exec_check_disable
+#endif
 // stat = mean, 1 / sqrt(variance + epsilon). The variance is formed from differences: the mean of squares would lose it beside a large mean.
 template <typename T, typename Lanes>
 UNIFIEDRL_HD inline void layer_norm(const Lanes& lanes, int64_t columns, const T* x, const T* gain, const T* bias, bool relu, T epsilon, T* y, T* stat) {
@@ -46,6 +50,9 @@ UNIFIEDRL_HD inline void layer_norm(const Lanes& lanes, int64_t columns, const T
   }
 }
 
+#if defined(__CUDACC__)
+#pragma nv_exec_check_disable
+#endif
 // With xhat = (h - mean) inverse and g = dy gain: dh = inverse (g - mean(g) - xhat mean(g xhat)), and dx is dh where h = x.
 template <typename T, typename Lanes>
 UNIFIEDRL_HD inline void layer_norm_backward(const Lanes& lanes, int64_t columns, const T* x, const T* stat, const T* gain, const T* dy, bool relu, T* dx) {
