@@ -21,6 +21,7 @@ import org.knowm.xchart.style.Styler;
 import org.knowm.xchart.style.markers.SeriesMarkers;
 import org.unifiedrl.mtf.evaluation.AbTest;
 import org.unifiedrl.mtf.evaluation.Interval;
+import org.unifiedrl.mtf.experiment.Round;
 
 /** One picture of a run: how it learned, and what the A/B test says. */
 final class Charts {
@@ -40,13 +41,25 @@ final class Charts {
 
   /** Draws learning curves on the left and lifts with their intervals on the right. */
   static void write(Path file, List<JsonNode> metrics, AbTest.Result test, String title) {
+    save(file, curves(metrics, title), lifts(test));
+  }
+
+  /** Draws each round's canary on the left and the reported A/B test on the right. */
+  static void write(Path file, Iterable<Round> rounds, AbTest.Result test, String title) {
+    Map<String, Interval> canaries = new LinkedHashMap<>();
+    for (Round round : rounds) {
+      String name = "round " + round.number() + (round.decision().served() ? "" : ", not served");
+      round.canary().ifPresent(canary -> canaries.put(name, canary.uvcLift()));
+    }
+    String heading = "Canaries: " + title;
+    String axis = "UVC lift over the policy served so far, %, with 95 % interval";
+    save(file, intervals(heading, axis, canaries), lifts(test));
+  }
+
+  private static void save(Path file, XYChart left, XYChart right) {
     try {
       BitmapEncoder.saveBitmap(
-          List.of(curves(metrics, title), lifts(test)),
-          1,
-          2,
-          file.toString(),
-          BitmapEncoder.BitmapFormat.PNG);
+          List.of(left, right), 1, 2, file.toString(), BitmapEncoder.BitmapFormat.PNG);
     } catch (IOException e) {
       throw new UncheckedIOException("cannot write " + file + ": " + FileErrors.reason(e), e);
     }
@@ -72,11 +85,15 @@ final class Charts {
     lifts.put("requests per session", test.sessionLengthLift());
     lifts.put("watch time (UDT)", test.udtLift());
     lifts.put("valid consumptions (UVC)", test.uvcLift());
-    XYChart chart =
-        chart(
-            String.format("A/B test on %,d unseen users", test.users()),
-            "lift over the baseline, %, with 95 % interval",
-            "");
+    return intervals(
+        String.format("A/B test on %,d unseen users", test.users()),
+        "lift over the baseline, %, with 95 % interval",
+        lifts);
+  }
+
+  /** One row for each interval, the first one lowest. */
+  private static XYChart intervals(String title, String axis, Map<String, Interval> lifts) {
+    XYChart chart = chart(title, axis, "");
     chart.getStyler().setYAxisTicksVisible(false);
     chart.getStyler().setYAxisMin(0.4);
     chart.getStyler().setYAxisMax(lifts.size() + 0.6);

@@ -48,6 +48,7 @@ public final class Pipeline {
   private static final long HELD_OUT_KEY = 0x4845_4c44L;
   private static final long RANKING_KEY = 0x5241_4e4bL;
   private static final long TEST_KEY = 0x5445_5354L;
+  private static final long CANARY_KEY = 0x4341_4e41L;
   private static final long HEADROOM_KEY = 0x4845_4144L;
 
   /** Users by whom oracles are judged at most; their intervals are below half a percent wide. */
@@ -69,11 +70,20 @@ public final class Pipeline {
       Environment environment,
       Learner.Factory learners,
       RunListener listener) {
+    this(config, environment, learners, listener, Populations.of(environment, config));
+  }
+
+  private Pipeline(
+      ExperimentConfig config,
+      Environment environment,
+      Learner.Factory learners,
+      RunListener listener,
+      Populations populations) {
     this.config = config;
     this.environment = environment;
     this.learners = learners;
     this.listener = listener;
-    this.populations = Populations.of(environment, config);
+    this.populations = populations;
     UnifiedRlLearner.coefficients(config.training());
     explorer();
     if (config.baseline().kind() != ExperimentConfig.BaselineKind.EQUAL) {
@@ -92,6 +102,61 @@ public final class Pipeline {
               + " reward groups "
               + environment.rewardGroups());
     }
+  }
+
+  /**
+   * Prepares the stages of a progressive run; {@link ProgressiveTraining} goes through its rounds.
+   *
+   * @throws IllegalArgumentException if the configuration does not fit the environment, or there
+   *     are more rounds than steps or users
+   */
+  public static Pipeline progressive(
+      ExperimentConfig config,
+      Environment environment,
+      Learner.Factory learners,
+      RunListener listener) {
+    if (config.training().steps() < config.progressive().rounds()) {
+      throw new IllegalArgumentException(
+          "training.steps is "
+              + config.training().steps()
+              + ", and progressive.rounds "
+              + config.progressive().rounds()
+              + ": expected at least one step for each round");
+    }
+    return new Pipeline(
+        config, environment, learners, listener, Populations.progressive(environment, config));
+  }
+
+  /** The stages of one round of this progressive run: its users, steps and box; from 1. */
+  Pipeline round(int number, Bounds bounds) {
+    int rounds = config.progressive().rounds();
+    long steps = config.training().steps();
+    long own = steps * number / rounds - steps * (number - 1) / rounds;
+    return new Pipeline(
+        config.ofRound(bounds, own),
+        environment,
+        learners,
+        listener,
+        populations.round(number, rounds));
+  }
+
+  ExperimentConfig config() {
+    return config;
+  }
+
+  /** The bounds that the baseline is explored in. */
+  Bounds bounds() {
+    return Bounds.of(config.exploration(), environment.actionSize());
+  }
+
+  /** The policy that answers every request by one action. */
+  ConstantPolicy constant(float[] action) {
+    return new ConstantPolicy(environment.stateSize(), action);
+  }
+
+  /** The policy of the newest checkpoint in a folder. */
+  Supplier<Policy> policy(Path checkpoints) {
+    return learners.policy(checkpoints);
   }
 
   /**
@@ -184,12 +249,13 @@ public final class Pipeline {
   }
 
   /**
-   * Serves users by the baseline with exploration and logs every request.
+   * Serves users by a policy with exploration and logs every request.
    *
+   * @param served gives each thread an instance of the policy, the baseline of what is learned
    * @param train receives the shards to learn from
    * @param heldOut receives the shards for offline evaluation, of other users
    */
-  public Logged explore(ConstantPolicy baseline, Path train, Path heldOut) {
+  public Logged explore(Supplier<? extends Policy> served, Path train, Path heldOut) {
     ExperimentConfig.Exploration settings = config.exploration();
     Explorer explorer = explorer();
     UserRange learn = populations.learn();
@@ -209,9 +275,9 @@ public final class Pipeline {
             settings.logCandidates());
     try (RunListener.Stage stage =
         listener.begin("explore", "users", (long) learn.count() + kept.count())) {
-      Exploration.Totals logged = log(baseline, explorer, LOG_KEY, learn, train, schema, stage);
+      Exploration.Totals logged = log(served, explorer, LOG_KEY, learn, train, schema, stage);
       RunListener.Stage rest = shifted(stage, learn.count());
-      Exploration.Totals held = log(baseline, explorer, HELD_OUT_KEY, kept, heldOut, schema, rest);
+      Exploration.Totals held = log(served, explorer, HELD_OUT_KEY, kept, heldOut, schema, rest);
       return new Logged(
           logged.requests(),
           logged.sessions(),
@@ -223,10 +289,9 @@ public final class Pipeline {
   private Explorer explorer() {
     ExperimentConfig.Exploration settings = config.exploration();
     int size = environment.actionSize();
-    float[] lower =
-        bounds("exploration.lower_bounds", settings.lowerBounds(), -settings.halfWidth(), size);
-    float[] upper =
-        bounds("exploration.upper_bounds", settings.upperBounds(), settings.halfWidth(), size);
+    Bounds bounds = bounds();
+    float[] lower = floats(bounds.lower());
+    float[] upper = floats(bounds.upper());
     float[] sigma = new float[size];
     Arrays.fill(sigma, (float) settings.standardDeviation());
     return switch (settings.kind()) {
@@ -238,26 +303,16 @@ public final class Pipeline {
     };
   }
 
-  private static float[] bounds(String key, List<Double> chosen, double usual, int size) {
-    float[] bounds = new float[size];
-    Arrays.fill(bounds, (float) usual);
-    if (!chosen.isEmpty() && chosen.size() != size) {
-      throw new IllegalArgumentException(
-          key
-              + " has "
-              + chosen.size()
-              + " values: expected one for each of the "
-              + size
-              + " action dimensions, or none");
+  private static float[] floats(List<Double> values) {
+    float[] floats = new float[values.size()];
+    for (int k = 0; k < floats.length; k++) {
+      floats[k] = values.get(k).floatValue();
     }
-    for (int k = 0; k < chosen.size(); k++) {
-      bounds[k] = chosen.get(k).floatValue();
-    }
-    return bounds;
+    return floats;
   }
 
   private Exploration.Totals log(
-      ConstantPolicy baseline,
+      Supplier<? extends Policy> served,
       Explorer explorer,
       long key,
       UserRange users,
@@ -269,27 +324,27 @@ public final class Pipeline {
         new Exploration(
             environment, explorer, schema, config.seed() ^ key, settings.days(), settings.lanes());
     try (ReplayWriter writer = new ReplayWriter(folder, schema)) {
-      return exploration.run(users, () -> baseline, config.effectiveThreads(), writer, stage);
+      return exploration.run(users, served, config.effectiveThreads(), writer, stage);
     }
   }
 
   /**
-   * Trains on a log.
+   * Trains on logs.
    *
    * @param start the baseline's action, at which the policy starts
-   * @param data shards to learn from
+   * @param data folders of the shards to learn from
    * @param checkpoints folder of checkpoints
    * @param resume whether to continue from the newest checkpoint
    * @param metrics receives (step, metrics by name) now and then
    */
   public Trained train(
       float[] start,
-      Path data,
+      List<Path> data,
       Path checkpoints,
       boolean resume,
       BiConsumer<Long, Map<String, Double>> metrics) {
     ExperimentConfig.Training settings = config.training();
-    try (Replay replay = Replay.open(data);
+    try (Replay replay = Replay.open(data, Replay.Options.DEFAULT);
         Learner learner = learners.open(config, replay, start, checkpoints, resume);
         RunListener.Stage stage = listener.begin("train", "steps", settings.steps())) {
       while (learner.step() < settings.steps()) {
@@ -328,13 +383,14 @@ public final class Pipeline {
    *
    * @param data shards of exploration, of users that the policy did not learn from
    */
-  public OfflineEvaluation evaluate(ConstantPolicy baseline, Supplier<Policy> policy, Path data) {
+  public OfflineEvaluation evaluate(
+      Supplier<? extends Policy> baseline, Supplier<Policy> policy, Path data) {
     try (Replay replay = Replay.open(data);
         RunListener.Stage stage = listener.begin("evaluate", "requests", replay.rows())) {
       RankingTestSet testSet =
           RankingTestSet.collect(
               environment,
-              baseline,
+              baseline.get(),
               validResponse(),
               config.evaluation().rewardConstant(),
               config.seed() ^ RANKING_KEY,
@@ -342,7 +398,7 @@ public final class Pipeline {
               config.exploration().days(),
               config.exploration().lanes());
       return OfflineEvaluation.of(
-          environment, replay, testSet, baseline, policy.get(), config, stage);
+          environment, replay, testSet, baseline.get(), policy.get(), config, stage);
     }
   }
 
@@ -364,15 +420,28 @@ public final class Pipeline {
    * of {@code evaluation.population}.
    */
   public AbTest.Result compare(Supplier<? extends Policy> baseline, Supplier<Policy> policy) {
+    return abTest("compare", populations.test(), TEST_KEY, baseline, policy);
+  }
+
+  /** The same for a part of the users that progressive training sets aside for it. */
+  AbTest.Result canary(Supplier<? extends Policy> served, Supplier<Policy> policy) {
+    return abTest("canary", populations.canary(), CANARY_KEY, served, policy);
+  }
+
+  private AbTest.Result abTest(
+      String name,
+      UserRange users,
+      long key,
+      Supplier<? extends Policy> baseline,
+      Supplier<Policy> policy) {
     ExperimentConfig.Evaluation settings = config.evaluation();
-    UserRange users = populations.test();
-    try (RunListener.Stage stage = listener.begin("compare", "users", 2L * users.count())) {
+    try (RunListener.Stage stage = listener.begin(name, "users", 2L * users.count())) {
       return AbTest.run(
           environment,
           baseline,
           policy,
           new AbTest.Settings(
-              config.seed() ^ TEST_KEY,
+              config.seed() ^ key,
               users,
               settings.days(),
               config.effectiveThreads(),

@@ -68,6 +68,7 @@ class PopulationsTest {
                 e.lanes(),
                 e.resamples(),
                 e.headroom()),
+            d.progressive(),
             d.simulator()));
   }
 

@@ -100,6 +100,7 @@ class UnifiedRlLearnerTest {
         d.exploration(),
         change.apply(small),
         d.evaluation(),
+        d.progressive(),
         d.simulator());
   }
 
@@ -316,6 +317,7 @@ class UnifiedRlLearnerTest {
         c.exploration(),
         c.training(),
         c.evaluation(),
+        c.progressive(),
         c.simulator());
   }
 
