@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
+import org.unifiedrl.engine.DurableFiles;
 import org.unifiedrl.mtf.baseline.ConstantPolicy;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import org.unifiedrl.mtf.experiment.ProgressiveTraining;
@@ -154,7 +155,7 @@ record RunFolder(Path path) {
   /** Makes the policy of a round that of the run; 0 for none. */
   void serve(int round) {
     try {
-      Files.deleteIfExists(checkpoints());
+      DurableFiles.deleteTree(checkpoints());
       if (round > 0) {
         Files.createSymbolicLink(checkpoints(), path.relativize(round(round).checkpoints()));
       }

@@ -10,6 +10,7 @@ import java.util.Optional;
 import java.util.function.Supplier;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.mtf.baseline.ConstantPolicy;
+import org.unifiedrl.mtf.baseline.SearchBudgetException;
 import org.unifiedrl.mtf.evaluation.AbTest;
 import org.unifiedrl.mtf.evaluation.Headroom;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
@@ -83,7 +84,7 @@ final class Session {
           public Learner open(
               ExperimentConfig config,
               Replay replay,
-              float[] start,
+              Learner.Start start,
               Path checkpoints,
               boolean resume) {
             Learner learner = learners.open(config, replay, start, checkpoints, resume);
@@ -109,7 +110,8 @@ final class Session {
   }
 
   /** Everything that training needs is there: only now does the folder change. */
-  private void opened(ExperimentConfig own, Learner learner, float[] start, Path checkpoints) {
+  private void opened(
+      ExperimentConfig own, Learner learner, Learner.Start start, Path checkpoints) {
     if (learner.step() > own.training().steps()) {
       throw new UsageException(
           "training.steps is "
@@ -122,14 +124,14 @@ final class Session {
     }
     RunFolder trained = new RunFolder(checkpoints.getParent());
     trained.writeConfig(own);
-    trained.writeBaseline(new ConstantPolicy(environment.stateSize(), start), environment);
+    trained.writeBaseline(new ConstantPolicy(environment.stateSize(), start.action()), environment);
     trained.keepMetrics(learner.step());
   }
 
   /** Finds the baseline and logs exploration around it. */
   ConstantPolicy explore() {
+    ConstantPolicy baseline = baseline();
     folder.writeConfig(config);
-    ConstantPolicy baseline = pipeline.baseline();
     folder.writeBaseline(baseline, environment);
     Pipeline.Logged logged = pipeline.explore(() -> baseline, folder.train(), folder.heldOut());
     out.printf(
@@ -143,12 +145,25 @@ final class Session {
     return baseline;
   }
 
+  /** A search may turn out to be impossible only when it runs: the run folder waits for it. */
+  private ConstantPolicy baseline() {
+    return searched(pipeline::baseline);
+  }
+
+  private static <T> T searched(Supplier<T> stages) {
+    try {
+      return stages.get();
+    } catch (SearchBudgetException e) {
+      throw new UsageException(e.getMessage(), e);
+    }
+  }
+
   /** Trains on a log, possibly of another run. */
   Supplier<Policy> train(ConstantPolicy baseline, Path data, boolean resume) {
     long start = System.nanoTime();
     Pipeline.Trained trained =
         pipeline.train(
-            baseline.action(),
+            Learner.Start.at(baseline.action()),
             List.of(data),
             folder.checkpoints(),
             resume,
@@ -178,27 +193,8 @@ final class Session {
   /** Goes through the rounds of progressive training, or those that are left. */
   ProgressiveTraining.Result rounds() {
     folder.writeConfig(config);
-    ProgressiveTraining.Result run =
-        new ProgressiveTraining(pipeline, folder.path())
-            .run(
-                new ProgressiveTraining.Listener() {
-                  @Override
-                  public void begin(int number, int rounds) {
-                    out.printf("Round %d of %d%n", number, rounds);
-                    out.flush();
-                  }
-
-                  @Override
-                  public void metrics(int number, long step, Map<String, Double> means) {
-                    folder.round(number).appendMetrics(step, means);
-                  }
-
-                  @Override
-                  public void end(Round round) {
-                    out.print(Results.line(round));
-                    out.flush();
-                  }
-                });
+    ProgressiveTraining training = new ProgressiveTraining(pipeline, folder.path());
+    ProgressiveTraining.Result run = searched(() -> training.run(listener()));
     folder.writeBaseline(run.baseline(), environment);
     folder.serve(run.served());
     String table = Results.table(run.rounds(), environment.scoreNames());
@@ -211,6 +207,27 @@ final class Session {
     out.flush();
     Results.putRounds(result, run);
     return run;
+  }
+
+  private ProgressiveTraining.Listener listener() {
+    return new ProgressiveTraining.Listener() {
+      @Override
+      public void begin(int number, int rounds) {
+        out.printf("Round %d of %d%n", number, rounds);
+        out.flush();
+      }
+
+      @Override
+      public void metrics(int number, long step, Map<String, Double> means) {
+        folder.round(number).appendMetrics(step, means);
+      }
+
+      @Override
+      public void end(Round round) {
+        out.print(Results.line(round));
+        out.flush();
+      }
+    };
   }
 
   /** Tests a policy on users that nothing was learned from. */

@@ -1,5 +1,6 @@
 package org.unifiedrl.mtf.experiment;
 
+import com.fasterxml.jackson.annotation.JsonUnwrapped;
 import java.util.List;
 import java.util.Set;
 import org.unifiedrl.engine.EngineOptions;
@@ -23,6 +24,7 @@ import org.unifiedrl.mtf.session.SimulatorConfig;
  * @param baseline the policy that users are served by so far
  * @param exploration the log
  * @param training offline training
+ * @param algorithms what only one algorithm has; written as if its sections stood here
  * @param evaluation evaluation, offline and by A/B test
  * @param progressive rounds of progressive training; a run of one round ignores it
  * @param simulator the simulated world; other environments ignore it
@@ -36,6 +38,7 @@ public record ExperimentConfig(
     Baseline baseline,
     Exploration exploration,
     Training training,
+    @JsonUnwrapped AlgorithmConfigs algorithms,
     Evaluation evaluation,
     Progressive progressive,
     SimulatorConfig simulator) {
@@ -113,6 +116,12 @@ public record ExperimentConfig(
     FIXED,
     /** As wide as the last policy that was served moved. */
     MEASURED
+  }
+
+  /** What trains. */
+  public enum AlgorithmKind {
+    /** Attenuated targets and a penalised actor, specification section 0. */
+    UNIFIEDRL
   }
 
   /** Form of the actor's box penalty d, specification section 0. */
@@ -295,6 +304,7 @@ public record ExperimentConfig(
   /**
    * Offline training. Letters in parentheses are the symbols of specification section 0.
    *
+   * @param algorithm what trains; it takes from the following what it has
    * @param steps gradient steps in all
    * @param batch requests per step (B)
    * @param hidden hidden units per layer of actor and critics
@@ -320,6 +330,7 @@ public record ExperimentConfig(
    * @param keep checkpoints to keep
    */
   public record Training(
+      AlgorithmKind algorithm,
       long steps,
       int batch,
       List<Integer> hidden,
@@ -377,6 +388,7 @@ public record ExperimentConfig(
     /** The same with another number of steps. */
     Training withSteps(long number) {
       return new Training(
+          algorithm,
           number,
           batch,
           hidden,
@@ -558,6 +570,7 @@ public record ExperimentConfig(
             64,
             false),
         new Training(
+            AlgorithmKind.UNIFIEDRL,
             3_000,
             512,
             List.of(64, 64),
@@ -579,6 +592,7 @@ public record ExperimentConfig(
             100,
             1_000,
             3),
+        AlgorithmConfigs.defaults(),
         new Evaluation(
             Population.JUDGE, 0, 10, List.of(), 10, 5, 1e-3, 1, 20_000, 1, 64, 1_000, true),
         new Progressive(
@@ -608,6 +622,7 @@ public record ExperimentConfig(
         baseline,
         exploration.withBounds(bounds),
         training.withSteps(steps),
+        algorithms,
         evaluation,
         progressive,
         simulator);

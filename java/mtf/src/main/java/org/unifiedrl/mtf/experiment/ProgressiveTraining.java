@@ -205,8 +205,13 @@ public final class ProgressiveTraining {
         trained.steps(), trained.backend(), trained.engine(), trained.parameterHash());
   }
 
-  private float[] start(int number, Served served) {
-    return served.round == 0 ? served.baseline : meanServedAction(train(number));
+  private Learner.Start start(int number, Served served) {
+    if (served.round == 0) {
+      return Learner.Start.at(served.baseline);
+    }
+    return settings.start() == ExperimentConfig.RoundStart.WARM
+        ? new Learner.Start(served.baseline, Optional.of(checkpoints(served.round)))
+        : Learner.Start.at(meanServedAction(train(number)));
   }
 
   private static float[] meanServedAction(Path log) {

@@ -66,6 +66,7 @@ class ProgressiveTrainingTest {
             16,
             false),
         new ExperimentConfig.Training(
+            t.algorithm(),
             90,
             32,
             List.of(8),
@@ -87,6 +88,7 @@ class ProgressiveTrainingTest {
             10,
             10,
             3),
+        d.algorithms(),
         new ExperimentConfig.Evaluation(
             Population.JUDGE, 0, 10, List.of(), 10, 2, 1e-3, 1, 100, 1, 16, 100, false),
         progressive,
@@ -114,7 +116,7 @@ class ProgressiveTrainingTest {
   }
 
   private ProgressiveTraining.Result run(Progressive settings, String name) {
-    return run(settings, temporary.resolve(name), UnifiedRlLearner.factory(), RunListener.NONE);
+    return run(settings, temporary.resolve(name), EngineLearner.factory(), RunListener.NONE);
   }
 
   @Test
@@ -133,7 +135,7 @@ class ProgressiveTrainingTest {
       met.addAll(users);
       assertThat(met).as("none twice").hasSize(round.number() * (300 + 500));
       served =
-          UnifiedRlLearner.factory()
+          EngineLearner.factory()
               .policy(ProgressiveTraining.folder(folder, round.number()).resolve("checkpoints"));
     }
     UserRange judged = WORLD.judgeUsers();
@@ -202,13 +204,13 @@ class ProgressiveTrainingTest {
   void oneRoundIsThePlainRun() {
     Progressive one = settings(1, RoundData.POOLED, RoundStart.WARM, BoxSchedule.FIXED, 0.01);
     ProgressiveTraining.Result progressive = run(one, "one");
-    Pipeline plain = new Pipeline(config(one), WORLD, UnifiedRlLearner.factory(), RunListener.NONE);
+    Pipeline plain = new Pipeline(config(one), WORLD, EngineLearner.factory(), RunListener.NONE);
     ConstantPolicy baseline = plain.baseline();
     Path log = temporary.resolve("log");
     plain.explore(() -> baseline, log, temporary.resolve("held-out"));
     Pipeline.Trained trained =
         plain.train(
-            baseline.action(),
+            Learner.Start.at(baseline.action()),
             List.of(log),
             temporary.resolve("checkpoints"),
             false,
@@ -223,11 +225,15 @@ class ProgressiveTrainingTest {
 
   /** UnifiedRL, except that what it learns in the second round is bad. */
   private static Learner.Factory badInTheSecondRound() {
-    Learner.Factory honest = UnifiedRlLearner.factory();
+    Learner.Factory honest = EngineLearner.factory();
     return new Learner.Factory() {
       @Override
       public Learner open(
-          ExperimentConfig config, Replay replay, float[] start, Path checkpoints, boolean resume) {
+          ExperimentConfig config,
+          Replay replay,
+          Learner.Start start,
+          Path checkpoints,
+          boolean resume) {
         return honest.open(config, replay, start, checkpoints, resume);
       }
 
@@ -275,7 +281,7 @@ class ProgressiveTrainingTest {
     assertThat(before.decision().served()).isTrue();
     assertThat(bad.decision().next()).isEqualTo(bad.bounds());
     assertThat(after.bounds()).isEqualTo(bad.bounds());
-    Learner.Factory honest = UnifiedRlLearner.factory();
+    Learner.Factory honest = EngineLearner.factory();
     Path first = ProgressiveTraining.folder(folder, 1).resolve("checkpoints");
     Path log = ProgressiveTraining.folder(folder, 3).resolve("shards/train");
     requireBox(log, honest.policy(first).get(), bad.bounds());
@@ -318,7 +324,7 @@ class ProgressiveTrainingTest {
     while (true) {
       try {
         ProgressiveTraining.Result result =
-            run(USUAL, folder, UnifiedRlLearner.factory(), new Interruption(random.nextInt(1, 90)));
+            run(USUAL, folder, EngineLearner.factory(), new Interruption(random.nextInt(1, 90)));
         assertThat(result.rounds()).isEqualTo(whole.rounds());
         assertThat(result.baseline().action()).isEqualTo(whole.baseline().action());
         assertThat(result.served()).isEqualTo(whole.served());
