@@ -15,17 +15,17 @@ final class ConfigKeys {
       engine.device: index of the GPU, from 0
       engine.precision: matrix products in fp32, tf32 or bf16; the last two on a GPU only
       engine.replay: log on a GPU: resident in its memory, streamed, or auto, resident if it fits
-      baseline.kind: equal weights, or how the best constant vector is searched: search (cross-entropy), random, grid, coordinate, cma-es, bayesian
-      baseline.population: search: vectors per generation, at least 4; times generations: evaluations of any search
+      baseline.kind: equal weights, or a search of the best vector; search is cross-entropy
+      baseline.population: vectors per generation; times generations: evaluations of any search
       baseline.elite: search: vectors that shape the next generation
       baseline.generations: search: generations
-      baseline.users: any search: users that each vector serves when it is evaluated
-      baseline.days: any search: days that each user is followed
-      baseline.deviation: search, cma-es: initial standard deviation of every action dimension
+      baseline.users: users that each vector serves when it is evaluated
+      baseline.days: days that each user is followed
+      baseline.deviation: search, cma-es: initial standard deviation of every dimension
       baseline.levels: coordinate: values of a dimension in a sweep
-      baseline.requests: any search: environment requests that it may spend; 0 for no limit
-      baseline.seconds: any search: time that it may take; 0 for no limit
-      baseline.objective: any search: what is maximised
+      baseline.requests: environment requests that a search may spend; 0 for no limit
+      baseline.seconds: time that it may take; 0 for no limit
+      baseline.objective: what is maximised
       exploration.kind: uniform, truncated_gaussian, sobol in a box; gaussian, ornstein_uhlenbeck in none
       exploration.half_width: half the width of the box (upper_b = -lower_b), in normalised action
       exploration.lower_bounds: lower bounds of the box (lower_b), one per dimension; [] for -half_width
@@ -37,6 +37,7 @@ final class ConfigKeys {
       exploration.days: days that each user is followed
       exploration.lanes: users in flight at once per thread
       exploration.log_candidates: whether all candidates' scores are logged too
+      training.algorithm: what trains; it takes from this section what it has
       training.steps: gradient steps in all
       training.batch: requests per step (B)
       training.hidden: hidden units per layer of actor and critics
@@ -58,6 +59,13 @@ final class ConfigKeys {
       training.report: steps between two lines of metrics
       training.checkpoint: steps between two checkpoints
       training.keep: checkpoints to keep
+      td3.policy_noise: deviation of the noise on the target policy's actions
+      td3.noise_clip: largest size of that noise
+      td3.actor_period: steps between two updates of the actor
+      td3_bc.alpha: weight of the value in the actor's loss, over the mean absolute value
+      td3_bc.policy_noise: as td3.policy_noise
+      td3_bc.noise_clip: as td3.noise_clip
+      td3_bc.actor_period: as td3.actor_period
       evaluation.population: whom the A/B test serves: judge, or validation to choose settings on
       evaluation.bandwidth: kernel width of NCIS (h), in normalised action
       evaluation.cap: cap of its weights (c), and of the other estimators

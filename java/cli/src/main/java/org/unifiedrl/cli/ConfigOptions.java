@@ -4,9 +4,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import org.unifiedrl.mtf.experiment.Algorithms;
 import org.unifiedrl.mtf.experiment.Environments;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
-import org.unifiedrl.mtf.experiment.UnifiedRlLearner;
 import org.unifiedrl.mtf.session.Environment;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -118,7 +118,7 @@ final class ConfigOptions {
   /** Training's coefficients are known to be wrong before anything runs, not at its start. */
   private static void checkCoefficients(ExperimentConfig config) {
     try {
-      UnifiedRlLearner.coefficients(config.training());
+      Algorithms.of(config);
     } catch (IllegalArgumentException e) {
       throw new UsageException("training: " + Configuration.keys(e.getMessage()), e);
     }

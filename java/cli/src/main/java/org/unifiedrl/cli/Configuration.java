@@ -1,5 +1,6 @@
 package org.unifiedrl.cli;
 
+import com.fasterxml.jackson.annotation.JsonUnwrapped;
 import com.fasterxml.jackson.core.JacksonException;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadFeature;
@@ -195,7 +196,9 @@ final class Configuration {
     for (RecordComponent component : type.getRecordComponents()) {
       String name = snakeCase(component.getName());
       String key = prefix + name;
-      if (component.getType().isRecord()) {
+      if (component.getAccessor().isAnnotationPresent(JsonUnwrapped.class)) {
+        checkTypes(node, prefix, component.getType());
+      } else if (component.getType().isRecord()) {
         checkTypes((ObjectNode) node.get(name), key + ".", component.getType());
       } else {
         node.set(name, checked(key, node.get(name), component.getGenericType()));

@@ -9,6 +9,7 @@ import java.util.Optional;
 import java.util.function.Supplier;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.mtf.baseline.ConstantPolicy;
+import org.unifiedrl.mtf.baseline.SearchBudgetException;
 import org.unifiedrl.mtf.evaluation.AbTest;
 import org.unifiedrl.mtf.evaluation.Headroom;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
@@ -55,7 +56,7 @@ final class Session {
           public Learner open(
               ExperimentConfig config,
               Replay replay,
-              float[] start,
+              Learner.Start start,
               Path checkpoints,
               boolean resume) {
             Learner learner = learners.open(config, replay, start, checkpoints, resume);
@@ -81,7 +82,7 @@ final class Session {
   }
 
   /** Everything that training needs is there: only now does the run folder change. */
-  private void opened(Learner learner, float[] start) {
+  private void opened(Learner learner, Learner.Start start) {
     if (learner.step() > config.training().steps()) {
       throw new UsageException(
           "training.steps is "
@@ -93,14 +94,14 @@ final class Session {
               + " already: give as many steps or more");
     }
     folder.writeConfig(config);
-    folder.writeBaseline(new ConstantPolicy(environment.stateSize(), start), environment);
+    folder.writeBaseline(new ConstantPolicy(environment.stateSize(), start.action()), environment);
     folder.keepMetrics(learner.step());
   }
 
   /** Finds the baseline and logs exploration around it. */
   ConstantPolicy explore() {
+    ConstantPolicy baseline = baseline();
     folder.writeConfig(config);
-    ConstantPolicy baseline = pipeline.baseline();
     folder.writeBaseline(baseline, environment);
     Pipeline.Logged logged = pipeline.explore(baseline, folder.train(), folder.heldOut());
     out.printf(
@@ -114,12 +115,21 @@ final class Session {
     return baseline;
   }
 
+  /** A search may turn out to be impossible only when it runs: the run folder waits for it. */
+  private ConstantPolicy baseline() {
+    try {
+      return pipeline.baseline();
+    } catch (SearchBudgetException e) {
+      throw new UsageException(e.getMessage(), e);
+    }
+  }
+
   /** Trains on a log, possibly of another run. */
   Supplier<Policy> train(ConstantPolicy baseline, Path data, boolean resume) {
     long start = System.nanoTime();
     Pipeline.Trained trained =
         pipeline.train(
-            baseline.action(),
+            Learner.Start.at(baseline.action()),
             data,
             folder.checkpoints(),
             resume,

@@ -11,6 +11,8 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -88,6 +90,53 @@ class FolderTest {
     Files.copy(log.resolve("baseline.json"), broken.resolve("baseline.json"));
     CommandLineRun second = CommandLineRun.of("train", "--quiet", "--data", broken, "--out", out);
     assertThat(second.code()).as(second.err()).isZero();
+  }
+
+  /** What a search needs is known only once it ran: the folder waits, and the message says it. */
+  @Test
+  void aSearchWithoutTheBudgetOfItsFirstRoundLeavesNoFolderAndSaysWhatWouldDo() throws IOException {
+    Path out = temporary.resolve("searched");
+    CommandLineRun few = search(out, "baseline.generations=1");
+    assertThat(few.code()).isEqualTo(2);
+    assertThat(few.err())
+        .contains(
+            "baseline.kind cma_es",
+            "baseline.population * baseline.generations (evaluations) is 4 and must be 10 or more")
+        .doesNotContain("\tat ");
+    assertThat(out).doesNotExist();
+
+    CommandLineRun poor = search(out, "baseline.generations=3", "baseline.requests=100");
+    assertThat(poor.code()).isEqualTo(2);
+    Matcher least =
+        Pattern.compile("baseline.requests is 100 and must be (\\d+) or more").matcher(poor.err());
+    assertThat(least.find()).as(poor.err()).isTrue();
+    assertThat(out).doesNotExist();
+
+    CommandLineRun slow = search(out, "baseline.generations=3", "baseline.seconds=1e-6");
+    assertThat(slow.code()).isEqualTo(2);
+    assertThat(slow.err()).contains("baseline.seconds is 1.0E-6 and must be about ");
+    assertThat(out).doesNotExist();
+
+    CommandLineRun enough =
+        search(out, "baseline.generations=3", "baseline.requests=" + least.group(1));
+    assertThat(enough.code()).as(enough.err()).isZero();
+    assertThat(Json.MAPPER.readTree(out.resolve("baseline.json").toFile()).path("action"))
+        .hasSize(10);
+    assertThat(Files.readString(out.resolve("config.yaml"))).contains("kind: cma_es");
+  }
+
+  private CommandLineRun search(Path out, String... settings) {
+    Stream<String> common =
+        Stream.of("baseline.kind=cma-es", "baseline.population=4", "baseline.elite=2");
+    Stream<String> users = Stream.of("baseline.users=20", "exploration.users=50");
+    return CommandLineRun.of(
+        Stream.concat(
+                Stream.of(
+                    "explore", "--quiet", "--out", out, "--config", shared.resolve("tiny.yaml")),
+                Stream.of(common, users, Stream.of(settings))
+                    .flatMap(s -> s)
+                    .flatMap(setting -> Stream.of("--set", setting)))
+            .toArray());
   }
 
   @Test

@@ -25,7 +25,7 @@ public final class BayesianOptimisation implements Searcher {
   private static final int CLIMB = 40; // steps of each
   private static final double EXPLOITED = 0.9; // share of the budget
 
-  private final Box box;
+  private final SearchBox box;
   private final long seed;
   private final float[] start;
   private final List<float[]> vectors = new ArrayList<>();
@@ -43,7 +43,7 @@ public final class BayesianOptimisation implements Searcher {
    * @param start in the box
    * @param seed key of all draws
    */
-  public BayesianOptimisation(Box box, float[] start, long seed) {
+  public BayesianOptimisation(SearchBox box, float[] start, long seed) {
     this.box = box;
     this.seed = seed;
     this.start = box.checked(start);

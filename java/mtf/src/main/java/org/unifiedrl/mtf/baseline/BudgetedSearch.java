@@ -109,7 +109,8 @@ public final class BudgetedSearch {
   /**
    * Searches until another round might not fit into the budget.
    *
-   * @throws IllegalArgumentException if the budget ends before the first round does
+   * @throws SearchBudgetException if the budget ends before the first round does. What would have
+   *     done is then measured: the round is served once more, without limits.
    */
   public static Result search(
       Searcher searcher, Objective objective, SearchBudget budget, Progress progress) {
@@ -127,59 +128,105 @@ public final class BudgetedSearch {
     Spent spent = new Spent(0, 0, 0);
     long dearest = 0; // requests of the dearest evaluation so far
     double longest = 0; // seconds of the longest round so far
-    for (int round = 0; ; round++) {
+    for (int number = 0; ; number++) {
       double before = spent.seconds();
       float[][] vectors = searcher.propose(spent.share(budget));
       spent = new Spent(spent.evaluations(), spent.requests(), clock.getAsDouble() - start);
+      double proposed = spent.seconds();
       int count = vectors.length;
+      if (number == 0) {
+        requireEvaluations(count, budget);
+      }
       // Each evaluation has its own part, so that threads cannot decide who gets the last request.
       long part = (budget.requests() - spent.requests()) / count;
       // A round that is cut off is spent for nothing: do not begin one that might be.
-      if (count > budget.evaluations() - spent.evaluations()
-          || part < Math.max(1, dearest)
-          || spent.seconds() + longest > budget.seconds()) {
-        return result(searcher, spent, budget, round, count);
+      if (number > 0
+          && (count > budget.evaluations() - spent.evaluations()
+              || part < Math.max(1, dearest)
+              || spent.seconds() + longest > budget.seconds())) {
+        return new Result(searcher.best(), spent);
       }
       boolean same = searcher.sharesLuck();
-      Allowance[] allowances = new Allowance[count];
-      Arrays.setAll(allowances, p -> new Allowance(part, deadline, clock));
-      double[] values = new double[count];
-      long first = same ? round : spent.evaluations();
-      IntStream.range(0, count)
-          .parallel()
-          .forEach(
-              p -> values[p] = objective.value(vectors[p], first + (same ? 0 : p), allowances[p]));
-      boolean complete = true;
-      long requests = spent.requests();
-      for (Allowance allowance : allowances) {
-        requests += allowance.taken;
-        dearest = Math.max(dearest, allowance.taken);
-        complete &= !allowance.refused;
+      long luck = same ? number : spent.evaluations();
+      Round round = Round.of(objective, vectors, luck, same, part, deadline, clock);
+      dearest = Math.max(dearest, round.dearest());
+      spent =
+          new Spent(
+              spent.evaluations() + count,
+              spent.requests() + round.requests(),
+              clock.getAsDouble() - start);
+      if (!round.complete()) {
+        if (number == 0) {
+          double again = clock.getAsDouble();
+          double forever = Double.POSITIVE_INFINITY;
+          Round whole = Round.of(objective, vectors, luck, same, Long.MAX_VALUE, forever, clock);
+          double seconds = proposed + clock.getAsDouble() - again;
+          throw tooSmall(budget, count, count * whole.dearest(), seconds);
+        }
+        return new Result(searcher.best(), spent);
       }
-      spent = new Spent(spent.evaluations() + count, requests, clock.getAsDouble() - start);
-      if (!complete) {
-        return result(searcher, spent, budget, round, count);
-      }
-      check(values);
-      searcher.observe(values);
+      check(round.values());
+      searcher.observe(round.values());
       longest = Math.max(longest, spent.seconds() - before);
-      progress.round(round + 1, Arrays.stream(values).max().orElseThrow(), spent);
+      progress.round(number + 1, Arrays.stream(round.values()).max().orElseThrow(), spent);
     }
   }
 
-  private static Result result(
-      Searcher searcher, Spent spent, SearchBudget budget, int rounds, int count) {
-    if (rounds == 0) {
-      throw new IllegalArgumentException(
-          "the search's budget ("
-              + describe(budget)
-              + ") ends within the first round of "
-              + count
-              + " evaluations, when "
-              + spent.requests()
-              + " requests were served: give more, or let each vector serve fewer users");
+  /**
+   * Returns if a budget has the evaluations without which a search finds nothing.
+   *
+   * @param count those of its first round, as a rule
+   * @throws SearchBudgetException if it has fewer
+   */
+  public static void requireEvaluations(long count, SearchBudget budget) {
+    if (count > budget.evaluations()) {
+      throw tooSmall(budget, count, 0, 0);
     }
-    return new Result(searcher.best(), spent);
+  }
+
+  /** The refusal; requests and seconds that were not measured are 0. */
+  private static SearchBudgetException tooSmall(
+      SearchBudget budget, long count, long requests, double seconds) {
+    SearchBudget least =
+        new SearchBudget(
+            Math.max(budget.evaluations(), count),
+            Math.max(budget.requests(), requests),
+            Math.max(budget.seconds(), Math.ceil(seconds)));
+    return new SearchBudgetException(
+        "the search's budget of "
+            + describe(budget)
+            + " ends within the first round of "
+            + count
+            + " evaluations; the least that would do is "
+            + describe(least),
+        least);
+  }
+
+  /** What the vectors of a round were worth, and what that took. */
+  private record Round(double[] values, long requests, long dearest, boolean complete) {
+
+    static Round of(
+        Objective objective,
+        float[][] vectors,
+        long luck,
+        boolean same,
+        long part,
+        double deadline,
+        DoubleSupplier clock) {
+      int count = vectors.length;
+      Allowance[] allowances = new Allowance[count];
+      Arrays.setAll(allowances, p -> new Allowance(part, deadline, clock));
+      double[] values = new double[count];
+      IntStream.range(0, count)
+          .parallel()
+          .forEach(
+              p -> values[p] = objective.value(vectors[p], luck + (same ? 0 : p), allowances[p]));
+      return new Round(
+          values,
+          Arrays.stream(allowances).mapToLong(a -> a.taken).sum(),
+          Arrays.stream(allowances).mapToLong(a -> a.taken).max().orElse(0),
+          Arrays.stream(allowances).noneMatch(a -> a.refused));
+    }
   }
 
   private static void check(double[] values) {

@@ -32,7 +32,7 @@ public final class CmaEs implements Searcher {
   /** Smallest standard deviation: floats near 1 are 6e-8 apart. */
   private static final double LEAST = 1e-7;
 
-  private final Box box;
+  private final SearchBox box;
   private final long seed;
   private final int n;
   private final int lambda;
@@ -70,7 +70,7 @@ public final class CmaEs implements Searcher {
    *     box's width is usual
    * @param seed key of all draws
    */
-  public CmaEs(Box box, float[] start, double deviation, long seed) {
+  public CmaEs(SearchBox box, float[] start, double deviation, long seed) {
     this(box, start, deviation, 4 + (int) (3 * Math.log(box.size())), seed);
   }
 
@@ -79,7 +79,7 @@ public final class CmaEs implements Searcher {
    *
    * @param population vectors per generation (lambda), at least 4
    */
-  public CmaEs(Box box, float[] start, double deviation, int population, long seed) {
+  public CmaEs(SearchBox box, float[] start, double deviation, int population, long seed) {
     if (!(deviation > 0 && deviation < Double.POSITIVE_INFINITY) || population < 4) {
       throw new IllegalArgumentException(
           "CMA-ES needs a positive deviation and a population of at least 4; got "

@@ -14,7 +14,7 @@ public final class CoordinateSearch implements Searcher {
 
   private static final double NARROWEST = 1e-3;
 
-  private final Box box;
+  private final SearchBox box;
   private final int levels;
   private final float[] present;
   private double span = 1; // share of the box
@@ -29,7 +29,7 @@ public final class CoordinateSearch implements Searcher {
    * @param start where it starts, in the box
    * @param levels values of a dimension in a sweep, at least 2
    */
-  public CoordinateSearch(Box box, float[] start, int levels) {
+  public CoordinateSearch(SearchBox box, float[] start, int levels) {
     if (levels < 2) {
       throw new IllegalArgumentException(
           "a sweep of " + levels + " levels in each dimension: expected 2 or more");

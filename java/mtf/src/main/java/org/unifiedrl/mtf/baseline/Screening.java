@@ -45,7 +45,7 @@ public final class Screening implements Searcher {
   }
 
   /** Random search: points are uniform in the box. */
-  public static Screening random(Box box, float[] start, long seed) {
+  public static Screening random(SearchBox box, float[] start, long seed) {
     int size = box.size();
     return new Screening(
         i -> {
@@ -65,7 +65,7 @@ public final class Screening implements Searcher {
    *
    * @param levels values of each dimension, at least 2; there are levels^A points, 2^20 at most
    */
-  public static Screening grid(Box box, float[] start, int levels, long seed) {
+  public static Screening grid(SearchBox box, float[] start, int levels, long seed) {
     int size = box.size();
     double all = Math.pow(levels, size);
     if (levels < 2 || all > LARGEST) {
@@ -105,6 +105,11 @@ public final class Screening implements Searcher {
       levels++;
     }
     return levels;
+  }
+
+  /** The fewest evaluations that can screen a grid of two levels, the coarsest there is. */
+  public static long leastEvaluations(int size) {
+    return (long) Math.ceil(Math.pow(2, size) / SCREENED);
   }
 
   @Override

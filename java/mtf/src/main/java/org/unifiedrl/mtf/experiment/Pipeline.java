@@ -1,8 +1,10 @@
 package org.unifiedrl.mtf.experiment;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.BiConsumer;
@@ -11,7 +13,6 @@ import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.engine.replay.ReplaySchema;
 import org.unifiedrl.engine.replay.ReplayWriter;
 import org.unifiedrl.mtf.baseline.BayesianOptimisation;
-import org.unifiedrl.mtf.baseline.Box;
 import org.unifiedrl.mtf.baseline.BudgetedSearch;
 import org.unifiedrl.mtf.baseline.CmaEs;
 import org.unifiedrl.mtf.baseline.ConstantPolicy;
@@ -19,6 +20,9 @@ import org.unifiedrl.mtf.baseline.ConstantVectorSearch;
 import org.unifiedrl.mtf.baseline.CoordinateSearch;
 import org.unifiedrl.mtf.baseline.EqualWeights;
 import org.unifiedrl.mtf.baseline.Screening;
+import org.unifiedrl.mtf.baseline.SearchBox;
+import org.unifiedrl.mtf.baseline.SearchBudget;
+import org.unifiedrl.mtf.baseline.SearchBudgetException;
 import org.unifiedrl.mtf.baseline.Searcher;
 import org.unifiedrl.mtf.evaluation.AbTest;
 import org.unifiedrl.mtf.evaluation.Headroom;
@@ -75,10 +79,10 @@ public final class Pipeline {
     this.learners = learners;
     this.listener = listener;
     this.populations = Populations.of(environment, config);
-    UnifiedRlLearner.coefficients(config.training());
+    Algorithms.of(config);
     explorer();
     if (config.baseline().kind() != ExperimentConfig.BaselineKind.EQUAL) {
-      searcher(EqualWeights.of(environment).action());
+      requireEvaluations(searcher(EqualWeights.of(environment).action()).propose(0).length);
     }
     RequestLog.schema(environment, Map.of(), config.exploration().logCandidates());
     int groups = environment.rewardGroups().size();
@@ -126,12 +130,59 @@ public final class Pipeline {
    */
   public record Found(ConstantPolicy policy, long requests) {}
 
-  /** Finds the baseline: one vector for all requests. */
+  private void requireEvaluations(long count) {
+    try {
+      BudgetedSearch.requireEvaluations(count, config.baseline().budget());
+    } catch (SearchBudgetException e) {
+      throw withKeys(e);
+    }
+  }
+
+  /** The refusal of a budget in terms of the configuration. */
+  private SearchBudgetException withKeys(SearchBudgetException refused) {
+    ExperimentConfig.Baseline settings = config.baseline();
+    SearchBudget given = settings.budget();
+    SearchBudget least = refused.least();
+    List<String> raise = new ArrayList<>();
+    if (least.evaluations() > given.evaluations()) {
+      raise.add(
+          "baseline.population * baseline.generations (evaluations) is %d and must be %d or more"
+              .formatted(given.evaluations(), least.evaluations()));
+    }
+    if (least.requests() > given.requests()) {
+      raise.add(
+          "baseline.requests is %d and must be %d or more, or fewer baseline.users must be served"
+              .formatted(given.requests(), least.requests()));
+    }
+    if (least.seconds() > given.seconds()) {
+      raise.add(
+          "baseline.seconds is %s and must be about %s or more on this machine"
+              .formatted(given.seconds(), least.seconds()));
+    }
+    String kind = settings.kind().name().toLowerCase(Locale.ROOT);
+    return new SearchBudgetException(
+        "the budget of baseline.kind "
+            + kind
+            + " ends before it finds anything: "
+            + String.join("; ", raise),
+        least);
+  }
+
+  /**
+   * Finds the baseline: one vector for all requests.
+   *
+   * @throws SearchBudgetException if the budget of its search ends within the first round; the
+   *     message names the keys and the least that would do
+   */
   public ConstantPolicy baseline() {
     return search().policy();
   }
 
-  /** Finds the baseline and says what that took. */
+  /**
+   * Finds the baseline and says what that took.
+   *
+   * @throws SearchBudgetException as {@link #baseline} does
+   */
   public Found search() {
     ExperimentConfig.Baseline settings = config.baseline();
     ConstantPolicy start = EqualWeights.of(environment);
@@ -155,12 +206,14 @@ public final class Pipeline {
                   stage.at(spent.evaluations(), spent.requests() + " requests"));
       return new Found(
           new ConstantPolicy(environment.stateSize(), found.action()), found.requests());
+    } catch (SearchBudgetException e) {
+      throw withKeys(e);
     }
   }
 
   private Searcher searcher(float[] start) {
     ExperimentConfig.Baseline settings = config.baseline();
-    Box box = Box.actions(environment.actionSize());
+    SearchBox box = SearchBox.actions(environment.actionSize());
     long seed = config.seed() ^ SEARCH_KEY;
     return switch (settings.kind()) {
       case EQUAL -> throw new IllegalStateException("equal weights are not searched");
@@ -178,18 +231,8 @@ public final class Pipeline {
                   settings.objective()));
       case RANDOM -> Screening.random(box, start, seed);
       case GRID -> {
-        long evaluations = settings.budget().evaluations();
-        int levels = Screening.levels(box.size(), evaluations);
-        if (levels < 2) {
-          throw new IllegalArgumentException(
-              "baseline.kind is grid, and baseline.population * baseline.generations is "
-                  + evaluations
-                  + ": expected enough evaluations for a grid of 2 levels in each of the "
-                  + box.size()
-                  + " action dimensions, of which the best play off: 1.5 * 2^"
-                  + box.size()
-                  + " or more; or another kind");
-        }
+        requireEvaluations(Screening.leastEvaluations(box.size()));
+        int levels = Screening.levels(box.size(), settings.budget().evaluations());
         yield Screening.grid(box, start, levels, seed);
       }
       case COORDINATE -> new CoordinateSearch(box, start, settings.levels());
@@ -291,14 +334,14 @@ public final class Pipeline {
   /**
    * Trains on a log.
    *
-   * @param start the baseline's action, at which the policy starts
+   * @param start where training starts: the baseline's action, at least
    * @param data shards to learn from
    * @param checkpoints folder of checkpoints
    * @param resume whether to continue from the newest checkpoint
    * @param metrics receives (step, metrics by name) now and then
    */
   public Trained train(
-      float[] start,
+      Learner.Start start,
       Path data,
       Path checkpoints,
       boolean resume,

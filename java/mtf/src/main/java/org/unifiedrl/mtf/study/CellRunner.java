@@ -207,7 +207,7 @@ public final class CellRunner {
     long start = System.nanoTime();
     Pipeline.Trained trained =
         pipeline.train(
-            log.search().action(),
+            Learner.Start.at(log.search().action()),
             log.train(),
             folder,
             false,

@@ -15,7 +15,7 @@ import org.unifiedrl.engine.Philox;
 
 class BudgetedSearchTest {
 
-  private static final Box BOX = Box.actions(3);
+  private static final SearchBox BOX = SearchBox.actions(3);
 
   /** Trials cost 1 to 100 requests, by surprise; what is served is what the accounts say. */
   @Property(tries = 200)
@@ -25,6 +25,7 @@ class BudgetedSearchTest {
       @ForAll @IntRange(min = 40, max = 200) int evaluations,
       @ForAll @IntRange(min = 20, max = 3000) int requests) {
     AtomicLong served = new AtomicLong();
+    AtomicLong refused = new AtomicLong();
     AtomicLong tried = new AtomicLong();
     BudgetedSearch.Objective objective =
         (vector, luck, allowance) -> {
@@ -33,6 +34,7 @@ class BudgetedSearchTest {
           for (int tick = 0; tick < ticks; tick++) {
             if (!allowance.take(ticks)) {
               assertThat(allowance.take(1)).isFalse();
+              refused.incrementAndGet();
               return Double.NaN;
             }
             served.addAndGet(ticks);
@@ -59,9 +61,14 @@ class BudgetedSearchTest {
               });
       assertThat(result.spent().evaluations()).isEqualTo(tried.get());
       assertThat(result.requests()).isEqualTo(served.get());
-    } catch (IllegalArgumentException e) {
+    } catch (SearchBudgetException e) {
+      // The first round is then served again, for the least that would do.
+      assertThat(refused).hasPositiveValue();
       assertThat(e).hasMessageContaining("ends within the first round");
+      assertThat(e.least().evaluations()).isEqualTo(evaluations);
+      assertThat(e.least().requests()).isGreaterThan(requests);
       assertThat(last[0].evaluations()).isZero();
+      return;
     }
     assertThat(tried.get()).isLessThanOrEqualTo(evaluations);
     assertThat(served.get()).isLessThanOrEqualTo(requests);
@@ -129,6 +136,34 @@ class BudgetedSearchTest {
     assertThat(lucks).hasSize(9);
   }
 
+  /** Vectors cost 1 to 10 requests: the dearest decides, since each has an equal part. */
+  @Test
+  void theLeastBudgetThatIsNamedIsTheLeastThatDoes() {
+    BudgetedSearch.Objective objective =
+        (vector, luck, allowance) -> {
+          int requests = 1 + (int) (5 * (1 + vector[0]) * 0.999);
+          return allowance.take(requests) ? vector[1] : Double.NaN;
+        };
+    long least = 1;
+    try {
+      search(objective, least);
+    } catch (SearchBudgetException e) {
+      least = e.least().requests();
+    }
+    assertThat(least).isGreaterThan(16);
+    assertThat(search(objective, least).requests()).isBetween(16L, least);
+    long less = least - 1;
+    assertThatThrownBy(() -> search(objective, less)).isInstanceOf(SearchBudgetException.class);
+  }
+
+  private static BudgetedSearch.Result search(BudgetedSearch.Objective objective, long requests) {
+    return BudgetedSearch.search(
+        Screening.random(BOX, new float[3], 1),
+        objective,
+        SearchBudget.ofRequests(requests),
+        BudgetedSearch.Progress.NONE);
+  }
+
   @Test
   void aBudgetBelowOneRoundAndAValueThatIsNoNumberAreRefused() {
     assertThatThrownBy(
@@ -138,8 +173,9 @@ class BudgetedSearchTest {
                     (vector, luck, allowance) -> 0,
                     SearchBudget.ofEvaluations(15),
                     BudgetedSearch.Progress.NONE))
-        .isInstanceOf(IllegalArgumentException.class)
-        .hasMessageContaining("(15 evaluations) ends within the first round of 16 evaluations");
+        .isInstanceOf(SearchBudgetException.class)
+        .hasMessageContaining("of 15 evaluations ends within the first round of 16 evaluations")
+        .hasMessageContaining("least that would do is 16 evaluations");
     assertThatThrownBy(
             () ->
                 BudgetedSearch.search(

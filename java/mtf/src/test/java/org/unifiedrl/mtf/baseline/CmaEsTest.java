@@ -22,7 +22,7 @@ class CmaEsTest {
   @ParameterizedTest
   @ValueSource(longs = {1, 2, 3})
   void solvesRosenbrockInTenDimensions(long seed) {
-    Box box = new Box(filled(-2), filled(2));
+    SearchBox box = new SearchBox(filled(-2), filled(2));
     TestObjective objective = new TestObjective(TestObjective::rosenbrock, 0, 1);
     float[] found = objective.search(new CmaEs(box, filled(0), 0.5, seed), 12_000);
     assertThat(objective.truth(found)).isBetween(-1e-8, 0.0);
@@ -68,14 +68,15 @@ class CmaEsTest {
             },
             0,
             1);
-    float[] found = objective.search(new CmaEs(Box.actions(SIZE), filled(0.5f), 0.5, 4), 6_000);
+    float[] found =
+        objective.search(new CmaEs(SearchBox.actions(SIZE), filled(0.5f), 0.5, 4), 6_000);
     assertThat(objective.truth(found)).isBetween(-1e-6, 0.0);
   }
 
   @Test
   void findsOptimaAtTheEdge() {
     TestObjective objective = new TestObjective(x -> TestObjective.quadratic(x, filled(3)), 0, 1);
-    float[] found = objective.search(new CmaEs(Box.actions(SIZE), filled(0), 0.5, 4), 3_000);
+    float[] found = objective.search(new CmaEs(SearchBox.actions(SIZE), filled(0), 0.5, 4), 3_000);
     for (float v : found) {
       assertThat(v).isBetween(0.999f, 1f);
     }
@@ -89,7 +90,7 @@ class CmaEsTest {
       TestObjective objective =
           new TestObjective(x -> TestObjective.quadratic(x, optimum), 1, seed);
       float[] found =
-          objective.search(new CmaEs(Box.actions(SIZE), filled(-0.9f), 0.5, seed), 4_000);
+          objective.search(new CmaEs(SearchBox.actions(SIZE), filled(-0.9f), 0.5, seed), 4_000);
       sum += objective.truth(found) / 5;
     }
     // -72.7 at the start; noise of deviation 1.
@@ -99,7 +100,7 @@ class CmaEsTest {
   @Test
   void examinesNoiseOnlyWhereThereIsSome() {
     for (double noise : new double[] {0, 1e6}) {
-      CmaEs search = new CmaEs(Box.actions(SIZE), filled(0), 0.5, 1);
+      CmaEs search = new CmaEs(SearchBox.actions(SIZE), filled(0), 0.5, 1);
       int repeated = 0;
       float[][] before = {};
       for (int round = 0; round < 60; round++) {

@@ -69,7 +69,7 @@ class ConstantVectorSearchTest {
   void everyMethodBeatsEqualWeightsAtTheSameBudget(String method) {
     Simulator world = new Simulator();
     float[] start = EqualWeights.of(world).action();
-    Box box = Box.actions(start.length);
+    SearchBox box = SearchBox.actions(start.length);
     Searcher searcher =
         switch (method) {
           case "cross-entropy" -> new CrossEntropy(start, 2, 0.5, 16, 4, 8, 1);

@@ -12,7 +12,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 /** What every method owes. */
 class SearcherTest {
 
-  private static final Box BOX = Box.actions(4);
+  private static final SearchBox BOX = SearchBox.actions(4);
   private static final float[] START = {0.9f, -0.9f, 0.9f, -0.9f};
   private static final float[] OPTIMUM = {-0.3f, 0.2f, 0.55f, -0.8f};
 
@@ -133,7 +133,7 @@ class SearcherTest {
 
   @Test
   void gridVisitsEachPointOnceAndItsEdges() {
-    Screening grid = Screening.grid(Box.actions(2), new float[2], 3, 5);
+    Screening grid = Screening.grid(SearchBox.actions(2), new float[2], 3, 5);
     float[][] points = grid.propose(0);
     assertThat(Arrays.stream(points).map(Arrays::toString))
         .containsExactlyInAnyOrder(
@@ -154,7 +154,7 @@ class SearcherTest {
   /** The lucky one of the screening loses the play-off. */
   @Test
   void screeningChoosesByThePlayOff() {
-    Screening random = Screening.random(Box.actions(1), new float[1], 5);
+    Screening random = Screening.random(SearchBox.actions(1), new float[1], 5);
     float[][] points = random.propose(0);
     double[] values = new double[points.length];
     values[3] = 100;
@@ -177,7 +177,7 @@ class SearcherTest {
 
   @Test
   void coordinateSearchTakesOnlyWhatWinsTwice() {
-    CoordinateSearch search = new CoordinateSearch(Box.actions(1), new float[] {0}, 3);
+    CoordinateSearch search = new CoordinateSearch(SearchBox.actions(1), new float[] {0}, 3);
     assertThat(search.propose(0)).isDeepEqualTo(new float[][] {{0}, {-1}, {1}});
     search.observe(new double[] {0, -1, 1});
     assertThat(search.propose(0)).isDeepEqualTo(new float[][] {{0}, {1}});
@@ -202,11 +202,12 @@ class SearcherTest {
     assertThatThrownBy(() -> new CoordinateSearch(BOX, START, 1)).hasMessageContaining("1 levels");
     assertThatThrownBy(() -> new CmaEs(BOX, START, 0, 1)).hasMessageContaining("deviation");
     assertThatThrownBy(() -> new CmaEs(BOX, START, 0.5, 3, 1)).hasMessageContaining("at least 4");
-    assertThatThrownBy(() -> Screening.grid(Box.actions(30), new float[30], 2, 1))
+    assertThatThrownBy(() -> Screening.grid(SearchBox.actions(30), new float[30], 2, 1))
         .hasMessageContaining("2 levels in 30 dimensions");
-    assertThatThrownBy(() -> new Box(new float[] {1}, new float[] {1}))
+    assertThatThrownBy(() -> new SearchBox(new float[] {1}, new float[] {1}))
         .hasMessageContaining("dimension 0 of the box is [1.0, 1.0]");
-    assertThatThrownBy(() -> new Box(new float[1], new float[2])).hasMessageContaining("1 and 2");
+    assertThatThrownBy(() -> new SearchBox(new float[1], new float[2]))
+        .hasMessageContaining("1 and 2");
     assertThatThrownBy(() -> new SearchBudget(1, 0, 1)).hasMessageContaining("got 1, 0, 1.0");
     assertThat(BOX.width(0)).isCloseTo(2, within(0.0));
   }

@@ -3,6 +3,7 @@ package org.unifiedrl.mtf.study;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -16,9 +17,9 @@ import org.junit.jupiter.api.io.TempDir;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import org.unifiedrl.mtf.experiment.ExperimentConfig.ExplorationKind;
+import org.unifiedrl.mtf.experiment.EngineLearner;
 import org.unifiedrl.mtf.experiment.Learner;
 import org.unifiedrl.mtf.experiment.RunListener;
-import org.unifiedrl.mtf.experiment.UnifiedRlLearner;
 import org.unifiedrl.mtf.policy.Policy;
 import org.unifiedrl.mtf.session.Simulator;
 
@@ -39,11 +40,11 @@ class CellRunnerTest {
 
     @Override
     public Learner open(
-        ExperimentConfig config, Replay replay, float[] start, Path checkpoints, boolean resume) {
+        ExperimentConfig config, Replay replay, Learner.Start start, Path checkpoints, boolean resume) {
       if (opened.incrementAndGet() >= fails) {
         throw new IllegalStateException("planted");
       }
-      return UnifiedRlLearner.factory().open(config, replay, start, checkpoints, resume);
+      return EngineLearner.factory().open(config, replay, start, checkpoints, resume);
     }
 
     @Override
@@ -53,54 +54,15 @@ class CellRunnerTest {
   }
 
   private static ExperimentConfig config(ExplorationKind kind, long seed, double eta) {
-    ExperimentConfig d = ExperimentConfig.defaults();
-    ExperimentConfig.Training t = d.training();
-    return new ExperimentConfig(
-        d.environment(),
-        seed,
-        d.backend(),
-        1,
-        d.engine(),
-        d.baseline(),
-        new ExperimentConfig.Exploration(
-            kind, 0.3, List.of(), List.of(), 0.2, 0.85, 60, 60, 1, 16, false),
-        new ExperimentConfig.Training(
-            5,
-            16,
-            List.of(8),
-            2,
-            eta,
-            t.omega(),
-            t.penaltyForm(),
-            t.lambda(),
-            t.beta(),
-            t.theta(),
-            t.discount(),
-            t.groupWeights(),
-            t.targetRate(),
-            t.targetPeriod(),
-            t.actorRate(),
-            t.criticRate(),
-            t.gradientClip(),
-            t.normaliseReturns(),
-            5,
-            5,
-            1),
-        new ExperimentConfig.Evaluation(
-            ExperimentConfig.Population.JUDGE,
-            0,
-            10,
-            List.of(),
-            10,
-            3,
-            1e-2,
-            1,
-            50,
-            1,
-            16,
-            100,
-            false),
-        d.simulator());
+    ObjectNode tree = Cell.JSON.valueToTree(ExperimentConfig.defaults());
+    tree.put("seed", seed).put("threads", 1);
+    ObjectNode exploration = tree.withObject("exploration");
+    exploration.put("kind", kind.name()).put("users", 60).put("held_out_users", 60);
+    ObjectNode training = tree.withObject("training");
+    training.put("steps", 5).put("batch", 16).put("critics_per_group", 2).put("eta", eta);
+    training.putArray("hidden").add(8);
+    tree.withObject("evaluation").put("users", 50).put("resamples", 100);
+    return Cell.JSON.convertValue(tree, ExperimentConfig.class);
   }
 
   private static List<Cell> cells(double eta) {

@@ -6,7 +6,7 @@ import java.util.Arrays;
  * The box that vectors are searched in. For normalised actions it is [-1, 1] in every dimension:
  * the ranges of the {@link org.unifiedrl.mtf.fusion.ActionMap}. Immutable.
  */
-public final class Box {
+public final class SearchBox {
 
   private final float[] low;
   private final float[] high;
@@ -17,7 +17,7 @@ public final class Box {
    * @param low least value of each dimension
    * @param high largest value of each dimension, above {@code low}
    */
-  public Box(float[] low, float[] high) {
+  public SearchBox(float[] low, float[] high) {
     if (low.length == 0 || low.length != high.length) {
       throw new IllegalArgumentException(
           "a box needs a least and a largest value in each dimension; got "
@@ -42,12 +42,12 @@ public final class Box {
   }
 
   /** All normalised actions of a size. */
-  public static Box actions(int size) {
+  public static SearchBox actions(int size) {
     float[] low = new float[size];
     float[] high = new float[size];
     Arrays.fill(low, -1);
     Arrays.fill(high, 1);
-    return new Box(low, high);
+    return new SearchBox(low, high);
   }
 
   /** Number of dimensions. */
