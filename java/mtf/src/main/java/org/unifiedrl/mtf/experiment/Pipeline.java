@@ -37,6 +37,7 @@ import org.unifiedrl.mtf.policy.Policy;
 import org.unifiedrl.mtf.session.Environment;
 import org.unifiedrl.mtf.session.Environment.UserRange;
 import org.unifiedrl.mtf.session.Simulator;
+import org.unifiedrl.mtf.session.UserTotals;
 
 /**
  * The stages of an experiment, each on its own: find a baseline, log exploration around it, train
@@ -52,7 +53,6 @@ public final class Pipeline {
   private static final long HELD_OUT_KEY = 0x4845_4c44L;
   private static final long RANKING_KEY = 0x5241_4e4bL;
   private static final long TEST_KEY = 0x5445_5354L;
-  private static final long CANARY_KEY = 0x4341_4e41L;
   private static final long HEADROOM_KEY = 0x4845_4144L;
 
   /** Users by whom oracles are judged at most; their intervals are below half a percent wide. */
@@ -186,6 +186,14 @@ public final class Pipeline {
   public record Trained(
       long steps, String backend, String engine, String parameterHash, Supplier<Policy> policy) {}
 
+  /**
+   * A baseline and what it took.
+   *
+   * @param policy one vector for all requests
+   * @param requests environment requests that the search served
+   */
+  public record Found(ConstantPolicy policy, long requests) {}
+
   private void requireEvaluations(long count) {
     try {
       BudgetedSearch.requireEvaluations(count, config.baseline().budget());
@@ -231,10 +239,19 @@ public final class Pipeline {
    *     message names the keys and the least that would do
    */
   public ConstantPolicy baseline() {
+    return search().policy();
+  }
+
+  /**
+   * Finds the baseline and says what that took.
+   *
+   * @throws SearchBudgetException as {@link #baseline} does
+   */
+  public Found search() {
     ExperimentConfig.Baseline settings = config.baseline();
     ConstantPolicy start = EqualWeights.of(environment);
     if (settings.kind() == ExperimentConfig.BaselineKind.EQUAL) {
-      return start;
+      return new Found(start, 0);
     }
     try (RunListener.Stage stage =
         listener.begin("baseline", "evaluations", settings.budget().evaluations())) {
@@ -251,7 +268,8 @@ public final class Pipeline {
               settings.budget(),
               (round, best, spent) ->
                   stage.at(spent.evaluations(), spent.requests() + " requests"));
-      return new ConstantPolicy(environment.stateSize(), found.action());
+      return new Found(
+          new ConstantPolicy(environment.stateSize(), found.action()), found.requests());
     } catch (SearchBudgetException e) {
       throw withKeys(e);
     }
@@ -459,35 +477,43 @@ public final class Pipeline {
    * of {@code evaluation.population}.
    */
   public AbTest.Result compare(Supplier<? extends Policy> baseline, Supplier<Policy> policy) {
-    return abTest("compare", populations.test(), TEST_KEY, baseline, policy);
+    return abTest("compare", test(populations.test()), baseline, policy);
   }
 
   /** The same for a part of the users that progressive training sets aside for it. */
   AbTest.Result canary(Supplier<? extends Policy> served, Supplier<Policy> policy) {
-    return abTest("canary", populations.canary(), CANARY_KEY, served, policy);
+    return abTest("canary", test(populations.canary()), served, policy);
   }
 
   private AbTest.Result abTest(
       String name,
-      UserRange users,
-      long key,
+      AbTest.Settings settings,
       Supplier<? extends Policy> baseline,
       Supplier<Policy> policy) {
-    ExperimentConfig.Evaluation settings = config.evaluation();
-    try (RunListener.Stage stage = listener.begin(name, "users", 2L * users.count())) {
+    try (RunListener.Stage stage =
+        listener.begin(name, "users", 2L * settings.users().count())) {
       return AbTest.run(
-          environment,
-          baseline,
-          policy,
-          new AbTest.Settings(
-              config.seed() ^ key,
-              users,
-              settings.days(),
-              config.effectiveThreads(),
-              settings.lanes(),
-              settings.resamples()),
-          (served, total) -> stage.at(served, ""));
+          environment, baseline, policy, settings, (served, total) -> stage.at(served, ""));
     }
+  }
+
+  /** Serves the users of the A/B test, with its draws, by one policy. */
+  public UserTotals serve(Supplier<? extends Policy> policy) {
+    AbTest.Settings settings = test(populations.test());
+    try (RunListener.Stage stage = listener.begin("serve", "users", settings.users().count())) {
+      return AbTest.serve(environment, policy, settings, (served, all) -> stage.at(served, ""));
+    }
+  }
+
+  private AbTest.Settings test(UserRange users) {
+    ExperimentConfig.Evaluation settings = config.evaluation();
+    return new AbTest.Settings(
+        config.seed() ^ TEST_KEY,
+        users,
+        settings.days(),
+        config.effectiveThreads(),
+        settings.lanes(),
+        settings.resamples());
   }
 
   /**
@@ -512,18 +538,7 @@ public final class Pipeline {
             config.seed() ^ HEADROOM_KEY,
             ConstantVectorSearch.Objective.VALID_CONSUMPTIONS);
     try (RunListener.Stage stage = listener.begin("headroom", "rounds", Headroom.rounds(search))) {
-      return Optional.of(
-          Headroom.measure(
-              world,
-              search,
-              new AbTest.Settings(
-                  config.seed() ^ TEST_KEY,
-                  users,
-                  settings.days(),
-                  config.effectiveThreads(),
-                  settings.lanes(),
-                  settings.resamples()),
-              done -> stage.at(done, "")));
+      return Optional.of(Headroom.measure(world, search, test(users), done -> stage.at(done, "")));
     }
   }
 
