@@ -194,6 +194,10 @@ class Algorithm:
             done=tensor((rng.permutation(c.batch) % 3 == 0)[:, None]),
         )
 
+    def more(self, hypers):
+        """Further tensors and metadata of the file, for other readers than the test."""
+        return {}, {}
+
     def check_coverage(self, batch):
         """Asserts that the first batch meets every branch of the losses."""
 
@@ -339,9 +343,11 @@ def compute(case, kind):
         "batches": str(BATCHES),
         "seed": str(algorithm.seed),
     }
+    tensors, texts = algorithm.more(hypers)
+    out, metadata = out | tensors, metadata | texts
     arrays = {key: np.ascontiguousarray(np.atleast_1d(x.detach().numpy())) for key, x in out.items()}
     assert all(array.dtype == np.float64 and np.isfinite(array).all() for array in arrays.values())
-    inputs = ("batch", "init", "state_", "reward_", "group_")
+    inputs = ("batch", "init", "hyper", "state_", "reward_", "group_")
     for key, array in arrays.items():
         assert not key.startswith(inputs) or (array == array.astype(np.float32)).all(), f"{key} is no float32"
     return dict(sorted(arrays.items())), metadata

@@ -166,7 +166,8 @@ class UnifiedRl(Algorithm):
         def errors():
             return (value(self.nets["critic"], batch["state"], batch["action"]) - y) ** 2
 
-        self.keep(q=value(self.nets["critic"], batch["state"], batch["action"]), critic_loss=errors().mean(1))
+        errors_before = errors().mean(1)
+        self.keep(q=value(self.nets["critic"], batch["state"], batch["action"]), critic_loss=errors_before)
         self.minimise(lambda: errors().mean(1).sum(), "critic")
         self.track("target_critic")
 
@@ -178,9 +179,33 @@ class UnifiedRl(Algorithm):
             check_penalty_gradient(self.training, mu, batch["box_low"], batch["box_high"])
         # Differences cannot be taken across the edge, where the last action sits: the box moves away from it.
         away = dict(batch, box_low=batch["box_low"] - 1e-3, box_high=batch["box_high"] + 1e-3)
+        if self.t == 1:
+            self.losses = {"critic_loss": errors_before, "actor_loss": self.actor_loss(batch)}
         self.minimise(lambda: self.actor_loss(batch), "actor", smooth=lambda: self.actor_loss(away))
         self.track("target_actor")
         self.keep(critic_adam=member_norm(self.gradients["critic"]), actor_adam=member_norm(self.gradients["actor"]))
+
+    def more(self, hypers):
+        """What the peers (step.py) read of UnifiedRL's files: settings as hyper.*, losses of the first step."""
+        if self.own:
+            return {}, {}  # they know no v4
+        c, t = self.case, self.training
+        numbers = {key: t[key] for key in ("eta", "omega", "lambda", "beta", "theta", "batch", "target_rate", "target_period")}
+        numbers |= {key: hypers[key] for key in ("adam_beta1", "adam_beta2", "adam_epsilon")}
+        numbers |= dict(
+            groups=c.groups,
+            members=t["critics_per_group"],
+            states=c.states,
+            actions=c.actions,
+            gamma=t["discount"],
+            actor_learning_rate=t["actor_rate"],
+            critic_learning_rate=t["critic_rate"],
+            actor_max_norm=hypers["actor_clip"],
+            critic_max_norm=hypers["critic_clip"],
+        )
+        tensors = {f"hyper.{key}": torch.tensor([float(number)]) for key, number in numbers.items()}
+        tensors |= {f"step1.{name}": loss.detach() for name, loss in self.losses.items()}
+        return tensors, {"box_form": t["penalty_form"]}
 
     def check_coverage(self, batch):
         omega = self.training["omega"]
