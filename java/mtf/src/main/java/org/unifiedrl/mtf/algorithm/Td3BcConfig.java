@@ -22,4 +22,9 @@ public record Td3BcConfig(double alpha, double policyNoise, double noiseClip, in
   public static Td3BcConfig defaults() {
     return new Td3BcConfig(2.5, 0.2, 0.5, 2);
   }
+
+  /** What TD3 has too. */
+  public Td3Config td3() {
+    return new Td3Config(policyNoise, noiseClip, actorPeriod);
+  }
 }

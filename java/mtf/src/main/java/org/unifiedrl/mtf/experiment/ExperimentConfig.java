@@ -95,7 +95,17 @@ public record ExperimentConfig(
   /** What trains. */
   public enum AlgorithmKind {
     /** Attenuated targets and a penalised actor, specification section 0. */
-    UNIFIEDRL
+    UNIFIEDRL,
+    /** Its earlier form, with penalised targets. */
+    UNIFIEDRL_V4,
+    /** Deterministic policy gradient. */
+    DDPG,
+    /** The same with two critics, target smoothing and a slower actor. */
+    TD3,
+    /** TD3 with behaviour cloning. */
+    TD3_BC,
+    /** TD3 with behaviour cloning of actor and targets, and layer-normed critics. */
+    REBRAC
   }
 
   /** Form of the actor's box penalty d, specification section 0. */

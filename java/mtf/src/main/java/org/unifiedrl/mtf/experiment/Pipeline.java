@@ -37,6 +37,7 @@ import org.unifiedrl.mtf.policy.Policy;
 import org.unifiedrl.mtf.session.Environment;
 import org.unifiedrl.mtf.session.Environment.UserRange;
 import org.unifiedrl.mtf.session.Simulator;
+import org.unifiedrl.mtf.session.UserTotals;
 
 /**
  * The stages of an experiment, each on its own: find a baseline, log exploration around it, train
@@ -121,6 +122,14 @@ public final class Pipeline {
   public record Trained(
       long steps, String backend, String engine, String parameterHash, Supplier<Policy> policy) {}
 
+  /**
+   * A baseline and what it took.
+   *
+   * @param policy one vector for all requests
+   * @param requests environment requests that the search served
+   */
+  public record Found(ConstantPolicy policy, long requests) {}
+
   private void requireEvaluations(long count) {
     try {
       BudgetedSearch.requireEvaluations(count, config.baseline().budget());
@@ -166,10 +175,19 @@ public final class Pipeline {
    *     message names the keys and the least that would do
    */
   public ConstantPolicy baseline() {
+    return search().policy();
+  }
+
+  /**
+   * Finds the baseline and says what that took.
+   *
+   * @throws SearchBudgetException as {@link #baseline} does
+   */
+  public Found search() {
     ExperimentConfig.Baseline settings = config.baseline();
     ConstantPolicy start = EqualWeights.of(environment);
     if (settings.kind() == ExperimentConfig.BaselineKind.EQUAL) {
-      return start;
+      return new Found(start, 0);
     }
     try (RunListener.Stage stage =
         listener.begin("baseline", "evaluations", settings.budget().evaluations())) {
@@ -186,7 +204,8 @@ public final class Pipeline {
               settings.budget(),
               (round, best, spent) ->
                   stage.at(spent.evaluations(), spent.requests() + " requests"));
-      return new ConstantPolicy(environment.stateSize(), found.action());
+      return new Found(
+          new ConstantPolicy(environment.stateSize(), found.action()), found.requests());
     } catch (SearchBudgetException e) {
       throw withKeys(e);
     }
@@ -403,22 +422,31 @@ public final class Pipeline {
    * of {@code evaluation.population}.
    */
   public AbTest.Result compare(Supplier<? extends Policy> baseline, Supplier<Policy> policy) {
-    ExperimentConfig.Evaluation settings = config.evaluation();
-    UserRange users = populations.test();
-    try (RunListener.Stage stage = listener.begin("compare", "users", 2L * users.count())) {
+    AbTest.Settings settings = test(populations.test());
+    try (RunListener.Stage stage =
+        listener.begin("compare", "users", 2L * settings.users().count())) {
       return AbTest.run(
-          environment,
-          baseline,
-          policy,
-          new AbTest.Settings(
-              config.seed() ^ TEST_KEY,
-              users,
-              settings.days(),
-              config.effectiveThreads(),
-              settings.lanes(),
-              settings.resamples()),
-          (served, total) -> stage.at(served, ""));
+          environment, baseline, policy, settings, (served, total) -> stage.at(served, ""));
     }
+  }
+
+  /** Serves the users of the A/B test, with its draws, by one policy. */
+  public UserTotals serve(Supplier<? extends Policy> policy) {
+    AbTest.Settings settings = test(populations.test());
+    try (RunListener.Stage stage = listener.begin("serve", "users", settings.users().count())) {
+      return AbTest.serve(environment, policy, settings, (served, all) -> stage.at(served, ""));
+    }
+  }
+
+  private AbTest.Settings test(UserRange users) {
+    ExperimentConfig.Evaluation settings = config.evaluation();
+    return new AbTest.Settings(
+        config.seed() ^ TEST_KEY,
+        users,
+        settings.days(),
+        config.effectiveThreads(),
+        settings.lanes(),
+        settings.resamples());
   }
 
   /**
@@ -443,18 +471,7 @@ public final class Pipeline {
             config.seed() ^ HEADROOM_KEY,
             ConstantVectorSearch.Objective.VALID_CONSUMPTIONS);
     try (RunListener.Stage stage = listener.begin("headroom", "rounds", Headroom.rounds(search))) {
-      return Optional.of(
-          Headroom.measure(
-              world,
-              search,
-              new AbTest.Settings(
-                  config.seed() ^ TEST_KEY,
-                  users,
-                  settings.days(),
-                  config.effectiveThreads(),
-                  settings.lanes(),
-                  settings.resamples()),
-              done -> stage.at(done, "")));
+      return Optional.of(Headroom.measure(world, search, test(users), done -> stage.at(done, "")));
     }
   }
 
