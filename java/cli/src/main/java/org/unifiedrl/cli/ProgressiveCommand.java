@@ -24,7 +24,7 @@ import picocli.CommandLine.Option;
       "  unifiedrl progressive",
       "  unifiedrl progressive --set progressive.rounds=3 --out runs/ptm",
       "  unifiedrl progressive --out runs/ptm --resume",
-      "  unifiedrl progressive --set progressive.data=pooled \\",
+      "  unifiedrl progressive --set progressive.data=latest \\",
       "      --set progressive.box=fixed --set exploration.half_width=0.15"
     })
 final class ProgressiveCommand implements Callable<Integer> {

@@ -90,7 +90,21 @@ class ProgressiveTrainingTest {
             3),
         d.algorithms(),
         new ExperimentConfig.Evaluation(
-            Population.JUDGE, 0, 10, List.of(), 10, 2, 1e-3, 1, 100, 1, 16, 100, false),
+            Population.JUDGE,
+            0,
+            10,
+            0,
+            List.of(),
+            10,
+            2,
+            1e-3,
+            d.evaluation().fittedQ(),
+            1,
+            100,
+            1,
+            16,
+            100,
+            false),
         progressive,
         d.simulator());
   }
