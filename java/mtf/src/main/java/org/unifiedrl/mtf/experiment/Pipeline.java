@@ -490,8 +490,7 @@ public final class Pipeline {
       AbTest.Settings settings,
       Supplier<? extends Policy> baseline,
       Supplier<Policy> policy) {
-    try (RunListener.Stage stage =
-        listener.begin(name, "users", 2L * settings.users().count())) {
+    try (RunListener.Stage stage = listener.begin(name, "users", 2L * settings.users().count())) {
       return AbTest.run(
           environment, baseline, policy, settings, (served, total) -> stage.at(served, ""));
     }

@@ -55,13 +55,15 @@ record Populations(
     Populations plain = of(environment, config);
     ExperimentConfig.Progressive settings = config.progressive();
     UserRange all = environment.trainUsers();
-    int set = plain.search.count();
-    UserRange rest = all.slice(set, all.count() - set);
+    int searched = plain.search.count();
+    UserRange rest = all.slice(searched, all.count() - searched);
     boolean validated = config.evaluation().population() == ExperimentConfig.Population.VALIDATION;
-    double held = config.exploration().heldOutUsers();
-    double canary = Math.ceil(settings.canaryShare() * all.count()) * settings.rounds();
-    double test = validated ? config.evaluation().users() : 0;
-    double share = Math.min(1, rest.count() / (held + canary + test));
+    double most = rest.count();
+    double held = Math.min(most, config.exploration().heldOutUsers());
+    double canary =
+        Math.min(most, Math.ceil(settings.canaryShare() * all.count()) * settings.rounds());
+    double test = validated ? Math.min(most, config.evaluation().users()) : 0;
+    double share = Math.min(1, most / (held + canary + test));
     int heldUsers = (int) (held * share);
     int canaryUsers = (int) (canary * share);
     int testUsers = (int) (test * share);
@@ -77,15 +79,16 @@ record Populations(
         Math.min(whole.learn.count(), Math.min(whole.heldOut.count(), whole.canary.count()));
     if (fewest < settings.rounds() || whole.test.count() < 1) {
       throw new IllegalArgumentException(
-          "progressive.rounds is %d, and environment %s has users for %d: %d to learn from, %d held"
-                  .formatted(
-                      settings.rounds(),
-                      environment.name(),
-                      fewest,
-                      whole.learn.count(),
-                      whole.heldOut.count())
-              + " out, %d for canaries, %d to test on; expected at least one of each for every round"
-                  .formatted(whole.canary.count(), whole.test.count()));
+          ("progressive.rounds is %d, and of environment %s there are %d users to learn from, %d held"
+                  + " out, %d for canaries and %d to test on: expected at least one to test on, and"
+                  + " one of each of the others for every round")
+              .formatted(
+                  settings.rounds(),
+                  environment.name(),
+                  whole.learn.count(),
+                  whole.heldOut.count(),
+                  whole.canary.count(),
+                  whole.test.count()));
     }
     return whole;
   }
