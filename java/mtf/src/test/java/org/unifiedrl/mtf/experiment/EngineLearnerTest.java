@@ -20,6 +20,7 @@ import org.unifiedrl.engine.checkpoint.CheckpointException;
 import org.unifiedrl.engine.checkpoint.CheckpointStore;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.engine.replay.ReplaySchema;
+import org.unifiedrl.engine.replay.ReplaySchema.Column;
 import org.unifiedrl.engine.replay.ReplayWriter;
 import org.unifiedrl.mtf.experiment.ExperimentConfig.AlgorithmKind;
 import org.unifiedrl.mtf.policy.Policy;
@@ -269,7 +270,7 @@ class EngineLearnerTest {
           EngineLearner.factory().open(config, replay, START, checkpoints, false)) {
         learner.policy().get().act(states, 1, action);
         assertThat(action[0]).isCloseTo(START.action()[0], within(0.05f));
-        Map<String, Double> metrics = learner.run(600);
+        Map<String, Double> metrics = learner.run(1_000);
         assertThat(metrics).containsKeys("critic_loss", "q_mean", "reward");
         assertThat(metrics.values()).allSatisfy(value -> assertThat(value).isFinite());
         learner.save();
@@ -285,6 +286,48 @@ class EngineLearnerTest {
         learner.run(7);
         assertThat(learner.parameterHash()).isEqualTo(whole);
       }
+    }
+  }
+
+  /** A data set that is no log: rows in any order, and ends of episodes that are not terminal. */
+  @Test
+  void learnsFromTransitionsWhoseNextStatesAreColumns(@TempDir Path folder) {
+    ReplaySchema schema =
+        new ReplaySchema(
+            List.of(
+                new Column("state", 1),
+                new Column("action", 1),
+                new Column("reward", 1),
+                new Column("next_state", 1),
+                new Column("done", 1)),
+            Map.of());
+    Random random = new Random(5);
+    try (ReplayWriter writer = new ReplayWriter(folder.resolve("data"), schema)) {
+      for (int i = 0; i < 500; i++) {
+        float action = 2 * random.nextFloat() - 1;
+        float done = i % 50 == 49 ? 1 : 0;
+        float[] row = {random.nextFloat(), action, 1, random.nextFloat(), done};
+        writer.append(i / 10, 0, i, i % 10 == 9, row); // an episode ends where it ran out of time
+      }
+    }
+    ExperimentConfig config =
+        config(
+            "training.algorithm=\"td3_bc\"",
+            "backend=\"reference32\"",
+            "training.group_weights=[1]",
+            "training.normalise_returns=false",
+            "training.discount=0.8",
+            "training.target_rate=0.5",
+            "training.target_period=1",
+            "training.critic_rate=1e-2");
+    Learner.Start start = Learner.Start.at(0);
+    try (Replay replay = Replay.open(folder.resolve("data"));
+        Learner learner =
+            EngineLearner.factory().open(config, replay, start, folder.resolve("c"), false)) {
+      learner.run(500);
+      // Every step is rewarded by 1 and one of 50 is the last: v = 1 + 0.8 * 0.98 v. With time-outs
+      // for ends, one of 10 would be, and v = 1 / (1 - 0.8 * 0.9) = 3.6.
+      assertThat(learner.run(50).get("q_mean")).isCloseTo(1 / (1 - 0.8 * 0.98), within(0.4));
     }
   }
 
