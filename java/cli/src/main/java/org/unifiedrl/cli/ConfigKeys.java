@@ -61,7 +61,7 @@ final class ConfigKeys {
       training.keep: checkpoints to keep
       unifiedrl_v4.target_penalty: weight of the box penalty in the critics' targets (c)
       td3.policy_noise: deviation of the noise on the target policy's actions
-      td3.noise_clip: largest size of that noise
+      td3.noise_clip: largest size of that noise; 0 for no limit
       td3.actor_period: steps between two updates of the actor
       td3_bc.alpha: weight of the value in the actor's loss, over the mean absolute value
       td3_bc.policy_noise: as td3.policy_noise
