@@ -115,6 +115,10 @@ final class ConfigKeys {
       simulator.fatigue_seconds: watch time after which fatigue is 1 - 1/e
       simulator.return_intercept: r0 of the next day's return, sigmoid(r0 + r1 (satisfaction - 1))
       simulator.return_satisfaction: r1
+      simulator.reward_groups: reward groups (q): 1, all behaviours; 2, time and the others; 3, time, consumption and interaction
+      simulator.behaviours: names of the five behaviours in this world's words; the first begins with valid
+      simulator.rate_shifts: added to the logits of the rates of both thresholds and both interactions
+      simulator.duration_scale: factor of the items' lengths
       """;
 
   private static final Map<String, String> LINES =
