@@ -2,9 +2,11 @@ package org.unifiedrl.mtf.experiment;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.engine.replay.ReplaySchema;
 import org.unifiedrl.mtf.evaluation.Interval;
+import org.unifiedrl.mtf.evaluation.KernelWeights;
 import org.unifiedrl.mtf.evaluation.MtfGauc;
 import org.unifiedrl.mtf.evaluation.Ncis;
 import org.unifiedrl.mtf.evaluation.OffPolicyEstimate;
@@ -83,7 +85,17 @@ public record OfflineEvaluation(
             config.training().discount());
     Ncis before = new Ncis(settings, bootstrap);
     Ncis after = new Ncis(settings, bootstrap);
-    addSteps(replay, baseline, policy, before, after, stage);
+    boolean inBox =
+        schema.boxCheck()
+            && config.evaluation().ncisKernel() == ExperimentConfig.NcisKernel.IN_BOX;
+    addSteps(
+        replay,
+        baseline,
+        policy,
+        inBox ? Optional.of(new KernelWeights(bandwidth)) : Optional.empty(),
+        before,
+        after,
+        stage);
     MtfGauc ranksBefore = testSet.judge(baseline);
     MtfGauc ranksAfter = testSet.judge(policy);
     MtfGauc.Result gauc = ranksBefore.result(USER_WEIGHT);
@@ -106,6 +118,7 @@ public record OfflineEvaluation(
       Replay replay,
       Policy baseline,
       Policy policy,
+      Optional<KernelWeights> inBox,
       Ncis before,
       Ncis after,
       RunListener.Stage stage) {
@@ -115,11 +128,15 @@ public record OfflineEvaluation(
     int stateColumn = schema.columnIndex(ReplaySchema.STATE);
     int actionColumn = schema.columnIndex(ReplaySchema.ACTION);
     int rewardColumn = schema.columnIndex(ReplaySchema.REWARD);
+    int lowColumn = schema.columnIndex(ReplaySchema.BOX_LOW);
+    int highColumn = schema.columnIndex(ReplaySchema.BOX_HIGH);
     int densityColumn = schema.columnIndex(ReplaySchema.LOG_DENSITY);
     float[] states = new float[ROWS * stateSize];
     float[] old = new float[ROWS * actionSize];
     float[] target = new float[ROWS * actionSize];
     float[] logged = new float[ROWS * actionSize];
+    float[] low = new float[ROWS * actionSize];
+    float[] high = new float[ROWS * actionSize];
     float[] reward = new float[schema.columns().get(rewardColumn).width()];
     float[] density = new float[1];
     for (long from = 0; from < replay.rows(); from += ROWS) {
@@ -127,6 +144,8 @@ public record OfflineEvaluation(
       for (int r = 0; r < rows; r++) {
         replay.get(from + r, stateColumn, states, r * stateSize);
         replay.get(from + r, actionColumn, logged, r * actionSize);
+        replay.get(from + r, lowColumn, low, r * actionSize);
+        replay.get(from + r, highColumn, high, r * actionSize);
       }
       baseline.act(states, rows, old);
       policy.act(states, rows, target);
@@ -141,8 +160,22 @@ public record OfflineEvaluation(
         int at = r * actionSize;
         long session = replay.sessionId(row);
         long user = replay.userId(row);
-        before.add(logged, old, at, actionSize, density[0], sum, session, user);
-        after.add(logged, target, at, actionSize, density[0], sum, session, user);
+        if (inBox.isPresent()) {
+          KernelWeights kernel = inBox.get();
+          before.add(
+              kernel.weightInBox(logged, old, low, high, at, actionSize, density[0]),
+              sum,
+              session,
+              user);
+          after.add(
+              kernel.weightInBox(logged, target, low, high, at, actionSize, density[0]),
+              sum,
+              session,
+              user);
+        } else {
+          before.add(logged, old, at, actionSize, density[0], sum, session, user);
+          after.add(logged, target, at, actionSize, density[0], sum, session, user);
+        }
       }
       stage.at(from + rows, "");
     }

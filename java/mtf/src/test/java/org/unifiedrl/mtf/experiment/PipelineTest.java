@@ -21,6 +21,7 @@ import org.unifiedrl.engine.replay.ReplaySchema;
 import org.unifiedrl.mtf.baseline.ConstantPolicy;
 import org.unifiedrl.mtf.evaluation.FittedQEvaluation;
 import org.unifiedrl.mtf.experiment.ExperimentConfig.ExplorationKind;
+import org.unifiedrl.mtf.experiment.ExperimentConfig.NcisKernel;
 import org.unifiedrl.mtf.experiment.ExperimentConfig.Population;
 import org.unifiedrl.mtf.fusion.Fusion;
 import org.unifiedrl.mtf.session.Simulator;
@@ -56,6 +57,7 @@ class PipelineTest {
         new ExperimentConfig.Evaluation(
             Population.JUDGE,
             bandwidth,
+            kind == ExplorationKind.SOBOL ? NcisKernel.IN_BOX : NcisKernel.PLAIN,
             10,
             0,
             ESTIMATORS,
