@@ -18,6 +18,36 @@ class RunTest {
   @TempDir Path temporary;
 
   @Test
+  void benchEstimatorsOrdersPolicies() throws IOException {
+    Path config = CommandLineRun.tinyConfiguration(temporary, "report: 1000");
+    Path folder = temporary.resolve("estimators");
+    CommandLineRun bench =
+        CommandLineRun.of(
+            "bench",
+            "estimators",
+            "--quiet",
+            "--config",
+            config,
+            "--out",
+            folder,
+            "--set",
+            "evaluation.estimators=[dm, pdis]");
+    assertThat(bench.code()).as(bench.err()).isZero();
+    assertThat(bench.out()).contains("| ncis_in_box | ").contains("| learned 3000 | ");
+    JsonNode result = Json.MAPPER.readTree(folder.resolve("result.json").toFile());
+    assertThat(result.path("policies")).hasSize(12);
+    assertThat(result.path("estimators")).hasSize(4);
+    for (JsonNode estimator : result.path("estimators")) {
+      assertThat(estimator.path("policies").asInt()).isEqualTo(12);
+      assertThat(estimator.path("judged").asInt()).isBetween(0, 12);
+    }
+    CommandLineRun unbounded =
+        CommandLineRun.of("bench", "estimators", "--set", "exploration.kind=gaussian");
+    assertThat(unbounded.code()).isEqualTo(2);
+    assertThat(unbounded.err()).contains("exploration.kind");
+  }
+
+  @Test
   void demoLeavesEverythingAndOtherCommandsUseIt() throws IOException {
     Path config = CommandLineRun.tinyConfiguration(temporary, "steps: 60", "report: 20");
     Path folder = temporary.resolve("demo");
