@@ -2,17 +2,18 @@ package org.unifiedrl.mtf.experiment;
 
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.function.ToDoubleFunction;
 import org.unifiedrl.engine.Philox;
@@ -49,6 +50,9 @@ public final class EstimatorAgreement {
   private static final String NCIS = "ncis";
 
   private static final String NCIS_IN_BOX = "ncis_in_box";
+
+  /** Estimators of what is called the truth here, not only of its order. */
+  private static final Set<String> OF_SESSIONS = Set.of("pdis", "snpdis", "fqe", "cfqe");
 
   private EstimatorAgreement() {}
 
@@ -351,7 +355,7 @@ public final class EstimatorAgreement {
     LogEstimates log = new LogEstimates(config, bandwidth, bootstrap, replay);
     List<LogEstimates.Judged> asked =
         policies.values().stream().map(policy -> log.ask(policy.get())).toList();
-    Map<String, Function> estimators = new LinkedHashMap<>();
+    Map<String, Function<LogEstimates.Judged, OffPolicyEstimate>> estimators = new LinkedHashMap<>();
     estimators.put(NCIS, judged -> log.ncis(judged, false));
     estimators.put(NCIS_IN_BOX, judged -> log.ncis(judged, true));
     for (Estimator estimator : config.evaluation().estimators()) {
@@ -362,9 +366,9 @@ public final class EstimatorAgreement {
     asked.forEach(policy -> estimates.add(new LinkedHashMap<>()));
     List<Agreement> agreements = new ArrayList<>();
     try (RunListener.Stage stage = listener.begin("judge", "estimators", estimators.size())) {
-      for (Map.Entry<String, Function> estimator : estimators.entrySet()) {
+      for (Map.Entry<String, Function<LogEstimates.Judged, OffPolicyEstimate>> estimator : estimators.entrySet()) {
         long start = System.nanoTime();
-        List<OffPolicyEstimate> found = asked.stream().map(estimator.getValue()::of).toList();
+        List<OffPolicyEstimate> found = asked.stream().map(estimator.getValue()).toList();
         double seconds = 1e-9 * (System.nanoTime() - start);
         for (int p = 0; p < found.size(); p++) {
           estimates.get(p).put(estimator.getKey(), found.get(p));
@@ -381,11 +385,6 @@ public final class EstimatorAgreement {
     return new Result(replay.rows(), judged, agreements);
   }
 
-  /** One estimator. */
-  private interface Function {
-    OffPolicyEstimate of(LogEstimates.Judged judged);
-  }
-
   private static Agreement agreement(
       String name, List<OffPolicyEstimate> estimates, List<Interval> truths, double seconds) {
     double best = truths.stream().mapToDouble(Interval::mean).max().orElseThrow();
@@ -396,8 +395,7 @@ public final class EstimatorAgreement {
       }
     }
     Optional<double[]> first = pairs.stream().max((x, y) -> Double.compare(x[0], y[0]));
-    boolean sameThing =
-        Arrays.asList("pdis", "snpdis", "fqe", "cfqe").contains(name) && !pairs.isEmpty();
+    boolean sameThing = OF_SESSIONS.contains(name) && !pairs.isEmpty();
     ToDoubleFunction<double[]> error = pair -> Math.abs(pair[0] / pair[1] - 1);
     double[] shares = estimates.stream().mapToDouble(e -> e.ess() / e.samples()).sorted().toArray();
     return new Agreement(

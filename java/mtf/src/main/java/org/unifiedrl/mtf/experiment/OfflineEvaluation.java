@@ -86,8 +86,7 @@ public record OfflineEvaluation(
     Ncis before = new Ncis(settings, bootstrap);
     Ncis after = new Ncis(settings, bootstrap);
     boolean inBox =
-        schema.boxCheck()
-            && config.evaluation().ncisKernel() == ExperimentConfig.NcisKernel.IN_BOX;
+        schema.boxCheck() && config.evaluation().ncisKernel() == ExperimentConfig.NcisKernel.IN_BOX;
     addSteps(
         replay,
         baseline,

@@ -114,8 +114,7 @@ class EstimatorAgreementTest {
       assertThat(agreement.correlation().mean())
           .as("%s", agreement)
           .isGreaterThan(CRITICAL_OF_TWELVE);
-      assertThat(agreement.correlation().low())
-          .isLessThanOrEqualTo(agreement.correlation().mean());
+      assertThat(agreement.correlation().low()).isLessThanOrEqualTo(agreement.correlation().mean());
     }
     // Some 5,500 requests show a dimension's slope to 1.3 % of the value at the edge of the box,
     // which adds up to 3 % over a session, in two dimensions; the starts of 2,400 sessions leave

@@ -8,7 +8,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -31,7 +30,7 @@ class PipelineTest {
   private static final Simulator WORLD = new Simulator();
 
   private static final List<ExperimentConfig.Estimator> ESTIMATORS =
-      List.copyOf(EnumSet.complementOf(EnumSet.of(ExperimentConfig.Estimator.CFQE)));
+      List.of(ExperimentConfig.Estimator.values());
 
   @TempDir Path folder;
 
