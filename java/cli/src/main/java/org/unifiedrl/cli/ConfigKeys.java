@@ -74,6 +74,7 @@ final class ConfigKeys {
       rebrac.actor_period: as td3.actor_period
       evaluation.population: whom the A/B test serves: judge, or validation to choose settings on
       evaluation.bandwidth: kernel width of NCIS (h), in normalised action
+      evaluation.ncis_kernel: of NCIS on a log explored in a box: plain, or in_box, truncated to it
       evaluation.cap: cap of its weights (c)
       evaluation.weight_cap: cap of the weights of dr, sndr, pdis and snpdis; 0 for none
       evaluation.estimators: beside NCIS: dm, dr, sndr, switch_dr, pdis, snpdis; and, a minute each, fqe, cfqe

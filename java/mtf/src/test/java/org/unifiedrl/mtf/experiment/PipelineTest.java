@@ -8,7 +8,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -21,6 +20,7 @@ import org.unifiedrl.engine.replay.ReplaySchema;
 import org.unifiedrl.mtf.baseline.ConstantPolicy;
 import org.unifiedrl.mtf.evaluation.FittedQEvaluation;
 import org.unifiedrl.mtf.experiment.ExperimentConfig.ExplorationKind;
+import org.unifiedrl.mtf.experiment.ExperimentConfig.NcisKernel;
 import org.unifiedrl.mtf.experiment.ExperimentConfig.Population;
 import org.unifiedrl.mtf.fusion.Fusion;
 import org.unifiedrl.mtf.session.Simulator;
@@ -30,7 +30,7 @@ class PipelineTest {
   private static final Simulator WORLD = new Simulator();
 
   private static final List<ExperimentConfig.Estimator> ESTIMATORS =
-      List.copyOf(EnumSet.complementOf(EnumSet.of(ExperimentConfig.Estimator.CFQE)));
+      List.of(ExperimentConfig.Estimator.values());
 
   @TempDir Path folder;
 
@@ -56,6 +56,7 @@ class PipelineTest {
         new ExperimentConfig.Evaluation(
             Population.JUDGE,
             bandwidth,
+            kind == ExplorationKind.SOBOL ? NcisKernel.IN_BOX : NcisKernel.PLAIN,
             10,
             0,
             ESTIMATORS,
