@@ -15,7 +15,7 @@ final class ConfigKeys {
       engine.device: index of the GPU, from 0
       engine.precision: matrix products in fp32, tf32 or bf16; the last two on a GPU only
       engine.replay: log on a GPU: resident in its memory, streamed, or auto, resident if it fits
-      baseline.kind: equal weights, or a search of the best vector; search is cross-entropy
+      baseline.kind: equal weights, a search of the best vector, or es, which personalises it
       baseline.population: vectors per generation; times generations: evaluations of any search
       baseline.elite: search: vectors that shape the next generation
       baseline.generations: search: generations
@@ -26,6 +26,12 @@ final class ConfigKeys {
       baseline.requests: environment requests that a search may spend; 0 for no limit
       baseline.seconds: time that it may take; 0 for no limit
       baseline.objective: what is maximised
+      baseline.es.hidden: hidden units per layer of the network that personalises the vector
+      baseline.es.pairs: mirrored pairs of networks in a round
+      baseline.es.users: users that each serves; all together serve as many as any search's vectors
+      baseline.es.sigma: standard deviation of the parameters' noise
+      baseline.es.learning_rate: Adam's learning rate
+      baseline.es.weight_decay: weight of the L2 penalty
       exploration.kind: uniform, truncated_gaussian, sobol in a box; gaussian, ornstein_uhlenbeck in none
       exploration.half_width: half the width of the box (upper_b = -lower_b), in normalised action
       exploration.lower_bounds: lower bounds of the box (lower_b), one per dimension; [] for -half_width

@@ -137,12 +137,18 @@ class ConfigurationTest {
     JsonNode defaults = Json.MAPPER.valueToTree(ExperimentConfig.defaults());
     assertThat(Json.MAPPER.<JsonNode>valueToTree(read.training()))
         .isEqualTo(defaults.path("training"));
-    for (Map.Entry<String, JsonNode> group : defaults.properties()) {
-      group
-          .getValue()
-          .fieldNames()
-          .forEachRemaining(
-              key -> assertThat(ConfigKeys.describe(group.getKey() + "." + key)).isNotEmpty());
+    assertEveryKeyIsExplained(defaults, "");
+  }
+
+  private static void assertEveryKeyIsExplained(JsonNode group, String prefix) {
+    for (Map.Entry<String, JsonNode> entry : group.properties()) {
+      String key = prefix + entry.getKey();
+      if (entry.getValue().isObject()) {
+        assertEveryKeyIsExplained(entry.getValue(), key + ".");
+      } else {
+        assertThat(ConfigKeys.describe(key)).as(key).isNotEmpty();
+        assertThat(ConfigKeys.describe(key).length()).as(key).isLessThan(95);
+      }
     }
   }
 

@@ -37,7 +37,7 @@ public record ExperimentConfig(
     Evaluation evaluation,
     SimulatorConfig simulator) {
 
-  /** How the baseline, one constant vector, is found. */
+  /** How the baseline is found: one constant vector, or in the last case a network. */
   public enum BaselineKind {
     /** Best of a cross-entropy search. */
     SEARCH,
@@ -52,7 +52,9 @@ public record ExperimentConfig(
     /** Evolution strategy with covariance matrix adaptation. */
     CMA_ES,
     /** Bayesian optimisation by a Gaussian process. */
-    BAYESIAN
+    BAYESIAN,
+    /** Evolution strategy over the parameters of a network that personalises the vector. */
+    ES
   }
 
   /** How the baseline is explored. */
@@ -128,7 +130,8 @@ public record ExperimentConfig(
 
   /**
    * The baseline policy. Every search may evaluate {@code population * generations} vectors,
-   * whatever the size of its own rounds, within the limits of requests and seconds.
+   * whatever the size of its own rounds, within the limits of requests and seconds; the evolution
+   * strategy as many more as its vectors serve fewer users each.
    *
    * @param kind how it is found
    * @param population vectors per generation of the cross-entropy search, at least 4
@@ -143,6 +146,7 @@ public record ExperimentConfig(
    * @param seconds time that a search may take, which makes its result depend on the machine; 0 for
    *     no limit
    * @param objective what is maximised
+   * @param es the evolution strategy's own settings
    */
   public record Baseline(
       BaselineKind kind,
@@ -155,7 +159,8 @@ public record ExperimentConfig(
       int levels,
       long requests,
       double seconds,
-      Objective objective) {
+      Objective objective,
+      EvolutionStrategy es) {
 
     public Baseline {
       require("baseline.population", population, population >= 4, "at least 4");
@@ -170,12 +175,56 @@ public record ExperimentConfig(
       require("baseline.seconds", seconds, seconds >= 0, "0 (no limit) or more");
     }
 
-    /** What a search may spend. */
+    /** Users that a vector serves when it is evaluated. */
+    public int usersPerTrial() {
+      return kind == BaselineKind.ES ? es.users() : users;
+    }
+
+    /** What the number of evaluations comes from. */
+    String evaluationKeys() {
+      String common = "baseline.population * baseline.generations";
+      return kind == BaselineKind.ES ? common + " * baseline.users / baseline.es.users" : common;
+    }
+
+    /** What a search may spend; every kind may serve as many users. */
     public SearchBudget budget() {
       return new SearchBudget(
-          (long) population * generations,
+          (long) population * generations * users / usersPerTrial(),
           requests > 0 ? requests : Long.MAX_VALUE,
           seconds > 0 ? seconds : Double.POSITIVE_INFINITY);
+    }
+  }
+
+  /**
+   * The evolution strategy over a network that personalises the vector. The defaults of sigma, rate
+   * and decay are the reference implementation's (specification section 7).
+   *
+   * @param hidden hidden units per layer
+   * @param pairs mirrored pairs of networks in a round
+   * @param users users that each network serves when it is evaluated
+   * @param sigma standard deviation of the parameters' noise
+   * @param learningRate Adam's
+   * @param weightDecay weight of the L2 penalty
+   */
+  public record EvolutionStrategy(
+      List<Integer> hidden,
+      int pairs,
+      int users,
+      double sigma,
+      double learningRate,
+      double weightDecay) {
+
+    public EvolutionStrategy {
+      hidden = List.copyOf(hidden);
+      require("layers of baseline.es.hidden", hidden.size(), hidden.size() <= 6, "at most 6");
+      for (int units : hidden) {
+        positive("baseline.es.hidden", units);
+      }
+      positive("baseline.es.pairs", pairs);
+      positive("baseline.es.users", users);
+      require("baseline.es.sigma", sigma, sigma > 0, "positive");
+      require("baseline.es.learning_rate", learningRate, learningRate > 0, "positive");
+      require("baseline.es.weight_decay", weightDecay, weightDecay >= 0, "at least 0");
     }
   }
 
@@ -406,7 +455,19 @@ public record ExperimentConfig(
         "auto",
         0,
         new Engine(0, Precision.FP32, ReplayPlacement.AUTO),
-        new Baseline(BaselineKind.EQUAL, 32, 8, 10, 1000, 1, 0.5, 5, 0, 0, Objective.RETURN),
+        new Baseline(
+            BaselineKind.EQUAL,
+            32,
+            8,
+            10,
+            1000,
+            1,
+            0.5,
+            5,
+            0,
+            0,
+            Objective.RETURN,
+            new EvolutionStrategy(List.of(32), 16, 64, 0.02, 0.01, 0.005)),
         new Exploration(
             ExplorationKind.UNIFORM,
             0.3,

@@ -12,6 +12,7 @@ import java.util.function.Supplier;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.engine.replay.ReplaySchema;
 import org.unifiedrl.engine.replay.ReplayWriter;
+import org.unifiedrl.mtf.baseline.Baseline;
 import org.unifiedrl.mtf.baseline.BayesianOptimisation;
 import org.unifiedrl.mtf.baseline.BudgetedSearch;
 import org.unifiedrl.mtf.baseline.CmaEs;
@@ -19,6 +20,8 @@ import org.unifiedrl.mtf.baseline.ConstantPolicy;
 import org.unifiedrl.mtf.baseline.ConstantVectorSearch;
 import org.unifiedrl.mtf.baseline.CoordinateSearch;
 import org.unifiedrl.mtf.baseline.EqualWeights;
+import org.unifiedrl.mtf.baseline.EvolutionStrategy;
+import org.unifiedrl.mtf.baseline.PolicySearch;
 import org.unifiedrl.mtf.baseline.Screening;
 import org.unifiedrl.mtf.baseline.SearchBox;
 import org.unifiedrl.mtf.baseline.SearchBudget;
@@ -137,12 +140,12 @@ public final class Pipeline {
     List<String> raise = new ArrayList<>();
     if (least.evaluations() > given.evaluations()) {
       raise.add(
-          "baseline.population * baseline.generations (evaluations) is %d and must be %d or more"
-              .formatted(given.evaluations(), least.evaluations()));
+          "%s (evaluations) is %d and must be %d or more"
+              .formatted(settings.evaluationKeys(), given.evaluations(), least.evaluations()));
     }
     if (least.requests() > given.requests()) {
       raise.add(
-          "baseline.requests is %d and must be %d or more, or fewer baseline.users must be served"
+          "baseline.requests is %d and must be %d or more, or fewer users served by each vector"
               .formatted(given.requests(), least.requests()));
     }
     if (least.seconds() > given.seconds()) {
@@ -160,35 +163,80 @@ public final class Pipeline {
   }
 
   /**
-   * Finds the baseline: one vector for all requests.
+   * Finds the baseline.
    *
    * @throws SearchBudgetException if the budget of its search ends within the first round; the
    *     message names the keys and the least that would do
    */
-  public ConstantPolicy baseline() {
+  public Baseline baseline() {
     ExperimentConfig.Baseline settings = config.baseline();
     ConstantPolicy start = EqualWeights.of(environment);
     if (settings.kind() == ExperimentConfig.BaselineKind.EQUAL) {
-      return start;
+      return Baseline.constant(start, 0);
     }
     try (RunListener.Stage stage =
         listener.begin("baseline", "evaluations", settings.budget().evaluations())) {
-      BudgetedSearch.Result found =
-          ConstantVectorSearch.search(
-              environment,
-              populations.search(),
-              searcher(start.action()),
-              new ConstantVectorSearch.Trial(
-                  settings.users(),
-                  settings.days(),
-                  config.seed() ^ SEARCH_KEY,
-                  settings.objective()),
-              settings.budget(),
-              (round, best, spent) ->
-                  stage.at(spent.evaluations(), spent.requests() + " requests"));
-      return new ConstantPolicy(environment.stateSize(), found.action());
+      return search(
+          searcher(start.action()),
+          (round, best, spent) -> stage.at(spent.evaluations(), spent.requests() + " requests"));
     } catch (SearchBudgetException e) {
       throw withKeys(e);
+    }
+  }
+
+  private Baseline search(Searcher searcher, BudgetedSearch.Progress progress) {
+    ExperimentConfig.Baseline settings = config.baseline();
+    ConstantVectorSearch.Trial trial =
+        new ConstantVectorSearch.Trial(
+            settings.usersPerTrial(),
+            settings.days(),
+            config.seed() ^ SEARCH_KEY,
+            settings.objective());
+    if (settings.kind() == ExperimentConfig.BaselineKind.ES) {
+      int[] sizes = PolicySearch.sizes(environment, settings.es().hidden());
+      BudgetedSearch.Result found =
+          PolicySearch.search(
+              environment,
+              populations.search(),
+              sizes,
+              searcher,
+              trial,
+              settings.budget(),
+              progress);
+      return Baseline.personal(PolicySearch.weights(sizes, found.action()), found.requests());
+    }
+    BudgetedSearch.Result found =
+        ConstantVectorSearch.search(
+            environment, populations.search(), searcher, trial, settings.budget(), progress);
+    return Baseline.constant(
+        new ConstantPolicy(environment.stateSize(), found.action()), found.requests());
+  }
+
+  /**
+   * The action at which training starts: the baseline's, or the mean of those that a personal one
+   * served.
+   *
+   * @param data the log to learn from
+   */
+  public static float[] start(Baseline baseline, Path data) {
+    if (!baseline.isPersonal()) {
+      return baseline.action();
+    }
+    try (Replay replay = Replay.open(data)) {
+      ReplaySchema schema = replay.schema();
+      int column = schema.columnIndex(ReplaySchema.BASELINE_ACTION);
+      float[] action = new float[schema.columns().get(column).width()];
+      double[] sums = new double[action.length];
+      for (long row = 0; row < replay.rows(); row++) {
+        replay.get(row, column, action, 0);
+        for (int k = 0; k < sums.length; k++) {
+          sums[k] += action[k];
+        }
+      }
+      for (int k = 0; k < sums.length; k++) {
+        action[k] = (float) (sums[k] / replay.rows());
+      }
+      return action;
     }
   }
 
@@ -219,16 +267,26 @@ public final class Pipeline {
       case COORDINATE -> new CoordinateSearch(box, start, settings.levels());
       case CMA_ES -> new CmaEs(box, start, settings.deviation(), seed);
       case BAYESIAN -> new BayesianOptimisation(box, start, seed);
+      case ES -> {
+        ExperimentConfig.EvolutionStrategy es = settings.es();
+        int[] sizes = PolicySearch.sizes(environment, es.hidden());
+        yield new EvolutionStrategy(
+            PolicySearch.start(sizes, start, seed),
+            new EvolutionStrategy.Settings(
+                es.pairs(), es.sigma(), es.learningRate(), es.weightDecay()),
+            seed);
+      }
     };
   }
 
   /**
-   * Serves users by the baseline with exploration and logs every request.
+   * Serves users by a policy with exploration and logs every request.
    *
+   * @param served gives each thread an instance of the policy, the baseline of what is learned
    * @param train receives the shards to learn from
    * @param heldOut receives the shards for offline evaluation, of other users
    */
-  public Logged explore(ConstantPolicy baseline, Path train, Path heldOut) {
+  public Logged explore(Supplier<? extends Policy> served, Path train, Path heldOut) {
     ExperimentConfig.Exploration settings = config.exploration();
     Explorer explorer = explorer();
     UserRange learn = populations.learn();
@@ -248,9 +306,9 @@ public final class Pipeline {
             settings.logCandidates());
     try (RunListener.Stage stage =
         listener.begin("explore", "users", (long) learn.count() + kept.count())) {
-      Exploration.Totals logged = log(baseline, explorer, LOG_KEY, learn, train, schema, stage);
+      Exploration.Totals logged = log(served, explorer, LOG_KEY, learn, train, schema, stage);
       RunListener.Stage rest = shifted(stage, learn.count());
-      Exploration.Totals held = log(baseline, explorer, HELD_OUT_KEY, kept, heldOut, schema, rest);
+      Exploration.Totals held = log(served, explorer, HELD_OUT_KEY, kept, heldOut, schema, rest);
       return new Logged(
           logged.requests(),
           logged.sessions(),
@@ -296,7 +354,7 @@ public final class Pipeline {
   }
 
   private Exploration.Totals log(
-      ConstantPolicy baseline,
+      Supplier<? extends Policy> served,
       Explorer explorer,
       long key,
       UserRange users,
@@ -308,14 +366,14 @@ public final class Pipeline {
         new Exploration(
             environment, explorer, schema, config.seed() ^ key, settings.days(), settings.lanes());
     try (ReplayWriter writer = new ReplayWriter(folder, schema)) {
-      return exploration.run(users, () -> baseline, config.effectiveThreads(), writer, stage);
+      return exploration.run(users, served, config.effectiveThreads(), writer, stage);
     }
   }
 
   /**
    * Trains on a log.
    *
-   * @param start the baseline's action, at which the policy starts
+   * @param start action at which the policy starts, that of {@link #start(Baseline, Path)}
    * @param data shards to learn from
    * @param checkpoints folder of checkpoints
    * @param resume whether to continue from the newest checkpoint
@@ -367,13 +425,14 @@ public final class Pipeline {
    *
    * @param data shards of exploration, of users that the policy did not learn from
    */
-  public OfflineEvaluation evaluate(ConstantPolicy baseline, Supplier<Policy> policy, Path data) {
+  public OfflineEvaluation evaluate(
+      Supplier<? extends Policy> baseline, Supplier<Policy> policy, Path data) {
     try (Replay replay = Replay.open(data);
         RunListener.Stage stage = listener.begin("evaluate", "requests", replay.rows())) {
       RankingTestSet testSet =
           RankingTestSet.collect(
               environment,
-              baseline,
+              baseline.get(),
               validResponse(),
               config.evaluation().rewardConstant(),
               config.seed() ^ RANKING_KEY,
@@ -381,7 +440,7 @@ public final class Pipeline {
               config.exploration().days(),
               config.exploration().lanes());
       return OfflineEvaluation.of(
-          environment, replay, testSet, baseline, policy.get(), config, stage);
+          environment, replay, testSet, baseline.get(), policy.get(), config, stage);
     }
   }
 

@@ -68,8 +68,8 @@ class PipelineTest {
     Pipeline pipeline = new Pipeline(config, WORLD, UnifiedRlLearner.factory(), RunListener.NONE);
     ConstantPolicy middle = new ConstantPolicy(WORLD.stateSize(), new float[WORLD.actionSize()]);
     Path heldOut = folder.resolve(name + "-held-out");
-    pipeline.explore(middle, folder.resolve(name), heldOut);
-    return pipeline.evaluate(middle, () -> middle, heldOut);
+    pipeline.explore(() -> middle, folder.resolve(name), heldOut);
+    return pipeline.evaluate(() -> middle, () -> middle, heldOut);
   }
 
   @Test
@@ -134,7 +134,7 @@ class PipelineTest {
       Pipeline pipeline = new Pipeline(config, WORLD, UnifiedRlLearner.factory(), RunListener.NONE);
       ConstantPolicy middle = new ConstantPolicy(WORLD.stateSize(), new float[WORLD.actionSize()]);
       Path log = folder.resolve("log-" + lanes);
-      pipeline.explore(middle, log, folder.resolve("held-out-" + lanes));
+      pipeline.explore(() -> middle, log, folder.resolve("held-out-" + lanes));
       try (Replay replay = Replay.open(log)) {
         Map<String, float[]> rows = new TreeMap<>();
         for (long row = 0; row < replay.rows(); row++) {
