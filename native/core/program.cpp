@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "core/error.h"
@@ -41,6 +42,11 @@ struct Signature {
   std::vector<const char*> networks, integers;
   std::vector<HyperSlot> hypers;
 };
+
+// Whether an op writes a network's gradient section afresh.
+bool forms_gradients(const Op& op) {
+  return op.code == UNIFIEDRL_OP_MLP_BACKWARD || (op.code == UNIFIEDRL_OP_LAYER_NORM_BACKWARD && op.i[1] == 1);
+}
 
 constexpr double kFloatMax = std::numeric_limits<float>::max();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -94,7 +100,7 @@ const std::vector<Signature>& signatures() {
        "adam",
        {{"norm", kOut, kWork}},
        {"network"},
-       {},
+       {"period"},
        {{"rate", 0, kInfinity},
         {"beta1", 0, 1, false, true},
         {"beta2", 0, 1, false, true},
@@ -103,6 +109,72 @@ const std::vector<Signature>& signatures() {
         {"clip", 0, kInfinity}}},
       {UNIFIEDRL_OP_SOFT_UPDATE, "soft_update", {}, {"target", "source"}, {"period"}, {{"w", 0, 1}}},
       {UNIFIEDRL_OP_METRIC, "metric", {{"x", kIn}}, {}, {"slot"}, {}},
+      {UNIFIEDRL_OP_NOISE, "noise", {{"out", kOut, kWork}}, {}, {"stream", "distribution"}, {{"scale", 0, kInfinity}, {"limit", 0, kInfinity}}},
+      {UNIFIEDRL_OP_CLIP, "clip", {{"x", kIn}, {"out", kOut, kWork}, {"inside", kOut, kWork}}, {}, {}, {{"low"}, {"high"}}},
+      {UNIFIEDRL_OP_COMBINE, "combine", {{"x", kIn}, {"y", kIn, kValues, true}, {"out", kOut, kWork}}, {}, {}, {{"a"}, {"b"}, {"c"}}},
+      {UNIFIEDRL_OP_MULTIPLY, "multiply", {{"x", kIn}, {"y", kIn}, {"out", kOut, kWork}}, {}, {}, {}},
+      {UNIFIEDRL_OP_GROUP_EXTREME, "group_extreme", {{"q", kIn}, {"out", kOut, kWork}, {"share", kOut, kWork}}, {}, {"m"}, {{"w", 0, 1}}},
+      {UNIFIEDRL_OP_ROW_REDUCE,
+       "row_reduce",
+       {{"x", kIn}, {"out", kOut, kWork}, {"share", kOut, kWork}},
+       {},
+       {"n", "kind"},
+       {{"temperature", 0, kInfinity, true}}},
+      {UNIFIEDRL_OP_REPEAT, "repeat", {{"x", kIn}, {"out", kOut, kWork}}, {}, {"n"}, {}},
+      {UNIFIEDRL_OP_CONCAT_ROWS, "concat_rows", {{"x", kIn}, {"y", kIn}, {"out", kOut, kWork}}, {}, {}, {}},
+      {UNIFIEDRL_OP_SLICE, "slice", {{"x", kIn}, {"out", kOut, kWork}}, {}, {"first_member", "first_row", "first_column"}, {}},
+      {UNIFIEDRL_OP_RESHAPE, "reshape", {{"x", kIn}, {"out", kOut, kWork}}, {}, {}, {}},
+      {UNIFIEDRL_OP_GAUSSIAN_SAMPLE,
+       "gaussian_sample",
+       {{"head", kIn}, {"noise", kIn}, {"action", kOut, kWork}, {"log_prob", kOut, kWork}},
+       {},
+       {"squash"},
+       {{"low"}, {"high"}}},
+      {UNIFIEDRL_OP_GAUSSIAN_SAMPLE_BACKWARD,
+       "gaussian_sample_backward",
+       {{"head", kIn}, {"noise", kIn}, {"action", kIn}, {"daction", kIn, kValues, true}, {"dlog_prob", kIn, kValues, true}, {"dhead", kOut, kWork}},
+       {},
+       {"squash"},
+       {{"low"}, {"high"}}},
+      {UNIFIEDRL_OP_GAUSSIAN_LOG_PROB,
+       "gaussian_log_prob",
+       {{"head", kIn}, {"action", kIn}, {"log_prob", kOut, kWork}, {"dhead", kOut, kWork}},
+       {},
+       {"squash"},
+       {{"low"}, {"high"}}},
+      {UNIFIEDRL_OP_GAUSSIAN_KL, "gaussian_kl", {{"head", kIn}, {"kl", kOut, kWork}, {"dhead", kOut, kWork}}, {}, {}, {{"low"}, {"high"}}},
+      {UNIFIEDRL_OP_EXP_WEIGHT,
+       "exp_weight",
+       {{"x", kIn}, {"y", kIn, kValues, true}, {"out", kOut, kWork}},
+       {},
+       {},
+       {{"beta"}, {"cap", 0, kInfinity, true}}},
+      {UNIFIEDRL_OP_EXPECTILE,
+       "expectile",
+       {{"q", kIn}, {"v", kIn}, {"loss", kOut, kWork}, {"dv", kOut, kWork}},
+       {},
+       {},
+       {{"tau", 0, 1}}},
+      {UNIFIEDRL_OP_NORMALISER, "normaliser", {{"x", kIn}, {"out", kOut, kWork}}, {}, {}, {{"scale"}}},
+      {UNIFIEDRL_OP_LAYER_NORM,
+       "layer_norm",
+       {{"x", kIn}, {"y", kOut, kWork}, {"stat", kOut, kWork}},
+       {"network"},
+       {"relu"},
+       {{"epsilon", 0, kInfinity, true}}},
+      {UNIFIEDRL_OP_LAYER_NORM_BACKWARD,
+       "layer_norm_backward",
+       {{"x", kIn}, {"stat", kIn, kWork}, {"dy", kIn}, {"dx", kOut, kWork}},
+       {"network"},
+       {"relu", "parameters"},
+       {}},
+      {UNIFIEDRL_OP_DIVERSITY, "diversity", {{"g", kIn}, {"d", kOut, kWork}, {"dg", kOut, kWork}}, {}, {}, {}},
+      {UNIFIEDRL_OP_MLP_BACKWARD_TANGENT,
+       "mlp_backward_tangent",
+       {{"y", kIn, kWork}, {"tape", kIn, kTape, true}, {"dy", kIn}, {"direction", kIn}},
+       {"network"},
+       {"first"},
+       {}},
   };
   return table;
 }
@@ -185,6 +257,9 @@ class Check {
   void together(Value value) const {
     if (op_.code == UNIFIEDRL_OP_ADAM && !(value(op_.h[0]) * value(op_.h[4]) <= 1)) {
       fail("rate %g times decay %g is more than 1: decay would turn parameters around instead of shrinking them", value(op_.h[0]), value(op_.h[4]));
+    }
+    if (s_.hypers.size() == 2 && std::strcmp(s_.hypers[0].name, "low") == 0 && !(value(op_.h[0]) <= value(op_.h[1]))) {
+      fail("low is %g and high is %g: low may be at most high", value(op_.h[0]), value(op_.h[1]));
     }
   }
 
@@ -285,11 +360,59 @@ class Check {
     if (tape != forward.t[2] || (tape == UNIFIEDRL_NONE && n(0).hidden() > 0)) {
       fail("the tape is not the one that op '%s', which wrote y, leaves: give both ops the same tape tensor", forward.name.c_str());
     }
-    for (size_t k = static_cast<size_t>(output.producer) + 1; k < p_.ops.size(); ++k) {
+    unchanged_since(static_cast<size_t>(output.producer));
+  }
+
+  // Tensor k, unless it is none, has the shape of tensor like.
+  void same(size_t k, size_t like) const { shape(k, t(like).members, t(like).rows, t(like).columns); }
+
+  void broadcast(size_t k, size_t out) const {
+    if (has(k)) {
+      shape(k, t(k).members == 1 ? 1 : t(out).members, t(k).rows == 1 ? 1 : t(out).rows, t(k).columns == 1 ? 1 : t(out).columns);
+    }
+  }
+
+  // Tensor 0 holds mean and log_std of what tensor k has.
+  void gaussian(size_t k) const { shape(0, t(k).members, t(k).rows, 2 * t(k).columns); }
+
+  void affine(const Tensor& x) const {
+    if (n(0).layers.size() != 1 || n(0).inputs() != 1 || n(0).outputs() != x.columns || n(0).members != x.members || n(0).activation != UNIFIEDRL_LINEAR) {
+      fail("network '%s' must be linear with %lld members and sizes (1, %lld): its weight is the gain, its bias the bias", n(0).name.c_str(),
+           ll(x.members), ll(x.columns));
+    }
+  }
+
+  // The layer_norm that a backward pass undoes.
+  void normalised() const {
+    const Op& forward = p_.ops[static_cast<size_t>(t(1).producer)];
+    if (forward.code != UNIFIEDRL_OP_LAYER_NORM || forward.n[0] != op_.n[0] || forward.t[0] != op_.t[0] || forward.i[0] != op_.i[0]) {
+      fail("stat is tensor '%s', which op '%s' writes; it must come from the layer_norm of the same x, network and relu", t(1).name.c_str(),
+           forward.name.c_str());
+    }
+    unchanged_since(static_cast<size_t>(t(1).producer));
+  }
+
+  // Gradients that this op adds to: formed in this step and not used yet.
+  void adds_to_gradients() const {
+    for (size_t k = p_.ops.size(); k-- > 0;) {
+      const Op& o = p_.ops[k];
+      if (o.code == UNIFIEDRL_OP_ADAM && o.n[0] == op_.n[0]) {
+        break;
+      }
+      if (o.code == UNIFIEDRL_OP_MLP_BACKWARD && o.n[0] == op_.n[0]) {
+        return;
+      }
+    }
+    fail("no op forms gradients of network '%s' that this one could add to: put its mlp_backward in front", n(0).name.c_str());
+  }
+
+  // Whether network 0 still has the parameters that op `first` used.
+  void unchanged_since(size_t first) const {
+    for (size_t k = first + 1; k < p_.ops.size(); ++k) {
       const Op& between = p_.ops[k];
       if ((between.code == UNIFIEDRL_OP_ADAM || between.code == UNIFIEDRL_OP_SOFT_UPDATE) && between.n[0] == op_.n[0]) {
         fail("op '%s' changes network '%s' between op '%s' and this backward pass: run the backward pass first", between.name.c_str(),
-             n(0).name.c_str(), forward.name.c_str());
+             n(0).name.c_str(), p_.ops[first].name.c_str());
       }
     }
   }
@@ -382,9 +505,10 @@ class Check {
         break;
       case UNIFIEDRL_OP_ADAM:
         if (std::none_of(p_.ops.begin(), p_.ops.end(),
-                         [&](const Op& o) { return o.code == UNIFIEDRL_OP_MLP_BACKWARD && o.n[0] == op_.n[0]; })) {
+                         [&](const Op& o) { return forms_gradients(o) && o.n[0] == op_.n[0]; })) {
           fail("no earlier op forms gradients of network '%s': put its mlp_backward in front", n(0).name.c_str());
         }
+        integer(0, 1, std::numeric_limits<int64_t>::max());
         shape(0, n(0).members, 1, 1);
         break;
       case UNIFIEDRL_OP_SOFT_UPDATE: {
@@ -407,6 +531,138 @@ class Check {
             fail("metric slot %lld is written by op '%s' already: choose another slot", ll(op_.i[0]), o.name.c_str());
           }
         }
+        break;
+      case UNIFIEDRL_OP_NOISE:
+        integer(0, 0, std::numeric_limits<int32_t>::max());
+        integer(1, 0, 1);
+        if (t(0).elements() > kMaxDraws) {
+          fail("out is tensor '%s' with %lld elements; at most 2^24 are drawn at once, so that no two draws share a counter", t(0).name.c_str(),
+               ll(t(0).elements()));
+        }
+        break;
+      case UNIFIEDRL_OP_CLIP:
+        same(1, 0);
+        same(2, 0);
+        break;
+      case UNIFIEDRL_OP_COMBINE:
+      case UNIFIEDRL_OP_MULTIPLY:
+        broadcast(0, 2);
+        broadcast(1, 2);
+        break;
+      case UNIFIEDRL_OP_GROUP_EXTREME:
+        shape(1, groups(t(0)), t(0).rows, t(0).columns);
+        same(2, 0);
+        break;
+      case UNIFIEDRL_OP_ROW_REDUCE:
+        integer(0, 1, t(0).rows);
+        integer(1, UNIFIEDRL_SUM, UNIFIEDRL_LOG_SUM_EXP);
+        if (t(0).rows % op_.i[0] != 0) {
+          fail("n is %lld, which does not divide the %lld rows of tensor '%s'", ll(op_.i[0]), ll(t(0).rows), t(0).name.c_str());
+        }
+        shape(1, t(0).members, t(0).rows / op_.i[0], t(1).columns == 1 ? 1 : t(0).columns);
+        same(2, 0);
+        break;
+      case UNIFIEDRL_OP_REPEAT:
+        integer(0, 1, kMaxElements / t(0).rows);
+        shape(1, t(0).members, t(0).rows * op_.i[0], t(0).columns);
+        break;
+      case UNIFIEDRL_OP_CONCAT_ROWS:
+        shape(1, t(0).members, t(1).rows, t(0).columns);
+        shape(2, t(0).members, t(0).rows + t(1).rows, t(0).columns);
+        break;
+      case UNIFIEDRL_OP_SLICE: {
+        const Tensor &x = t(0), &out = t(1);
+        const int64_t whole[] = {x.members, x.rows, x.columns}, part[] = {out.members, out.rows, out.columns};
+        for (size_t k = 0; k < 3; ++k) {
+          integer(k, 0, whole[k] - 1);
+          if (part[k] > whole[k] - op_.i[k]) {
+            fail("out is tensor '%s' [%lld, %lld, %lld] and %s is %lld, but x is tensor '%s' [%lld, %lld, %lld]: the slice leaves it", out.name.c_str(),
+                 ll(part[0]), ll(part[1]), ll(part[2]), s_.integers[k], ll(op_.i[k]), x.name.c_str(), ll(whole[0]), ll(whole[1]), ll(whole[2]));
+          }
+        }
+        break;
+      }
+      case UNIFIEDRL_OP_RESHAPE:
+        if (t(0).members != t(1).members || t(0).rows * t(0).columns != t(1).rows * t(1).columns) {
+          fail("x is tensor '%s' [%lld, %lld, %lld] and out '%s' [%lld, %lld, %lld]: they must have the same members, and as many elements in each",
+               t(0).name.c_str(), ll(t(0).members), ll(t(0).rows), ll(t(0).columns), t(1).name.c_str(), ll(t(1).members), ll(t(1).rows),
+               ll(t(1).columns));
+        }
+        break;
+      case UNIFIEDRL_OP_GAUSSIAN_SAMPLE:
+        integer(0, 0, 1);
+        gaussian(1);
+        same(2, 1);
+        shape(3, t(1).members, t(1).rows, 1);
+        break;
+      case UNIFIEDRL_OP_GAUSSIAN_SAMPLE_BACKWARD:
+        integer(0, 0, 1);
+        gaussian(1);
+        same(2, 1);
+        same(3, 1);
+        shape(4, t(1).members, t(1).rows, 1);
+        same(5, 0);
+        if (!has(3) && !has(4)) {
+          fail("daction and dlog_prob are both none: give one of them");
+        }
+        break;
+      case UNIFIEDRL_OP_GAUSSIAN_LOG_PROB:
+        integer(0, 0, 1);
+        shape(0, t(0).members, t(0).rows, 2 * t(1).columns);
+        shape(1, t(1).members == 1 ? 1 : t(0).members, t(0).rows, t(1).columns);
+        shape(2, t(0).members, t(0).rows, 1);
+        same(3, 0);
+        break;
+      case UNIFIEDRL_OP_GAUSSIAN_KL:
+        if (t(0).columns % 2 != 0) {
+          fail("head is tensor '%s' with %lld columns; it has means and as many log_std", t(0).name.c_str(), ll(t(0).columns));
+        }
+        shape(1, t(0).members, t(0).rows, 1);
+        same(2, 0);
+        break;
+      case UNIFIEDRL_OP_EXP_WEIGHT:
+        same(1, 0);
+        same(2, 0);
+        break;
+      case UNIFIEDRL_OP_EXPECTILE:
+        shape(1, t(1).members, t(1).rows, 1);
+        shape(0, t(0).members == 1 ? 1 : t(1).members, t(1).rows, 1);
+        same(2, 1);
+        same(3, 1);
+        break;
+      case UNIFIEDRL_OP_NORMALISER:
+        shape(1, 1, 1, 1);
+        break;
+      case UNIFIEDRL_OP_LAYER_NORM:
+        integer(0, 0, 1);
+        affine(t(0));
+        same(1, 0);
+        shape(2, t(0).members, t(0).rows, 2);
+        break;
+      case UNIFIEDRL_OP_LAYER_NORM_BACKWARD:
+        integer(0, 0, 1);
+        integer(1, 0, 1);
+        affine(t(0));
+        normalised();
+        same(2, 0);
+        same(3, 0);
+        break;
+      case UNIFIEDRL_OP_DIVERSITY:
+        if (t(0).members < 2) {
+          fail("g is tensor '%s' with one member; similarity needs 2 or more", t(0).name.c_str());
+        }
+        shape(1, 1, t(0).rows, 1);
+        same(2, 0);
+        break;
+      case UNIFIEDRL_OP_MLP_BACKWARD_TANGENT:
+        forward_of(UNIFIEDRL_NONE, op_.t[0], op_.t[1]);
+        if (n(0).activation != UNIFIEDRL_LINEAR) {
+          fail("network '%s' ends in tanh; second derivatives are formed of linear outputs only", n(0).name.c_str());
+        }
+        shape(2, n(0).members, t(0).rows, n(0).outputs());
+        integer(0, 0, n(0).inputs() - 1);
+        shape(3, n(0).members, t(0).rows, std::min(t(3).columns, n(0).inputs() - op_.i[0]));
+        adds_to_gradients();
         break;
     }
   }
@@ -488,7 +744,7 @@ void Program::add_op(Op op) {
   check_name("op", op.name, ops.size());
   const Signature* s = signature(op.code);
   if (s == nullptr) {
-    fail_argument("op '%s' has the unknown code %d; codes are %d to %d", op.name.c_str(), op.code, UNIFIEDRL_OP_SAMPLE, UNIFIEDRL_OP_METRIC);
+    fail_argument("op '%s' has the unknown code %d; codes are %d to %d", op.name.c_str(), op.code, UNIFIEDRL_OP_SAMPLE, UNIFIEDRL_LAST_OP);
   }
   Check(*this, op, *s).all();
   ops.push_back(std::move(op));
@@ -496,7 +752,7 @@ void Program::add_op(Op op) {
   for (int32_t id : op_outputs(added)) {
     tensors[static_cast<size_t>(id)].producer = static_cast<int32_t>(ops.size() - 1);
   }
-  if (added.code == UNIFIEDRL_OP_ADAM || added.code == UNIFIEDRL_OP_MLP_BACKWARD) {
+  if (added.code == UNIFIEDRL_OP_ADAM || forms_gradients(added)) {
     networks[static_cast<size_t>(added.n[0])].trained = true;
   }
   if (added.code == UNIFIEDRL_OP_METRIC) {

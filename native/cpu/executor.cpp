@@ -597,8 +597,11 @@ void CpuExecutor::adam(const Op& op, const StepContext& context, int64_t member,
                        "in the data that are too large",
                        op.name.c_str(), static_cast<long long>(context.step), network.name.c_str(), static_cast<long long>(member)));
   }
+  if (context.step % op.i[0] != 0) {
+    return;
+  }
   const double* h = context.hypers;
-  AdamStep<float> step = adam_step<float>(h[op.h[0]], h[op.h[1]], h[op.h[2]], h[op.h[3]], h[op.h[4]], context.step);
+  AdamStep<float> step = adam_step<float>(h[op.h[0]], h[op.h[1]], h[op.h[2]], h[op.h[3]], h[op.h[4]], context.step / op.i[0]);
   float scale = static_cast<float>(clip_factor(norm, h[op.h[5]]));
   float* parameters = storage.sections[UNIFIEDRL_PARAMETERS].data();
   float* moment1 = storage.sections[UNIFIEDRL_MOMENT1].data();

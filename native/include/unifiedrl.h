@@ -34,7 +34,7 @@ extern "C" {
 #endif
 
 /* Version of this interface; a caller checks it against unifiedrl_abi_version() before anything else. */
-#define UNIFIEDRL_ABI_VERSION 3
+#define UNIFIEDRL_ABI_VERSION 4
 
 /* Status codes. */
 #define UNIFIEDRL_OK 0
@@ -131,8 +131,9 @@ extern "C" {
 
 /* Adam on a network, after clipping the gradient of *each member* to the norm `clip` (0: no clipping). Bias corrections use -expm1(t log beta).
  * Decoupled decay subtracts rate * decay * parameter. A gradient that is not finite stops the run before anything of that member changes.
- * norm receives each member's gradient norm before clipping.
- * t: norm [E,1,1].  n: network.  h: rate, beta1, beta2, epsilon, decay, clip: rate, decay and clip at
+ * norm receives each member's gradient norm before clipping. The update takes place at every step t (counted from 1) with t % period == 0, and
+ * is then Adam's update number t / period; at other steps only the norm is formed, and checked.
+ * t: norm [E,1,1].  n: network.  i: period, at least 1.  h: rate, beta1, beta2, epsilon, decay, clip: rate, decay and clip at
  * least 0, rate * decay at most 1, beta1 and beta2 in [0, 1), epsilon above 0. */
 #define UNIFIEDRL_OP_ADAM 14
 
@@ -142,6 +143,97 @@ extern "C" {
 
 /* Writes the mean over all elements of x into the metrics row of this step. t: x.  i: slot, 0 to 1,023, each once. */
 #define UNIFIEDRL_OP_METRIC 16
+
+/* ---- building blocks of other algorithms. An output called `share` or d... is a derivative that the backward calls multiply by what comes
+ * from above. "Broadcast" means that each of a tensor's three sizes is the output's or 1. ---- */
+
+/* out = scale * z, cut to [-limit, limit] where limit is above 0. z depends on (seed, step, stream, (e B + b) F + f) only: Philox, then in
+ * double, distribution 0: standard normal by Box-Muller; 1: uniform in (-1, 1). t: out [E,B,F], of at most 2^24 elements.
+ * i: stream (0 to 2^31 - 1), distribution.  h: scale and limit, each at least 0. */
+#define UNIFIEDRL_OP_NOISE 17
+
+/* out = min(max(x, low), high); inside = 1 where low <= x <= high, else 0: the derivative. NaN stays NaN, and is outside.
+ * t: x, out, inside, all of one shape.  h: low, high, low at most high. */
+#define UNIFIEDRL_OP_CLIP 18
+
+/* out = a x + b y + c. t: x, y or none (broadcast), out [E,B,F].  h: a, b, c. */
+#define UNIFIEDRL_OP_COMBINE 19
+
+/* out = x * y. t: x, y (broadcast), out [E,B,F]. */
+#define UNIFIEDRL_OP_MULTIPLY 20
+
+/* out_g = w min_j q_gj + (1 - w) max_j q_gj over the m members of each of G groups; share = its derivative with respect to q (the first member
+ * that attains an extreme has it). NaN in q gives NaN. t: q [E,B,F], out [G,B,F], share [E,B,F].  i: m (E = G * m).  h: w in [0, 1]. */
+#define UNIFIEDRL_OP_GROUP_EXTREME 21
+
+/* Reduces every n consecutive rows to one, and also all columns where out has one column: kind 0 sum, 1 mean, 2 max (first attained), 3
+ * T log SUM exp(x / T). share = derivative with respect to x. NaN in x gives NaN.
+ * t: x [E,B*n,F], out [E,B,1 or F], share [E,B*n,F].  i: n (at least 1), kind.  h: T above 0 (used by kind 3 only). */
+#define UNIFIEDRL_OP_ROW_REDUCE 22
+#define UNIFIEDRL_SUM 0
+#define UNIFIEDRL_MEAN 1
+#define UNIFIEDRL_MAX 2
+#define UNIFIEDRL_LOG_SUM_EXP 3
+
+/* out[e, b n + k, f] = x[e, b, f], k = 0 .. n - 1. t: x [E,B,F], out [E,B*n,F].  i: n, at least 1. */
+#define UNIFIEDRL_OP_REPEAT 23
+
+/* out = x, and below it y. t: x [E,Bx,F], y [E,By,F], out [E,Bx+By,F]. */
+#define UNIFIEDRL_OP_CONCAT_ROWS 24
+
+/* out[e, b, f] = x[first_member + e, first_row + b, first_column + f]. t: x, out.  i: first_member, first_row, first_column. */
+#define UNIFIEDRL_OP_SLICE 25
+
+/* out has x's elements in their order, under another division of each member into rows and columns. t: x [E,B,F], out [E,B',F'], B F = B' F'. */
+#define UNIFIEDRL_OP_RESHAPE 26
+
+/* Reparameterised draw from a diagonal Gaussian. head = (mean, log_std) by columns; sd = exp(min(max(log_std, low), high)), u = mean + sd * noise;
+ * action = u, or tanh(u) with squash 1. log_prob is its log-density, SUM_k (-noise^2 / 2 - log sd - log(2 pi) / 2) and, with squash,
+ * - SUM_k log(1 - tanh(u)^2) = - SUM_k 2 (log 2 - u - softplus(-2 u)).
+ * t: head [E,B,2A], noise [E,B,A], action [E,B,A], log_prob [E,B,1].  i: squash.  h: low, high. */
+#define UNIFIEDRL_OP_GAUSSIAN_SAMPLE 27
+
+/* dhead = gradient of SUM (daction * action) + SUM (dlog_prob * log_prob) of op 27; nothing passes a log_std outside [low, high].
+ * t: head, noise, action (as in op 27), daction [E,B,A] or none, dlog_prob [E,B,1] or none (not both), dhead [E,B,2A].  i: squash.  h: low, high. */
+#define UNIFIEDRL_OP_GAUSSIAN_SAMPLE_BACKWARD 28
+
+/* Log-density of given actions under op 27's distribution, and its derivative with respect to head. With squash, u = atanh of the action after it
+ * was cut to +-(1 - 1e-6). t: head [E,B,2A], action [1 or E,B,A], log_prob [E,B,1], dhead [E,B,2A].  i: squash.  h: low, high. */
+#define UNIFIEDRL_OP_GAUSSIAN_LOG_PROB 29
+
+/* kl = KL(N(mean, sd^2) | N(0, 1)) = SUM_k (mean^2 + sd^2 - 1 - 2 log sd) / 2 and its derivative with respect to head, sd as in op 27.
+ * t: head [E,B,2A], kl [E,B,1], dhead [E,B,2A].  h: low, high. */
+#define UNIFIEDRL_OP_GAUSSIAN_KL 30
+
+/* out = min(exp(beta (x - y)), cap). t: x, y or none (0), out, all of one shape.  h: beta, cap above 0. */
+#define UNIFIEDRL_OP_EXP_WEIGHT 31
+
+/* Expectile loss of each row, |tau - [u < 0]| u^2 with u = q - v, and dv, the gradient of its mean over B.
+ * t: q [1 or E,B,1], v [E,B,1], loss [E,B,1], dv [E,B,1].  h: tau in [0, 1]. */
+#define UNIFIEDRL_OP_EXPECTILE 32
+
+/* out = scale / max(mean of |x| over all elements, 1e-8). t: x [E,B,F], out [1,1,1].  h: scale. */
+#define UNIFIEDRL_OP_NORMALISER 33
+
+/* y = gain * (h - mean) / sqrt(variance + epsilon) + bias over the F columns of each row, variance the population's, with h = x, or max(x, 0)
+ * with relu 1. stat = (mean, 1 / sqrt(variance + epsilon)). The network has the sizes (1, F) and is linear: its weight is the gain, its bias the bias.
+ * t: x [E,B,F], y [E,B,F], stat [E,B,2].  n: network.  i: relu.  h: epsilon above 0. */
+#define UNIFIEDRL_OP_LAYER_NORM 34
+
+/* dx = gradient of SUM (dy * y) of op 34 with respect to x; with parameters 1 also the network's gradients, which are overwritten.
+ * t: x, stat (as in op 34), dy [E,B,F], dx [E,B,F].  n: network.  i: relu, parameters. */
+#define UNIFIEDRL_OP_LAYER_NORM_BACKWARD 35
+
+/* Similarity of the members' gradients (EDAC): d = 1 / (E - 1) SUM_(i != j) cos(g_i, g_j) per row, where |g| is sqrt(SUM g^2 + 1e-10), and dg,
+ * the gradient of its mean over B. t: g [E,B,A] (E at least 2), d [1,B,1], dg [E,B,A]. */
+#define UNIFIEDRL_OP_DIVERSITY 36
+
+/* Adds to the network's gradients those of SUM (direction * dx), where dx is what op 6 gives for the same dy: a second derivative. Hidden units
+ * that are off stay so. An op 5 or 37 of the network comes before it in the step; its output is linear.
+ * t: y, tape (TAPE), dy (as in op 6), direction [E,B,F].  n: network.  i: first. */
+#define UNIFIEDRL_OP_MLP_BACKWARD_TANGENT 37
+
+#define UNIFIEDRL_LAST_OP UNIFIEDRL_OP_MLP_BACKWARD_TANGENT /* ops have the codes 1 to this */
 
 typedef struct unifiedrl_program unifiedrl_program;
 typedef struct unifiedrl_replay unifiedrl_replay;

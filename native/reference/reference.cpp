@@ -333,8 +333,11 @@ void ReferenceExecutor<T>::adam_update(const Op& op, const StepContext& context)
     }
     data(op.t[0])[e] = static_cast<T>(std::sqrt(squares));
   }
+  if (context.step % op.i[0] != 0) {
+    return;
+  }
   const auto h = [&](size_t k) { return context.hypers[op.h[k]]; };
-  AdamStep<T> step = adam_step<T>(h(0), h(1), h(2), h(3), h(4), context.step);
+  AdamStep<T> step = adam_step<T>(h(0), h(1), h(2), h(3), h(4), context.step / op.i[0]);
   T *parameters = section(op, UNIFIEDRL_PARAMETERS), *moment1 = section(op, UNIFIEDRL_MOMENT1), *moment2 = section(op, UNIFIEDRL_MOMENT2);
   for (int64_t e = 0; e < n.members; ++e) {
     T scale = static_cast<T>(clip_factor(static_cast<double>(data(op.t[0])[e]), h(5)));

@@ -75,7 +75,7 @@ TEST(shapes_are_checked) {
 
 TEST(backward_passes_must_fit_their_forward_pass) {
   Fixture f;
-  f.refuse("no earlier op forms gradients", UNIFIEDRL_OP_ADAM, {f.norm}, {f.net}, {}, {f.one, f.half, f.half, f.one, f.one, f.one});
+  f.refuse("no earlier op forms gradients", UNIFIEDRL_OP_ADAM, {f.norm}, {f.net}, {1}, {f.one, f.half, f.half, f.one, f.one, f.one});
   f.refuse("same shape", UNIFIEDRL_OP_SOFT_UPDATE, {}, {f.net, f.odd}, {1}, {f.half});
   f.refuse("same shape", UNIFIEDRL_OP_SOFT_UPDATE, {}, {f.net, f.net}, {1}, {f.half});
   f.refuse("period is 0", UNIFIEDRL_OP_SOFT_UPDATE, {}, {f.net, f.twin}, {0}, {f.half});
@@ -280,8 +280,8 @@ TEST(hyper_parameters_fit_float32) {
   f.p.op("forward", UNIFIEDRL_OP_MLP_FORWARD, {f.x, f.y, f.tape}, {f.net});
   f.p.op("backward", UNIFIEDRL_OP_MLP_BACKWARD, {f.x, f.y, f.tape, f.dy}, {f.net});
   int32_t rate = f.p.hyper("rate", 1e-3), epsilon = f.p.hyper("epsilon", 1e-8), decay = f.p.hyper("decay", 0), tiny = f.p.hyper("tiny", 1e-46);
-  f.refuse("'tiny' (epsilon) is 1e-46", UNIFIEDRL_OP_ADAM, {f.norm}, {f.net}, {}, {rate, f.half, f.half, tiny, decay, decay});
-  f.p.op("adam", UNIFIEDRL_OP_ADAM, {f.norm}, {f.net}, {}, {rate, f.half, f.half, epsilon, decay, decay});
+  f.refuse("'tiny' (epsilon) is 1e-46", UNIFIEDRL_OP_ADAM, {f.norm}, {f.net}, {1}, {rate, f.half, f.half, tiny, decay, decay});
+  f.p.op("adam", UNIFIEDRL_OP_ADAM, {f.norm}, {f.net}, {1}, {rate, f.half, f.half, epsilon, decay, decay});
   Engine engine(f.p, "reference");
   CHECK(unifiedrl_engine_set_hyper(engine.handle, epsilon, 1e-46) == UNIFIEDRL_INVALID_ARGUMENT);
   CHECK(unifiedrl_engine_set_hyper(engine.handle, rate, 1e39) == UNIFIEDRL_INVALID_ARGUMENT);

@@ -40,11 +40,11 @@ int main(void) {
   {
     const int32_t forward[3] = {x, y, UNIFIEDRL_NONE}, error[4] = {y, target, dy, loss}, backward[4] = {x, y, UNIFIEDRL_NONE, dy};
     const int32_t hypers[6] = {rate, beta1, beta2, epsilon, zero, zero};
-    const int64_t slot = 0;
+    const int64_t slot = 0, period = 1;
     REQUIRE(unifiedrl_program_op(program, "forward", UNIFIEDRL_OP_MLP_FORWARD, forward, 3, &network, 1, NULL, 0, NULL, 0) == UNIFIEDRL_OK);
     REQUIRE(unifiedrl_program_op(program, "error", UNIFIEDRL_OP_SQUARED_ERROR, error, 4, NULL, 0, NULL, 0, NULL, 0) == UNIFIEDRL_OK);
     REQUIRE(unifiedrl_program_op(program, "backward", UNIFIEDRL_OP_MLP_BACKWARD, backward, 4, &network, 1, NULL, 0, NULL, 0) == UNIFIEDRL_OK);
-    REQUIRE(unifiedrl_program_op(program, "adam", UNIFIEDRL_OP_ADAM, &norm, 1, &network, 1, NULL, 0, hypers, 6) == UNIFIEDRL_OK);
+    REQUIRE(unifiedrl_program_op(program, "adam", UNIFIEDRL_OP_ADAM, &norm, 1, &network, 1, &period, 1, hypers, 6) == UNIFIEDRL_OK);
     REQUIRE(unifiedrl_program_op(program, "metric", UNIFIEDRL_OP_METRIC, &loss, 1, NULL, 0, &slot, 1, NULL, 0) == UNIFIEDRL_OK);
   }
   REQUIRE(unifiedrl_engine_create(program, NULL, "reference", NULL, &engine) == UNIFIEDRL_OK);

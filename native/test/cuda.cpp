@@ -302,7 +302,7 @@ TEST(a_loss_is_there_for_what_reads_it) {
     p.op("backward", UNIFIEDRL_OP_MLP_BACKWARD, {x, q, tape, dq}, {critic});
     read(true);
     int32_t norm = p.tensor("norm", E, 1, 1);
-    p.op("adam", UNIFIEDRL_OP_ADAM, {norm}, {critic}, {}, {rate, beta, beta, epsilon, none, none});
+    p.op("adam", UNIFIEDRL_OP_ADAM, {norm}, {critic}, {1}, {rate, beta, beta, epsilon, none, none});
     results.emplace_back(norm, E);
     Random random(4);
     std::vector<float> xs = random.vector(B * I), ys = random.vector(E * B), targets = random.vector(E);
@@ -369,7 +369,7 @@ TEST(gradients_of_a_network_are_those_of_its_latest_backward_pass) {
   const auto backward = [&](size_t k) { p.op("backward", UNIFIEDRL_OP_MLP_BACKWARD, {x[k], q[k], tape[k], dq[k]}, {network}); };
   const auto adam = [&] {
     norm.push_back(p.tensor("norm", 1, 1, 1));
-    p.op("adam", UNIFIEDRL_OP_ADAM, {norm.back()}, {network}, {}, {rate, beta, beta, epsilon, none, clip});
+    p.op("adam", UNIFIEDRL_OP_ADAM, {norm.back()}, {network}, {1}, {rate, beta, beta, epsilon, none, clip});
   };
   forward(0);
   forward(1);

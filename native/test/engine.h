@@ -226,7 +226,7 @@ struct Step {
     p.op("q", UNIFIEDRL_OP_MLP_FORWARD, {sa, q, tape}, {critic});
     p.op("error", UNIFIEDRL_OP_SQUARED_ERROR, {q, y, dq, loss});
     p.op("critic backward", UNIFIEDRL_OP_MLP_BACKWARD, {sa, q, tape, dq}, {critic});
-    p.op("critic adam", UNIFIEDRL_OP_ADAM, {norm}, {critic}, {}, {rate, beta1, beta2, epsilon, decay, limit});
+    p.op("critic adam", UNIFIEDRL_OP_ADAM, {norm}, {critic}, {1}, {rate, beta1, beta2, epsilon, decay, limit});
     p.op("critic target", UNIFIEDRL_OP_SOFT_UPDATE, {}, {target_critic, critic}, {period}, {w});
     mu = work("mu", 1, A);
     int32_t actor_tape = p.tensor("actor_tape", 1, B, H, UNIFIEDRL_TENSOR_TAPE), smu = work("state_mu", 1, S + A), q_mu = work("q_mu", E, 1);
@@ -244,7 +244,7 @@ struct Step {
     p.op("penalty", UNIFIEDRL_OP_BOX_PENALTY, {mu, low, high, da_box, d, inside}, {}, {form}, {eta, omega});
     p.op("add", UNIFIEDRL_OP_ADD, {da_q, da_box, da});
     p.op("actor backward", UNIFIEDRL_OP_MLP_BACKWARD, {state, mu, actor_tape, da}, {actor});
-    p.op("actor adam", UNIFIEDRL_OP_ADAM, {actor_norm}, {actor}, {}, {rate, beta1, beta2, epsilon, decay, limit});
+    p.op("actor adam", UNIFIEDRL_OP_ADAM, {actor_norm}, {actor}, {1}, {rate, beta1, beta2, epsilon, decay, limit});
     p.op("actor target", UNIFIEDRL_OP_SOFT_UPDATE, {}, {target_actor, actor}, {period}, {w});
     p.op("loss metric", UNIFIEDRL_OP_METRIC, {loss}, {}, {0});
     p.op("inside metric", UNIFIEDRL_OP_METRIC, {inside}, {}, {1});

@@ -39,7 +39,7 @@ struct Pair {
     return pass;
   }
   void backward(const Pass& pass) { p.op("backward", UNIFIEDRL_OP_MLP_BACKWARD, {pass.x, pass.y, pass.tape, pass.dy}, {pass.net}); }
-  void adam(int k) { p.op("adam", UNIFIEDRL_OP_ADAM, {p.tensor("norm", kMembers, 1, 1)}, {nets[k]}, {}, adam_hypers); }
+  void adam(int k) { p.op("adam", UNIFIEDRL_OP_ADAM, {p.tensor("norm", kMembers, 1, 1)}, {nets[k]}, {1}, adam_hypers); }
   // An op that no region takes in.
   void barrier() { p.op("barrier", UNIFIEDRL_OP_METRIC, {target[0]}, {}, {count++}); }
 

@@ -187,7 +187,7 @@ TEST(adam_with_decay_follows_its_formula) {
       }
       p.op("forward", UNIFIEDRL_OP_MLP_FORWARD, {x, y, UNIFIEDRL_NONE}, {net});
       p.op("backward", UNIFIEDRL_OP_MLP_BACKWARD, {x, y, UNIFIEDRL_NONE, dy}, {net});
-      p.op("adam", UNIFIEDRL_OP_ADAM, {norm}, {net}, {}, hypers);
+      p.op("adam", UNIFIEDRL_OP_ADAM, {norm}, {net}, {1}, hypers);
       Engine engine(p, unifiedrl_backend_name(i));
       CHECK_OK(unifiedrl_network_initialise(engine.handle, net, 2));
       Random random(40);

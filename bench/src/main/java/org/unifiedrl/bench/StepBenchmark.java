@@ -21,6 +21,7 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 import org.unifiedrl.engine.Engine;
 import org.unifiedrl.engine.EngineOptions;
+import org.unifiedrl.mtf.algorithm.Transitions;
 import org.unifiedrl.mtf.algorithm.UnifiedRl;
 import org.unifiedrl.mtf.algorithm.UnifiedRlConfig;
 
@@ -108,11 +109,12 @@ public class StepBenchmark {
             defaults.gradientClip(),
             defaults.normaliseReturns());
     replay = new RandomReplay(shape.states, shape.actions, config.groups(), LOG_ROWS);
-    UnifiedRl step = new UnifiedRl(config, replay.schema());
-    engine = Engine.create(step.program, replay.view(), EngineOptions.DEFAULT.withThreads(threads));
+    UnifiedRl step = new UnifiedRl(config, new Transitions(replay.schema()));
+    engine =
+        Engine.create(step.program(), replay.view(), EngineOptions.DEFAULT.withThreads(threads));
     step.initialise(engine, 1, new float[shape.actions]);
-    engine.writeTensor(step.stateScale, ones(shape.states));
-    engine.writeTensor(step.rewardScale, ones(config.groups()));
+    engine.writeTensor(step.batch().stateScale(), ones(shape.states));
+    engine.writeTensor(step.batch().rewardScale(), ones(config.groups()));
   }
 
   private static float[] ones(int count) {

@@ -20,10 +20,11 @@ import org.unifiedrl.engine.NativeReplay;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.engine.replay.ReplaySchema;
 import org.unifiedrl.engine.replay.ReplayWriter;
+import org.unifiedrl.mtf.algorithm.Transitions;
 import org.unifiedrl.mtf.algorithm.UnifiedRl;
 import org.unifiedrl.mtf.algorithm.UnifiedRlConfig;
+import org.unifiedrl.mtf.experiment.Algorithms;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
-import org.unifiedrl.mtf.experiment.UnifiedRlLearner;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -191,11 +192,11 @@ final class BenchStepCommand implements Callable<Integer> {
       UnifiedRlConfig config = config();
       try (Replay replay = Replay.open(folder);
           NativeReplay log = NativeReplay.of(replay)) {
-        UnifiedRl algorithm = new UnifiedRl(config, replay.schema());
-        try (Engine engine = Engine.create(algorithm.program, log, options)) {
+        UnifiedRl algorithm = new UnifiedRl(config, new Transitions(replay.schema()));
+        try (Engine engine = Engine.create(algorithm.program(), log, options)) {
           algorithm.initialise(engine, seed, new float[action]);
-          engine.writeTensor(algorithm.stateScale, ones(state));
-          engine.writeTensor(algorithm.rewardScale, ones(config.groups()));
+          engine.writeTensor(algorithm.batch().stateScale(), ones(state));
+          engine.writeTensor(algorithm.batch().rewardScale(), ones(config.groups()));
           ObjectNode result = measure(engine, algorithm.multiplyAdds());
           result.put("device", options.device());
           result.put("precision", options.precision().name().toLowerCase(Locale.ROOT));
@@ -255,8 +256,9 @@ final class BenchStepCommand implements Callable<Integer> {
 
   private UnifiedRlConfig config() {
     ExperimentConfig.Training t = ExperimentConfig.defaults().training();
-    return UnifiedRlLearner.coefficients(
+    return Algorithms.unifiedRl(
         new ExperimentConfig.Training(
+            t.algorithm(),
             t.steps(),
             batch,
             hidden,

@@ -43,6 +43,7 @@ final class ConfigKeys {
       exploration.days: days that each user is followed
       exploration.lanes: users in flight at once per thread
       exploration.log_candidates: whether all candidates' scores are logged too
+      training.algorithm: unifiedrl, unifiedrl_v4, ddpg, td3, td3_bc or rebrac; takes from here what it has
       training.steps: gradient steps in all
       training.batch: requests per step (B)
       training.hidden: hidden units per layer of actor and critics
@@ -64,6 +65,19 @@ final class ConfigKeys {
       training.report: steps between two lines of metrics
       training.checkpoint: steps between two checkpoints
       training.keep: checkpoints to keep
+      unifiedrl_v4.target_penalty: weight of the box penalty in the critics' targets (c)
+      td3.policy_noise: deviation of the noise on the target policy's actions
+      td3.noise_clip: largest size of that noise
+      td3.actor_period: steps between two updates of the actor
+      td3_bc.alpha: weight of the value in the actor's loss, over the mean absolute value
+      td3_bc.policy_noise: as td3.policy_noise
+      td3_bc.noise_clip: as td3.noise_clip
+      td3_bc.actor_period: as td3.actor_period
+      rebrac.actor_weight: weight of the squared distance to the logged action in the actor's loss
+      rebrac.critic_weight: weight of that to the next logged action in the critics' targets
+      rebrac.policy_noise: as td3.policy_noise
+      rebrac.noise_clip: as td3.noise_clip
+      rebrac.actor_period: as td3.actor_period
       evaluation.population: whom the A/B test serves: judge, or validation to choose settings on
       evaluation.bandwidth: kernel width of NCIS (h), in normalised action
       evaluation.cap: cap of its weights (c), and of the other estimators

@@ -1,5 +1,6 @@
 package org.unifiedrl.cli;
 
+import com.fasterxml.jackson.annotation.JsonUnwrapped;
 import com.fasterxml.jackson.core.JacksonException;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadFeature;
@@ -38,7 +39,7 @@ import org.unifiedrl.mtf.experiment.ExperimentConfig;
  */
 final class Configuration {
 
-  private static final YAMLMapper YAML =
+  static final YAMLMapper YAML =
       YAMLMapper.builder()
           .disable(YAMLGenerator.Feature.WRITE_DOC_START_MARKER)
           .enable(YAMLGenerator.Feature.MINIMIZE_QUOTES)
@@ -108,18 +109,43 @@ final class Configuration {
     if (equals < 1) {
       throw new UsageException("--set " + setting + ": expected KEY=VALUE, as training.steps=2000");
     }
-    String[] path = setting.substring(0, equals).split("\\.", -1);
     try {
       JsonNode value = YAML.readTree(setting.substring(equals + 1));
-      for (int i = path.length - 1; i >= 0; i--) {
-        ObjectNode parent = JSON.createObjectNode();
-        parent.set(path[i], value);
-        value = parent;
-      }
-      merge(tree, (ObjectNode) value, "", "--set " + setting);
+      set(setting.substring(0, equals), value, "--set " + setting);
     } catch (JsonProcessingException e) {
       throw new UsageException("--set " + setting + ": not a YAML value: " + firstLine(e), e);
     }
+  }
+
+  /**
+   * Sets values by their paths.
+   *
+   * @param source where they come from, for messages
+   * @throws UsageException if a key does not exist
+   */
+  void set(Map<String, JsonNode> settings, String source) {
+    settings.forEach((path, value) -> set(path, value, source));
+  }
+
+  private void set(String key, JsonNode value, String source) {
+    String[] path = key.split("\\.", -1);
+    JsonNode node = value;
+    for (int i = path.length - 1; i >= 0; i--) {
+      ObjectNode parent = JSON.createObjectNode();
+      parent.set(path[i], node);
+      node = parent;
+    }
+    merge(tree, (ObjectNode) node, "", source);
+  }
+
+  /** The value of a path such as {@code training.steps}; missing if there is none. */
+  JsonNode value(String path) {
+    return tree.at("/" + path.replace('.', '/'));
+  }
+
+  /** A configuration of its own with the same values. */
+  Configuration copy() {
+    return new Configuration(tree.deepCopy());
   }
 
   /** Sets one value at the top level. */
@@ -170,7 +196,9 @@ final class Configuration {
     for (RecordComponent component : type.getRecordComponents()) {
       String name = snakeCase(component.getName());
       String key = prefix + name;
-      if (component.getType().isRecord()) {
+      if (component.getAccessor().isAnnotationPresent(JsonUnwrapped.class)) {
+        checkTypes(node, prefix, component.getType());
+      } else if (component.getType().isRecord()) {
         checkTypes((ObjectNode) node.get(name), key + ".", component.getType());
       } else {
         node.set(name, checked(key, node.get(name), component.getGenericType()));

@@ -20,8 +20,8 @@ import org.unifiedrl.engine.Program;
 import org.unifiedrl.engine.TensorRef;
 import org.unifiedrl.engine.checkpoint.Checkpoint;
 import org.unifiedrl.engine.checkpoint.CheckpointStore;
+import org.unifiedrl.mtf.experiment.EngineLearner;
 import org.unifiedrl.mtf.experiment.Learner;
-import org.unifiedrl.mtf.experiment.UnifiedRlLearner;
 
 /** What the commands ask of the engine. */
 final class EngineAccess {
@@ -85,7 +85,7 @@ final class EngineAccess {
 
   /** Makes learners and reads policies. */
   static Learner.Factory learners() {
-    return UnifiedRlLearner.factory();
+    return EngineLearner.factory();
   }
 
   /** Whether a path is a checkpoint or a folder of checkpoints. */

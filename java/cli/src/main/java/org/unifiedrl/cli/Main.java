@@ -38,6 +38,7 @@ import picocli.CommandLine.ScopeType;
       TrainCommand.class,
       EvaluateCommand.class,
       CompareCommand.class,
+      ExperimentCommand.class,
       InspectCommand.class,
       ConfigCommand.class,
       DoctorCommand.class,

@@ -81,7 +81,7 @@ final class Results {
     return node;
   }
 
-  private static ObjectNode interval(Interval interval) {
+  static ObjectNode interval(Interval interval) {
     ObjectNode node = Json.object();
     Json.put(node, "mean", interval.mean());
     Json.put(node, "low", interval.low());

@@ -151,7 +151,7 @@ record RunFolder(Path path) {
   void writeBaseline(Baseline baseline, Environment environment) {
     ObjectNode node = Json.object();
     node.put("search_requests", baseline.requests());
-    if (baseline.isPersonal()) {
+    if (baseline.hasNetwork()) {
       node.set("network", Json.MAPPER.valueToTree(baseline.network()));
     } else {
       node.set("action", Json.MAPPER.valueToTree(baseline.action()));

@@ -57,7 +57,7 @@ final class Session {
           public Learner open(
               ExperimentConfig config,
               Replay replay,
-              float[] start,
+              Learner.Start start,
               Path checkpoints,
               boolean resume) {
             Learner learner = learners.open(config, replay, start, checkpoints, resume);
@@ -132,7 +132,7 @@ final class Session {
     trainedFrom = baseline;
     Pipeline.Trained trained =
         pipeline.train(
-            Pipeline.start(baseline, data),
+            Learner.Start.at(Pipeline.start(baseline, data)),
             data,
             folder.checkpoints(),
             resume,

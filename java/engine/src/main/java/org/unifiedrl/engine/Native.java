@@ -16,7 +16,7 @@ import org.bytedeco.javacpp.annotation.Platform;
 final class Native {
 
   /** {@code UNIFIEDRL_ABI_VERSION} that these declarations were written for. */
-  static final int ABI_VERSION = 3;
+  static final int ABI_VERSION = 4;
 
   static {
     NativeLibraries.load();

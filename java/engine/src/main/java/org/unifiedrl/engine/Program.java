@@ -20,6 +20,12 @@ public final class Program {
 
   private static final int NONE = -1;
 
+  // Codes of ops that are looked for again.
+  private static final int MLP_FORWARD = 4;
+  private static final int MLP_BACKWARD = 5;
+  private static final int MLP_BACKWARD_INPUT = 6;
+  private static final int ADAM = 14;
+
   /** One appended operation, as the C ABI takes it. */
   record Op(String name, int code, int[] tensors, int[] networks, long[] integers, int[] hypers) {}
 
@@ -58,6 +64,60 @@ public final class Program {
    * @param inside 1 where every dimension is in its box, [1, B, 1]
    */
   public record BoxPenalty(TensorRef gradient, TensorRef distance, TensorRef inside) {}
+
+  /**
+   * Something and its derivative with respect to what it was formed from.
+   *
+   * @param value the result
+   * @param derivative of the result, of the input's shape
+   */
+  public record WithDerivative(TensorRef value, TensorRef derivative) {}
+
+  /**
+   * Draw from a diagonal Gaussian, and what its backward pass needs.
+   *
+   * @param head (mean, log standard deviation) [E, B, 2A]
+   * @param noise standard normal [E, B, A]
+   * @param action [E, B, A]
+   * @param logProbability of the action, [E, B, 1]
+   * @param squash whether the action went through tanh
+   * @param low smallest log standard deviation
+   * @param high largest log standard deviation
+   */
+  public record GaussianSample(
+      TensorRef head,
+      TensorRef noise,
+      TensorRef action,
+      TensorRef logProbability,
+      boolean squash,
+      HyperRef low,
+      HyperRef high) {}
+
+  /**
+   * Layer normalisation, and what its backward pass needs.
+   *
+   * @param affine gain and bias, a linear network of the sizes (1, F)
+   * @param x input [E, B, F]
+   * @param y output [E, B, F]
+   * @param statistics mean and inverse deviation of each row, [E, B, 2]
+   * @param relu whether max(x, 0) was normalised
+   */
+  public record LayerNorm(
+      NetworkRef affine, TensorRef x, TensorRef y, TensorRef statistics, boolean relu) {}
+
+  /** How {@link #rowReduce} reduces. */
+  public enum Reduction {
+    SUM(0),
+    MEAN(1),
+    MAX(2),
+    LOG_SUM_EXP(3);
+
+    private final int code;
+
+    Reduction(int code) {
+      this.code = code;
+    }
+  }
 
   /**
    * Settings of {@link #adam}.
@@ -190,7 +250,7 @@ public final class Program {
       Kind kind = tape == Tape.FULL ? Kind.TAPE : Kind.SIGNS;
       kept = tensor(name + ".tape", kind, network.members(), x.rows(), network.hidden());
     }
-    op(name, 4, tensorIds(x, y, kept), new NetworkRef[] {network}, new long[0]);
+    op(name, MLP_FORWARD, tensorIds(x, y, kept), new NetworkRef[] {network}, new long[0]);
     return new Forward(network, x, y, kept);
   }
 
@@ -208,7 +268,7 @@ public final class Program {
     likeOutput(name, forward, gradient);
     op(
         name,
-        5,
+        MLP_BACKWARD,
         tensorIds(forward.x(), forward.y(), tape, gradient),
         new NetworkRef[] {forward.network()},
         new long[0]);
@@ -238,7 +298,7 @@ public final class Program {
     TensorRef out = work(name, network.members(), gradient.rows(), columns);
     op(
         name,
-        6,
+        MLP_BACKWARD_INPUT,
         tensorIds(forward.y(), forward.tape(), gradient, out),
         new NetworkRef[] {network},
         new long[] {first});
@@ -379,13 +439,23 @@ public final class Program {
    * @return gradient norm of each member before clipping, [E, 1, 1]
    */
   public TensorRef adam(String name, NetworkRef network, AdamHypers h) {
+    return adam(name, network, h, 1);
+  }
+
+  /**
+   * The same at every step that {@code period} divides; at others only the norm is formed.
+   *
+   * @param period steps from one update to the next, at least 1
+   */
+  public TensorRef adam(String name, NetworkRef network, AdamHypers h, int period) {
+    requirePositive("period of op '" + name + "'", period);
     TensorRef norm = work(name, network.members(), 1, 1);
     op(
         name,
-        14,
+        ADAM,
         tensorIds(norm),
         new NetworkRef[] {network},
-        new long[0],
+        new long[] {period},
         h.rate(),
         h.beta1(),
         h.beta2(),
@@ -413,6 +483,332 @@ public final class Program {
     metrics.add(name);
   }
 
+  /**
+   * Standard normal noise: scale * z, cut to +-limit where limit is above 0.
+   *
+   * @param stream separates draws of one step
+   */
+  public TensorRef normal(
+      String name, int members, int rows, int columns, int stream, HyperRef scale, HyperRef limit) {
+    return noise(name, members, rows, columns, stream, 0, scale, limit);
+  }
+
+  /** Noise uniform in (-scale, scale), cut to +-limit where limit is above 0. */
+  public TensorRef uniform(
+      String name, int members, int rows, int columns, int stream, HyperRef scale, HyperRef limit) {
+    return noise(name, members, rows, columns, stream, 1, scale, limit);
+  }
+
+  private TensorRef noise(
+      String name,
+      int members,
+      int rows,
+      int columns,
+      int stream,
+      int distribution,
+      HyperRef scale,
+      HyperRef limit) {
+    TensorRef out = work(name, members, rows, columns);
+    long[] integers = {stream, distribution};
+    op(name, 17, tensorIds(out), new NetworkRef[0], integers, scale, limit);
+    return out;
+  }
+
+  /** Cuts x to [low, high]; the derivative is 1 where nothing was cut. */
+  public WithDerivative clip(String name, TensorRef x, HyperRef low, HyperRef high) {
+    TensorRef out = like(name, x);
+    TensorRef inside = like(name + ".inside", x);
+    op(name, 18, tensorIds(x, out, inside), new NetworkRef[0], new long[0], low, high);
+    return new WithDerivative(out, inside);
+  }
+
+  /**
+   * Computes a x + b y + c; sizes of 1 of x or y are broadcast to the other's.
+   *
+   * @param y may be null
+   */
+  public TensorRef combine(
+      String name, TensorRef x, TensorRef y, HyperRef a, HyperRef b, HyperRef c) {
+    TensorRef out = broadcast(name, x, y == null ? x : y);
+    op(name, 19, tensorIds(x, y, out), new NetworkRef[0], new long[0], a, b, c);
+    return out;
+  }
+
+  /** Multiplies element by element; sizes of 1 of x or y are broadcast to the other's. */
+  public TensorRef multiply(String name, TensorRef x, TensorRef y) {
+    TensorRef out = broadcast(name, x, y);
+    op(name, 20, tensorIds(x, y, out), new NetworkRef[0], new long[0]);
+    return out;
+  }
+
+  /** Repeats a tensor of one member for {@code members} of them. */
+  public TensorRef forMembers(String name, TensorRef x, int members, HyperRef one, HyperRef zero) {
+    require(x.members() == 1, name, "x must have 1 member, found", x);
+    TensorRef out = work(name, members, x.rows(), x.columns());
+    op(name, 19, tensorIds(x, null, out), new NetworkRef[0], new long[0], one, zero, zero);
+    return out;
+  }
+
+  /**
+   * Computes w min + (1 - w) max over the members of each group.
+   *
+   * @param q [G * groupSize, B, F]
+   * @return value [G, B, F], derivative [E, B, F]
+   */
+  public WithDerivative groupExtreme(String name, TensorRef q, int groupSize, HyperRef w) {
+    TensorRef out = work(name, groups(name, q, groupSize), q.rows(), q.columns());
+    TensorRef share = like(name + ".share", q);
+    op(name, 21, tensorIds(q, out, share), new NetworkRef[0], new long[] {groupSize}, w);
+    return new WithDerivative(out, share);
+  }
+
+  /**
+   * Reduces every n consecutive rows to one.
+   *
+   * @param acrossColumns whether columns are reduced too
+   * @param temperature of {@link Reduction#LOG_SUM_EXP}, T log SUM exp(x / T); above 0
+   * @return value [E, B / n, 1 or F], derivative [E, B, F]
+   */
+  public WithDerivative rowReduce(
+      String name,
+      TensorRef x,
+      int n,
+      Reduction reduction,
+      boolean acrossColumns,
+      HyperRef temperature) {
+    require(
+        n > 0 && x.rows() % n == 0, name, "groups of " + n + " rows do not divide the rows of", x);
+    TensorRef out = work(name, x.members(), x.rows() / n, acrossColumns ? 1 : x.columns());
+    TensorRef share = like(name + ".share", x);
+    long[] integers = {n, reduction.code};
+    op(name, 22, tensorIds(x, out, share), new NetworkRef[0], integers, temperature);
+    return new WithDerivative(out, share);
+  }
+
+  /** Repeats every row n times: rows b n to b n + n - 1 of the result are row b. */
+  public TensorRef repeat(String name, TensorRef x, int n) {
+    requirePositive("n of op '" + name + "'", n);
+    TensorRef out = work(name, x.members(), Math.multiplyExact(x.rows(), n), x.columns());
+    op(name, 23, tensorIds(x, out), new NetworkRef[0], new long[] {n});
+    return out;
+  }
+
+  /** Puts the rows of y below those of x. */
+  public TensorRef concatRows(String name, TensorRef x, TensorRef y) {
+    shape(name, "y", y, x.members(), y.rows(), x.columns());
+    TensorRef out = work(name, x.members(), x.rows() + y.rows(), x.columns());
+    op(name, 24, tensorIds(x, y, out), new NetworkRef[0], new long[0]);
+    return out;
+  }
+
+  /** Some columns of x. */
+  public TensorRef columns(String name, TensorRef x, int first, int count) {
+    return slice(name, x, work(name, x.members(), x.rows(), count), 0, 0, first);
+  }
+
+  /** Some rows of x. */
+  public TensorRef rows(String name, TensorRef x, int first, int count) {
+    return slice(name, x, work(name, x.members(), count, x.columns()), 0, first, 0);
+  }
+
+  /** Some members of x. */
+  public TensorRef members(String name, TensorRef x, int first, int count) {
+    return slice(name, x, work(name, count, x.rows(), x.columns()), first, 0, 0);
+  }
+
+  private TensorRef slice(
+      String name, TensorRef x, TensorRef out, int member, int row, int column) {
+    require(
+        member >= 0
+            && row >= 0
+            && column >= 0
+            && member + out.members() <= x.members()
+            && row + out.rows() <= x.rows()
+            && column + out.columns() <= x.columns(),
+        name,
+        "slice %s at (%d, %d, %d) leaves".formatted(out.shape(), member, row, column),
+        x);
+    op(name, 25, tensorIds(x, out), new NetworkRef[0], new long[] {member, row, column});
+    return out;
+  }
+
+  /** The elements of x in their order, each member divided into rows of {@code columns}. */
+  public TensorRef reshape(String name, TensorRef x, int columns) {
+    long elements = (long) x.rows() * x.columns();
+    require(
+        columns > 0 && elements % columns == 0,
+        name,
+        "rows of " + columns + " columns do not divide the elements of",
+        x);
+    TensorRef out = work(name, x.members(), Math.toIntExact(elements / columns), columns);
+    op(name, 26, tensorIds(x, out), new NetworkRef[0], new long[0]);
+    return out;
+  }
+
+  /**
+   * Draws from a diagonal Gaussian by reparameterisation: mean + sd * noise, through tanh with
+   * {@code squash}.
+   *
+   * @param head mean and log standard deviation by columns, [E, B, 2A]
+   * @param noise standard normal, [E, B, A]
+   * @param low smallest log standard deviation; {@code high} the largest
+   */
+  public GaussianSample gaussianSample(
+      String name, TensorRef head, TensorRef noise, boolean squash, HyperRef low, HyperRef high) {
+    shape(name, "head", head, noise.members(), noise.rows(), 2 * noise.columns());
+    TensorRef action = like(name, noise);
+    TensorRef logProbability = work(name + ".log_prob", noise.members(), noise.rows(), 1);
+    long[] integers = {squash ? 1 : 0};
+    TensorRef[] refs = {head, noise, action, logProbability};
+    op(name, 27, tensorIds(refs), new NetworkRef[0], integers, low, high);
+    return new GaussianSample(head, noise, action, logProbability, squash, low, high);
+  }
+
+  /**
+   * Gradient with respect to the head.
+   *
+   * @param action gradient with respect to the action, [E, B, A], or null
+   * @param logProbability gradient with respect to the log-probability, [E, B, 1], or null
+   * @return [E, B, 2A]
+   */
+  public TensorRef gaussianSampleBackward(
+      String name, GaussianSample sample, TensorRef action, TensorRef logProbability) {
+    TensorRef out = like(name, sample.head());
+    TensorRef[] refs = {
+      sample.head(), sample.noise(), sample.action(), action, logProbability, out
+    };
+    long[] integers = {sample.squash() ? 1 : 0};
+    op(name, 28, tensorIds(refs), new NetworkRef[0], integers, sample.low(), sample.high());
+    return out;
+  }
+
+  /**
+   * Log-density of given actions.
+   *
+   * @param head mean and log standard deviation by columns, [E, B, 2A]
+   * @param action [1 or E, B, A]
+   * @param squash whether actions come through tanh
+   * @return value [E, B, 1], derivative with respect to the head [E, B, 2A]
+   */
+  public WithDerivative gaussianLogProbability(
+      String name, TensorRef head, TensorRef action, boolean squash, HyperRef low, HyperRef high) {
+    TensorRef out = work(name, head.members(), head.rows(), 1);
+    TensorRef gradient = like(name + ".gradient", head);
+    long[] integers = {squash ? 1 : 0};
+    TensorRef[] refs = {head, action, out, gradient};
+    op(name, 29, tensorIds(refs), new NetworkRef[0], integers, low, high);
+    return new WithDerivative(out, gradient);
+  }
+
+  /**
+   * Kullback-Leibler divergence of a diagonal Gaussian from the standard one.
+   *
+   * @return value [E, B, 1], derivative with respect to the head [E, B, 2A]
+   */
+  public WithDerivative gaussianDivergence(
+      String name, TensorRef head, HyperRef low, HyperRef high) {
+    TensorRef out = work(name, head.members(), head.rows(), 1);
+    TensorRef gradient = like(name + ".gradient", head);
+    op(name, 30, tensorIds(head, out, gradient), new NetworkRef[0], new long[0], low, high);
+    return new WithDerivative(out, gradient);
+  }
+
+  /**
+   * Computes min(exp(beta (x - y)), cap).
+   *
+   * @param y may be null for 0
+   */
+  public TensorRef expWeight(String name, TensorRef x, TensorRef y, HyperRef beta, HyperRef cap) {
+    TensorRef out = like(name, x);
+    op(name, 31, tensorIds(x, y, out), new NetworkRef[0], new long[0], beta, cap);
+    return out;
+  }
+
+  /**
+   * Expectile loss |tau - [q < v]| (q - v)^2 of each row.
+   *
+   * @param q [1 or E, B, 1]
+   * @param v [E, B, 1]
+   * @return value [E, B, 1], derivative of its mean over rows with respect to v
+   */
+  public WithDerivative expectile(String name, TensorRef q, TensorRef v, HyperRef tau) {
+    TensorRef loss = like(name, v);
+    TensorRef gradient = like(name + ".gradient", v);
+    op(name, 32, tensorIds(q, v, loss, gradient), new NetworkRef[0], new long[0], tau);
+    return new WithDerivative(loss, gradient);
+  }
+
+  /** Computes scale / mean |x| as [1, 1, 1]. */
+  public TensorRef normaliser(String name, TensorRef x, HyperRef scale) {
+    TensorRef out = work(name, 1, 1, 1);
+    op(name, 33, tensorIds(x, out), new NetworkRef[0], new long[0], scale);
+    return out;
+  }
+
+  /**
+   * Normalises each row to mean 0 and variance 1, then applies gain and bias.
+   *
+   * @param affine linear network of the sizes (1, F): its weight is the gain, its bias the bias
+   * @param relu whether max(x, 0) is normalised instead of x
+   */
+  public LayerNorm layerNorm(
+      String name, NetworkRef affine, TensorRef x, boolean relu, HyperRef epsilon) {
+    TensorRef y = like(name, x);
+    TensorRef statistics = work(name + ".statistics", x.members(), x.rows(), 2);
+    NetworkRef[] refs = {affine};
+    op(name, 34, tensorIds(x, y, statistics), refs, new long[] {relu ? 1 : 0}, epsilon);
+    return new LayerNorm(affine, x, y, statistics, relu);
+  }
+
+  /**
+   * Gradient with respect to a layer normalisation's input.
+   *
+   * @param gradient with respect to its output, [E, B, F]
+   * @param parameters whether the gradients of gain and bias are formed too
+   */
+  public TensorRef layerNormBackward(
+      String name, LayerNorm forward, TensorRef gradient, boolean parameters) {
+    TensorRef out = like(name, forward.x());
+    op(
+        name,
+        35,
+        tensorIds(forward.x(), forward.statistics(), gradient, out),
+        new NetworkRef[] {forward.affine()},
+        new long[] {forward.relu() ? 1 : 0, parameters ? 1 : 0});
+    return out;
+  }
+
+  /**
+   * Similarity of the members' gradients: the sum of cosines of all pairs by E - 1 (EDAC).
+   *
+   * @param gradients [E, B, A]
+   * @return value [1, B, 1], derivative of its mean over rows [E, B, A]
+   */
+  public WithDerivative diversity(String name, TensorRef gradients) {
+    TensorRef out = work(name, 1, gradients.rows(), 1);
+    TensorRef gradient = like(name + ".gradient", gradients);
+    op(name, 36, tensorIds(gradients, out, gradient), new NetworkRef[0], new long[0]);
+    return new WithDerivative(out, gradient);
+  }
+
+  /**
+   * Adds to the parameter gradients those of SUM(direction * dx), where dx is what {@link
+   * #mlpBackwardInput} gives for the same gradient: a second derivative.
+   *
+   * @param forward made with {@link Tape#FULL}
+   * @param gradient that of mlpBackwardInput, [E, B, out]
+   * @param direction [E, B, columns], of the input columns from {@code first} on
+   */
+  public void mlpBackwardTangent(
+      String name, Forward forward, TensorRef gradient, TensorRef direction, int first) {
+    op(
+        name,
+        37,
+        tensorIds(forward.y(), forward.tape(), gradient, direction),
+        new NetworkRef[] {forward.network()},
+        new long[] {first});
+  }
+
   /** Names of the metrics in slot order. */
   public List<String> metrics() {
     return List.copyOf(metrics);
@@ -421,6 +817,42 @@ public final class Program {
   /** Networks in order of addition. */
   public List<NetworkRef> networks() {
     return List.copyOf(networks);
+  }
+
+  /** Networks that an optimiser moves, in order of addition. */
+  public List<NetworkRef> trained() {
+    return networks.stream()
+        .filter(n -> ops.stream().anyMatch(o -> o.code() == ADAM && o.networks()[0] == n.id()))
+        .toList();
+  }
+
+  /**
+   * Multiply-adds of a step, matrix products only. Gradients of inputs that nobody asks for are
+   * none of them, as no back end forms them.
+   */
+  public long multiplyAdds() {
+    return ops.stream().mapToLong(this::multiplyAdds).sum();
+  }
+
+  private long multiplyAdds(Op op) {
+    if (op.code() < MLP_FORWARD || op.code() > MLP_BACKWARD_INPUT) {
+      return 0;
+    }
+    NetworkRef network = networks.get(op.networks()[0]);
+    List<Integer> sizes = network.sizes();
+    long forward = 0;
+    for (int l = 1; l < sizes.size(); l++) {
+      forward += (long) sizes.get(l - 1) * sizes.get(l);
+    }
+    long above = forward - (long) network.inputs() * sizes.get(1); // all layers but the first
+    TensorRef output = tensors.get(op.tensors()[op.code() == MLP_BACKWARD_INPUT ? 0 : 1]);
+    long products =
+        switch (op.code()) {
+          case MLP_FORWARD -> forward;
+          case MLP_BACKWARD -> forward + above;
+          default -> above + (long) tensors.get(op.tensors()[3]).columns() * sizes.get(1);
+        };
+    return products * network.members() * output.rows();
   }
 
   /** Hyper-parameters in order of addition. */
@@ -493,6 +925,27 @@ public final class Program {
 
   private TensorRef work(String name, int members, int rows, int columns) {
     return tensor(name, Kind.WORK, members, rows, columns);
+  }
+
+  private TensorRef like(String name, TensorRef x) {
+    return work(name, x.members(), x.rows(), x.columns());
+  }
+
+  private TensorRef broadcast(String name, TensorRef x, TensorRef y) {
+    return work(
+        name,
+        broadcast(name, x, x.members(), y.members()),
+        broadcast(name, x, x.rows(), y.rows()),
+        broadcast(name, x, x.columns(), y.columns()));
+  }
+
+  private static int broadcast(String name, TensorRef x, int own, int other) {
+    require(
+        own == other || own == 1 || other == 1,
+        name,
+        "a size of " + other + " does not fit one of " + own + " of",
+        x);
+    return Math.max(own, other);
   }
 
   private TensorRef tensor(String name, Kind kind, int members, int rows, int columns) {

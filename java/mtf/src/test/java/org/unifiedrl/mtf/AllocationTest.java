@@ -20,6 +20,7 @@ import org.unifiedrl.engine.NativeReplay;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.engine.replay.ReplaySchema;
 import org.unifiedrl.engine.replay.ReplayWriter;
+import org.unifiedrl.mtf.algorithm.Transitions;
 import org.unifiedrl.mtf.algorithm.UnifiedRl;
 import org.unifiedrl.mtf.algorithm.UnifiedRlConfig;
 import org.unifiedrl.mtf.baseline.EqualWeights;
@@ -80,12 +81,12 @@ class AllocationTest {
     writeLog(folder, ReplaySchema.standard(6, 4, config.groups(), Map.of()));
     try (Replay replay = Replay.open(folder);
         NativeReplay view = NativeReplay.of(replay)) {
-      UnifiedRl step = new UnifiedRl(config, replay.schema());
+      UnifiedRl step = new UnifiedRl(config, new Transitions(replay.schema()));
       EngineOptions options = EngineOptions.DEFAULT.withThreads(1);
-      try (Engine engine = Engine.create(step.program, view, options)) {
+      try (Engine engine = Engine.create(step.program(), view, options)) {
         step.initialise(engine, 1, new float[4]);
         FloatBuffer metrics =
-            Engine.directFloats((long) Engine.METRIC_ROWS * step.program.metrics().size());
+            Engine.directFloats((long) Engine.METRIC_ROWS * step.program().metrics().size());
         assertThat(
                 leastBytes(
                     () -> {

@@ -1,5 +1,7 @@
 package org.unifiedrl.mtf.algorithm;
 
+import static org.unifiedrl.mtf.algorithm.CommonConfig.require;
+
 import java.util.List;
 
 /**
@@ -49,30 +51,23 @@ public record UnifiedRlConfig(
   public UnifiedRlConfig {
     hidden = List.copyOf(hidden);
     groupWeights = List.copyOf(groupWeights);
-    require("batch", batch, batch >= 1, "at least 1");
-    require("hidden layers", hidden.size(), !hidden.isEmpty() && hidden.size() <= 6, "1 to 6");
-    for (int units : hidden) {
-      require("hidden", units, units >= 1, "at least 1 unit a layer");
-    }
+    new CommonConfig(
+        batch,
+        hidden,
+        discount,
+        groupWeights,
+        targetRate,
+        targetPeriod,
+        actorRate,
+        criticRate,
+        gradientClip,
+        normaliseReturns);
     require("criticsPerGroup", criticsPerGroup, criticsPerGroup >= 1, "at least 1");
     require("eta", eta, eta >= 0, "at least 0");
     require("omega", omega, omega > 0, "positive");
     require("lambda", lambda, lambda >= 0, "at least 0");
     require("beta", beta, beta >= 0 && beta <= 1, "in [0, 1]");
     require("theta", theta, theta >= 0, "at least 0");
-    require("discount", discount, discount >= 0 && discount < 1, "in [0, 1)");
-    require("groupWeights", groupWeights.size(), !groupWeights.isEmpty(), "one value a group");
-    double sum = 0;
-    for (double weight : groupWeights) {
-      require("groupWeights", weight, weight >= 0, "at least 0");
-      sum += weight;
-    }
-    require("sum of groupWeights", sum, sum > 0, "positive");
-    require("targetRate", targetRate, targetRate > 0 && targetRate <= 1, "in (0, 1]");
-    require("targetPeriod", targetPeriod, targetPeriod >= 1, "at least 1");
-    require("actorRate", actorRate, actorRate > 0, "positive");
-    require("criticRate", criticRate, criticRate > 0, "positive");
-    require("gradientClip", gradientClip, gradientClip >= 0, "at least 0");
   }
 
   /** The specification's defaults: two groups of 24 critics, 256-256, batch 256. */
@@ -102,9 +97,18 @@ public record UnifiedRlConfig(
     return groupWeights.size();
   }
 
-  private static void require(String name, double value, boolean valid, String expected) {
-    if (!valid || Double.isNaN(value) || Double.isInfinite(value)) {
-      throw new IllegalArgumentException(name + " is " + value + ": expected " + expected);
-    }
+  /** What other algorithms have too. */
+  public CommonConfig common() {
+    return new CommonConfig(
+        batch,
+        hidden,
+        discount,
+        groupWeights,
+        targetRate,
+        targetPeriod,
+        actorRate,
+        criticRate,
+        gradientClip,
+        normaliseReturns);
   }
 }

@@ -33,13 +33,13 @@ public record Baseline(int stateSize, float[] action, MlpPolicy.Weights network,
   }
 
   /** Whether its action depends on the state. */
-  public boolean isPersonal() {
+  public boolean hasNetwork() {
     return network != null;
   }
 
   /** Gives instances of the policy, one for each thread. */
   public Supplier<Policy> policy() {
-    return isPersonal()
+    return hasNetwork()
         ? () -> new MlpPolicy(network)
         : () -> new ConstantPolicy(stateSize, action);
   }

@@ -1,5 +1,6 @@
 package org.unifiedrl.mtf.experiment;
 
+import com.fasterxml.jackson.annotation.JsonUnwrapped;
 import java.util.List;
 import java.util.Set;
 import org.unifiedrl.engine.EngineOptions;
@@ -22,6 +23,7 @@ import org.unifiedrl.mtf.session.SimulatorConfig;
  * @param baseline the policy that users are served by so far
  * @param exploration the log
  * @param training offline training
+ * @param algorithms what only one algorithm has; written as if its sections stood here
  * @param evaluation evaluation, offline and by A/B test
  * @param simulator the simulated world; other environments ignore it
  */
@@ -34,6 +36,7 @@ public record ExperimentConfig(
     Baseline baseline,
     Exploration exploration,
     Training training,
+    @JsonUnwrapped AlgorithmConfigs algorithms,
     Evaluation evaluation,
     SimulatorConfig simulator) {
 
@@ -88,6 +91,22 @@ public record ExperimentConfig(
     JUDGE,
     /** Users of the training range that exploration left out: to choose settings on. */
     VALIDATION
+  }
+
+  /** What trains. */
+  public enum AlgorithmKind {
+    /** Attenuated targets and a penalised actor, specification section 0. */
+    UNIFIEDRL,
+    /** Its earlier form, with penalised targets. */
+    UNIFIEDRL_V4,
+    /** Deterministic policy gradient. */
+    DDPG,
+    /** The same with two critics, target smoothing and a slower actor. */
+    TD3,
+    /** TD3 with behaviour cloning. */
+    TD3_BC,
+    /** TD3 with behaviour cloning of actor and targets, and layer-normed critics. */
+    REBRAC
   }
 
   /** Form of the actor's box penalty d, specification section 0. */
@@ -301,6 +320,7 @@ public record ExperimentConfig(
   /**
    * Offline training. Letters in parentheses are the symbols of specification section 0.
    *
+   * @param algorithm what trains; it takes from the following what it has
    * @param steps gradient steps in all
    * @param batch requests per step (B)
    * @param hidden hidden units per layer of actor and critics
@@ -326,6 +346,7 @@ public record ExperimentConfig(
    * @param keep checkpoints to keep
    */
   public record Training(
+      AlgorithmKind algorithm,
       long steps,
       int batch,
       List<Integer> hidden,
@@ -481,6 +502,7 @@ public record ExperimentConfig(
             64,
             false),
         new Training(
+            AlgorithmKind.UNIFIEDRL,
             3_000,
             512,
             List.of(64, 64),
@@ -502,6 +524,7 @@ public record ExperimentConfig(
             100,
             1_000,
             3),
+        AlgorithmConfigs.defaults(),
         new Evaluation(
             Population.JUDGE, 0, 10, List.of(), 10, 5, 1e-3, 1, 20_000, 1, 64, 1_000, true),
         SimulatorConfig.defaults());

@@ -2,6 +2,7 @@ package org.unifiedrl.mtf.experiment;
 
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Supplier;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.mtf.policy.Policy;
@@ -41,6 +42,22 @@ public interface Learner extends AutoCloseable {
   @Override
   void close();
 
+  /**
+   * Where training starts.
+   *
+   * @param action normalised action at which the policy starts, in every state
+   * @param warm checkpoint, or folder of checkpoints, whose networks training goes on from; of its
+   *     optimiser nothing is kept, and of its normalisation everything, since networks mean nothing
+   *     without it. Networks of another shape start anew
+   */
+  record Start(float[] action, Optional<Path> warm) {
+
+    /** A cold start. */
+    public static Start at(float... action) {
+      return new Start(action, Optional.empty());
+    }
+  }
+
   /** Makes learners and reads what they left. */
   interface Factory {
 
@@ -48,12 +65,12 @@ public interface Learner extends AutoCloseable {
      * Starts training, or continues it from the newest checkpoint.
      *
      * @param replay the log, which outlives the learner
-     * @param start normalised action at which the policy starts, in every state
+     * @param start where it starts
      * @param checkpoints folder of checkpoints
      * @param resume whether to continue from the newest one
      */
     Learner open(
-        ExperimentConfig config, Replay replay, float[] start, Path checkpoints, boolean resume);
+        ExperimentConfig config, Replay replay, Start start, Path checkpoints, boolean resume);
 
     /**
      * The policy of the newest checkpoint.

@@ -40,6 +40,7 @@ import org.unifiedrl.mtf.policy.Policy;
 import org.unifiedrl.mtf.session.Environment;
 import org.unifiedrl.mtf.session.Environment.UserRange;
 import org.unifiedrl.mtf.session.Simulator;
+import org.unifiedrl.mtf.session.UserTotals;
 
 /**
  * The stages of an experiment, each on its own: find a baseline, log exploration around it, train
@@ -81,7 +82,7 @@ public final class Pipeline {
     this.learners = learners;
     this.listener = listener;
     this.populations = Populations.of(environment, config);
-    UnifiedRlLearner.coefficients(config.training());
+    Algorithms.of(config);
     explorer();
     if (config.baseline().kind() != ExperimentConfig.BaselineKind.EQUAL) {
       requireEvaluations(searcher(EqualWeights.of(environment).action()).propose(0).length);
@@ -219,7 +220,7 @@ public final class Pipeline {
    * @param data the log to learn from
    */
   public static float[] start(Baseline baseline, Path data) {
-    if (!baseline.isPersonal()) {
+    if (!baseline.hasNetwork()) {
       return baseline.action();
     }
     try (Replay replay = Replay.open(data)) {
@@ -373,14 +374,14 @@ public final class Pipeline {
   /**
    * Trains on a log.
    *
-   * @param start action at which the policy starts, that of {@link #start(Baseline, Path)}
+   * @param start where training starts: at {@link #start(Baseline, Path)}, at least
    * @param data shards to learn from
    * @param checkpoints folder of checkpoints
    * @param resume whether to continue from the newest checkpoint
    * @param metrics receives (step, metrics by name) now and then
    */
   public Trained train(
-      float[] start,
+      Learner.Start start,
       Path data,
       Path checkpoints,
       boolean resume,
@@ -462,22 +463,31 @@ public final class Pipeline {
    * of {@code evaluation.population}.
    */
   public AbTest.Result compare(Supplier<? extends Policy> baseline, Supplier<Policy> policy) {
-    ExperimentConfig.Evaluation settings = config.evaluation();
-    UserRange users = populations.test();
-    try (RunListener.Stage stage = listener.begin("compare", "users", 2L * users.count())) {
+    AbTest.Settings settings = test(populations.test());
+    try (RunListener.Stage stage =
+        listener.begin("compare", "users", 2L * settings.users().count())) {
       return AbTest.run(
-          environment,
-          baseline,
-          policy,
-          new AbTest.Settings(
-              config.seed() ^ TEST_KEY,
-              users,
-              settings.days(),
-              config.effectiveThreads(),
-              settings.lanes(),
-              settings.resamples()),
-          (served, total) -> stage.at(served, ""));
+          environment, baseline, policy, settings, (served, total) -> stage.at(served, ""));
     }
+  }
+
+  /** Serves the users of the A/B test, with its draws, by one policy. */
+  public UserTotals serve(Supplier<? extends Policy> policy) {
+    AbTest.Settings settings = test(populations.test());
+    try (RunListener.Stage stage = listener.begin("serve", "users", settings.users().count())) {
+      return AbTest.serve(environment, policy, settings, (served, all) -> stage.at(served, ""));
+    }
+  }
+
+  private AbTest.Settings test(UserRange users) {
+    ExperimentConfig.Evaluation settings = config.evaluation();
+    return new AbTest.Settings(
+        config.seed() ^ TEST_KEY,
+        users,
+        settings.days(),
+        config.effectiveThreads(),
+        settings.lanes(),
+        settings.resamples());
   }
 
   /**
@@ -502,18 +512,7 @@ public final class Pipeline {
             config.seed() ^ HEADROOM_KEY,
             ConstantVectorSearch.Objective.VALID_CONSUMPTIONS);
     try (RunListener.Stage stage = listener.begin("headroom", "rounds", Headroom.rounds(search))) {
-      return Optional.of(
-          Headroom.measure(
-              world,
-              search,
-              new AbTest.Settings(
-                  config.seed() ^ TEST_KEY,
-                  users,
-                  settings.days(),
-                  config.effectiveThreads(),
-                  settings.lanes(),
-                  settings.resamples()),
-              done -> stage.at(done, "")));
+      return Optional.of(Headroom.measure(world, search, test(users), done -> stage.at(done, "")));
     }
   }
 

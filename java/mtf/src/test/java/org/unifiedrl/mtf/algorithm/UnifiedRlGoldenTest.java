@@ -156,7 +156,7 @@ class UnifiedRlGoldenTest {
               false);
       ReplaySchema schema =
           ReplaySchema.standard((int) hyper("states"), (int) hyper("actions"), groups, Map.of());
-      algorithm = new UnifiedRl(config, schema);
+      algorithm = new UnifiedRl(config, new Transitions(schema));
       int[] widths = schema.columns().stream().mapToInt(ReplaySchema.Column::width).toArray();
       columns = new ByteBuffer[widths.length];
       for (int c = 0; c < widths.length; c++) {
@@ -172,7 +172,7 @@ class UnifiedRlGoldenTest {
       replay = NativeReplay.ofMemory(widths, List.of(columns), last);
       engine =
           Engine.create(
-              algorithm.program,
+              algorithm.program(),
               replay,
               EngineOptions.DEFAULT
                   .withBackend(backend)
@@ -180,10 +180,10 @@ class UnifiedRlGoldenTest {
                   .withMaterialise(true)
                   .withReplay(ReplayPlacement.STREAMED) // rows change between steps
                   .withSeed(seed));
-      engine.writeTensor(algorithm.stateShift, floats("state_mean"));
-      engine.writeTensor(algorithm.stateScale, floats("state_inv_std"));
-      engine.writeTensor(algorithm.rewardScale, floats("reward_scale"));
-      engine.writeTensor(algorithm.groupWeights, floats("group_weights"));
+      engine.writeTensor(algorithm.batch().stateShift(), floats("state_mean"));
+      engine.writeTensor(algorithm.batch().stateScale(), floats("state_inv_std"));
+      engine.writeTensor(algorithm.batch().rewardScale(), floats("reward_scale"));
+      engine.writeTensor(algorithm.batch().groupWeights(), floats("group_weights"));
       for (NetworkRef network : algorithm.networks()) {
         engine.writeNetwork64(network, Section.PARAMETERS, network("init.", network));
       }
@@ -194,7 +194,7 @@ class UnifiedRlGoldenTest {
               "adam_epsilon", "adam_epsilon",
               "critic_clip", "critic_max_norm",
               "actor_clip", "actor_max_norm");
-      for (HyperRef slot : algorithm.program.hypers()) {
+      for (HyperRef slot : algorithm.program().hypers()) {
         if (names.containsKey(slot.name())) {
           engine.setHyper(slot, hyper(names.get(slot.name())));
         }
@@ -345,7 +345,7 @@ class UnifiedRlGoldenTest {
     }
 
     private double[] tensor(String name) {
-      return engine.readTensor(algorithm.program.tensor(name));
+      return engine.readTensor(algorithm.program().tensor(name));
     }
 
     private double[] network(String prefix, NetworkRef network) {

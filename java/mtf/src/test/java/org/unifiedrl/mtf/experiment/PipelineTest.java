@@ -47,6 +47,7 @@ class PipelineTest {
         new ExperimentConfig.Exploration(
             kind, 0.1, lower, List.of(), 0.3, 0.8, 100, 100, 1, lanes, candidates),
         d.training(),
+        d.algorithms(),
         new ExperimentConfig.Evaluation(
             Population.JUDGE,
             bandwidth,
@@ -65,7 +66,7 @@ class PipelineTest {
   }
 
   private OfflineEvaluation evaluated(ExperimentConfig config, String name) {
-    Pipeline pipeline = new Pipeline(config, WORLD, UnifiedRlLearner.factory(), RunListener.NONE);
+    Pipeline pipeline = new Pipeline(config, WORLD, EngineLearner.factory(), RunListener.NONE);
     ConstantPolicy middle = new ConstantPolicy(WORLD.stateSize(), new float[WORLD.actionSize()]);
     Path heldOut = folder.resolve(name + "-held-out");
     pipeline.explore(() -> middle, folder.resolve(name), heldOut);
@@ -131,7 +132,7 @@ class PipelineTest {
     List<float[]> logs = new ArrayList<>();
     for (int lanes : new int[] {16, 3}) {
       ExperimentConfig config = config(kind, List.of(), 0, false, lanes);
-      Pipeline pipeline = new Pipeline(config, WORLD, UnifiedRlLearner.factory(), RunListener.NONE);
+      Pipeline pipeline = new Pipeline(config, WORLD, EngineLearner.factory(), RunListener.NONE);
       ConstantPolicy middle = new ConstantPolicy(WORLD.stateSize(), new float[WORLD.actionSize()]);
       Path log = folder.resolve("log-" + lanes);
       pipeline.explore(() -> middle, log, folder.resolve("held-out-" + lanes));
@@ -203,7 +204,7 @@ class PipelineTest {
                 new Pipeline(
                     config(ExplorationKind.UNIFORM, four, 0, false),
                     WORLD,
-                    UnifiedRlLearner.factory(),
+                    EngineLearner.factory(),
                     RunListener.NONE))
         .hasMessageContaining("exploration.lower_bounds has 4 values")
         .hasMessageContaining("10 action dimensions");

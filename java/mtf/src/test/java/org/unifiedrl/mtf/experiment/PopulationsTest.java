@@ -54,6 +54,7 @@ class PopulationsTest {
                 x.lanes(),
                 x.logCandidates()),
             d.training(),
+            d.algorithms(),
             new ExperimentConfig.Evaluation(
                 population,
                 e.bandwidth(),

@@ -10,11 +10,13 @@ import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Supplier;
 import java.util.zip.CRC32C;
 import org.unifiedrl.engine.Backends;
@@ -29,14 +31,16 @@ import org.unifiedrl.engine.checkpoint.CheckpointException;
 import org.unifiedrl.engine.checkpoint.CheckpointStore;
 import org.unifiedrl.engine.checkpoint.Tensor;
 import org.unifiedrl.engine.replay.Replay;
+import org.unifiedrl.mtf.algorithm.Algorithm;
+import org.unifiedrl.mtf.algorithm.CommonConfig;
 import org.unifiedrl.mtf.algorithm.LogStatistics;
 import org.unifiedrl.mtf.algorithm.MlpPolicy;
-import org.unifiedrl.mtf.algorithm.UnifiedRl;
-import org.unifiedrl.mtf.algorithm.UnifiedRlConfig;
+import org.unifiedrl.mtf.algorithm.ServedPolicy;
+import org.unifiedrl.mtf.algorithm.Transitions;
 import org.unifiedrl.mtf.policy.Policy;
 
-/** UnifiedRL's training: engine, normalisation, metrics and checkpoints around its program. */
-public final class UnifiedRlLearner implements Learner {
+/** Training of any algorithm: engine, normalisation, metrics and checkpoints around its program. */
+public final class EngineLearner implements Learner {
 
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final List<Section> STATE =
@@ -44,7 +48,7 @@ public final class UnifiedRlLearner implements Learner {
 
   private static final String PRECISION = "precision";
 
-  private final UnifiedRl algorithm;
+  private final Algorithm algorithm;
   private final NativeReplay log;
   private final Engine engine;
   private final CheckpointStore store;
@@ -53,48 +57,59 @@ public final class UnifiedRlLearner implements Learner {
   private final float[] stateScale;
   private final FloatBuffer metrics;
 
-  private UnifiedRlLearner(
-      ExperimentConfig config, Replay replay, float[] start, Path checkpoints, boolean resume) {
-    UnifiedRlConfig coefficients = coefficients(config.training());
-    algorithm = new UnifiedRl(coefficients, replay.schema());
+  private EngineLearner(
+      ExperimentConfig config, Replay replay, Start start, Path checkpoints, boolean resume) {
+    Algorithms.Chosen chosen = Algorithms.of(config);
+    CommonConfig common = chosen.common();
+    algorithm = chosen.create().apply(new Transitions(replay.schema()));
     store = new CheckpointStore(checkpoints, config.training().keep());
+    Optional<Checkpoint> warm = start.warm().map(EngineLearner::newest);
     settings = JSON.createObjectNode();
-    settings.put("algorithm", "unifiedrl");
+    settings.put("algorithm", chosen.name());
     settings.put("seed", config.seed());
     settings.put("rows", replay.rows());
-    settings.set("coefficients", JSON.valueToTree(coefficients));
-    settings.set("start", JSON.valueToTree(start));
+    settings.set("coefficients", JSON.valueToTree(chosen.coefficients()));
+    settings.set("start", JSON.valueToTree(start.action()));
+    warm.ifPresent(w -> settings.set("warm_start", state(w).path("parameter_hash")));
     settings.put(PRECISION, name(config.engine().precision()));
+    settings.put("policy", algorithm.policy().name().toLowerCase(Locale.ROOT));
     settings.put("version", version());
     settings.put("abi_version", Backends.abiVersion());
     Checkpoint checkpoint = resume ? resumable(checkpoints) : null;
-    LogStatistics statistics =
-        LogStatistics.of(replay, coefficients.discount(), coefficients.groupWeights());
-    stateShift = statistics.stateShift();
-    stateScale = statistics.stateScale();
     double scale = 1;
-    if (coefficients.normaliseReturns() && statistics.returnDeviation() > 0) {
-      scale = 1 / statistics.returnDeviation();
+    if (warm.isPresent()) {
+      stateShift = warm.get().tensor("state.shift").toFloats();
+      stateScale = warm.get().tensor("state.scale").toFloats();
+      scale = state(warm.get()).path("reward_scale").asDouble();
+    } else {
+      LogStatistics statistics = LogStatistics.of(replay, common.discount(), common.groupWeights());
+      stateShift = statistics.stateShift();
+      stateScale = statistics.stateScale();
+      if (common.normaliseReturns() && statistics.returnDeviation() > 0) {
+        scale = 1 / statistics.returnDeviation();
+      }
     }
     settings.put("reward_scale", scale);
     settings.put("log_fingerprint", fingerprint(replay));
     log = NativeReplay.of(replay);
     Engine created = null;
     try {
-      created = Engine.create(algorithm.program, log, config.engineOptions());
+      created = Engine.create(algorithm.program(), log, config.engineOptions());
       settings.put("backend", created.backend());
       settings.put("engine", created.description());
       if (checkpoint != null) {
         requireSameRun(checkpoint);
       }
-      algorithm.initialise(created, config.seed(), start);
-      created.writeTensor(algorithm.stateShift, stateShift);
-      created.writeTensor(algorithm.stateScale, stateScale);
-      float[] rewardScale = new float[coefficients.groups()];
+      algorithm.initialise(created, config.seed(), start.action());
+      created.writeTensor(algorithm.batch().stateShift(), stateShift);
+      created.writeTensor(algorithm.batch().stateScale(), stateScale);
+      float[] rewardScale = new float[common.groups()];
       Arrays.fill(rewardScale, (float) scale);
-      created.writeTensor(algorithm.rewardScale, rewardScale);
+      created.writeTensor(algorithm.batch().rewardScale(), rewardScale);
       if (checkpoint != null) {
         restore(created, checkpoint);
+      } else if (warm.isPresent()) {
+        warmStart(created, warm.get());
       }
     } catch (RuntimeException | Error e) {
       if (created != null) {
@@ -104,16 +119,16 @@ public final class UnifiedRlLearner implements Learner {
       throw e;
     }
     engine = created;
-    metrics = Engine.directFloats((long) Engine.METRIC_ROWS * algorithm.program.metrics().size());
+    metrics = Engine.directFloats((long) Engine.METRIC_ROWS * algorithm.metrics().size());
   }
 
-  /** Makes learners of UnifiedRL. */
+  /** Makes learners of the algorithm that the configuration names. */
   public static Factory factory() {
     return new Factory() {
       @Override
       public Learner open(
-          ExperimentConfig config, Replay replay, float[] start, Path checkpoints, boolean resume) {
-        return new UnifiedRlLearner(config, replay, start, checkpoints, resume);
+          ExperimentConfig config, Replay replay, Start start, Path checkpoints, boolean resume) {
+        return new EngineLearner(config, replay, start, checkpoints, resume);
       }
 
       @Override
@@ -121,28 +136,6 @@ public final class UnifiedRlLearner implements Learner {
         return savedPolicy(checkpoints);
       }
     };
-  }
-
-  /** The coefficients among an experiment's settings. */
-  public static UnifiedRlConfig coefficients(ExperimentConfig.Training t) {
-    return new UnifiedRlConfig(
-        t.batch(),
-        t.hidden(),
-        t.criticsPerGroup(),
-        t.eta(),
-        t.omega(),
-        t.penaltyForm() == ExperimentConfig.PenaltyForm.EXACT,
-        t.lambda(),
-        t.beta(),
-        t.theta(),
-        t.discount(),
-        t.groupWeights(),
-        t.targetRate(),
-        t.targetPeriod(),
-        t.actorRate(),
-        t.criticRate(),
-        t.gradientClip(),
-        t.normaliseReturns());
   }
 
   @Override
@@ -162,7 +155,7 @@ public final class UnifiedRlLearner implements Learner {
 
   @Override
   public Map<String, Double> run(long steps) {
-    List<String> names = algorithm.program.metrics();
+    List<String> names = algorithm.metrics();
     double[] sums = new double[names.size()];
     for (long left = steps; left > 0; ) {
       long now = Math.min(left, Engine.METRIC_ROWS);
@@ -202,9 +195,7 @@ public final class UnifiedRlLearner implements Learner {
     Map<String, Tensor> tensors = new LinkedHashMap<>();
     for (NetworkRef network : algorithm.networks()) {
       for (Section section : sections(network)) {
-        ByteBuffer bytes = bytes(network.size());
-        engine.readNetwork(network, section, bytes.asFloatBuffer());
-        split(network, section, bytes).forEach(tensors::put);
+        tensors.putAll(read(network, section));
       }
     }
     tensors.put("state.shift", Tensor.of(stateShift, stateShift.length));
@@ -222,13 +213,11 @@ public final class UnifiedRlLearner implements Learner {
 
   @Override
   public Supplier<Policy> policy() {
-    FloatBuffer flat = Engine.directFloats(algorithm.actor.size());
-    engine.readNetwork(algorithm.actor, Section.PARAMETERS, flat);
-    float[] parameters = new float[flat.capacity()];
-    flat.get(0, parameters);
-    int[] sizes = algorithm.actor.sizes().stream().mapToInt(Integer::intValue).toArray();
-    MlpPolicy.Weights weights = new MlpPolicy.Weights(sizes, parameters, stateShift, stateScale);
-    return () -> new MlpPolicy(weights);
+    Map<String, Tensor> tensors = new LinkedHashMap<>();
+    for (NetworkRef network : algorithm.networks()) {
+      tensors.putAll(read(network, Section.PARAMETERS));
+    }
+    return algorithm.policy().of(name -> weights(tensors, name, stateShift, stateScale));
   }
 
   @Override
@@ -246,7 +235,8 @@ public final class UnifiedRlLearner implements Learner {
             .latest()
             .orElseThrow(
                 () -> new CheckpointException("no checkpoint in " + checkpoints + " to resume"));
-    requireSame(checkpoint, List.of("algorithm", "seed", "rows", "coefficients", "start"));
+    requireSame(
+        checkpoint, List.of("algorithm", "seed", "rows", "coefficients", "start", "warm_start"));
     requireSamePrecision(checkpoint);
     return checkpoint;
   }
@@ -331,7 +321,7 @@ public final class UnifiedRlLearner implements Learner {
   }
 
   private static String version() {
-    String version = UnifiedRlLearner.class.getPackage().getImplementationVersion();
+    String version = EngineLearner.class.getPackage().getImplementationVersion();
     return version == null ? "unreleased" : version;
   }
 
@@ -361,9 +351,42 @@ public final class UnifiedRlLearner implements Learner {
     target.setStep(checkpoint.step());
   }
 
+  /** Takes over the networks that a checkpoint has in the same shape. */
+  private void warmStart(Engine target, Checkpoint checkpoint) {
+    boolean any = false;
+    for (NetworkRef network : algorithm.networks()) {
+      ByteBuffer bytes = bytes(network.size());
+      Map<String, Tensor> parts = split(network, Section.PARAMETERS, bytes);
+      boolean fits =
+          parts.entrySet().stream()
+              .allMatch(
+                  part -> {
+                    Tensor saved = checkpoint.tensors().get(part.getKey());
+                    return saved != null && Arrays.equals(saved.shape(), part.getValue().shape());
+                  });
+      if (fits) {
+        parts.forEach((name, tensor) -> tensor.data().put(checkpoint.tensor(name).data()));
+        target.writeNetwork(network, Section.PARAMETERS, bytes.asFloatBuffer());
+        any = true;
+      }
+    }
+    if (!any) {
+      throw new CheckpointException(
+          checkpoint.folder()
+              + " has no network of a shape that "
+              + settings.path("algorithm").asText()
+              + " trains here: start from a checkpoint of the same algorithm and sizes, or cold");
+    }
+  }
+
   private List<Section> sections(NetworkRef network) {
-    boolean trained = network.equals(algorithm.actor) || network.equals(algorithm.critic);
-    return trained ? STATE : List.of(Section.PARAMETERS);
+    return algorithm.trained().contains(network) ? STATE : List.of(Section.PARAMETERS);
+  }
+
+  private Map<String, Tensor> read(NetworkRef network, Section section) {
+    ByteBuffer bytes = bytes(network.size());
+    engine.readNetwork(network, section, bytes.asFloatBuffer());
+    return split(network, section, bytes);
   }
 
   /** A section's weights and biases as named views of its bytes. */
@@ -388,40 +411,64 @@ public final class UnifiedRlLearner implements Learner {
   }
 
   private static Supplier<Policy> savedPolicy(Path folder) {
-    Checkpoint checkpoint =
-        Files.exists(folder.resolve("manifest.json"))
-            ? CheckpointStore.load(folder)
-            : new CheckpointStore(folder, 1)
-                .latest()
-                .orElseThrow(() -> new CheckpointException("no checkpoint in " + folder));
-    int layers = 0;
-    while (checkpoint.tensors().containsKey("actor.layer" + layers + ".weight")) {
-      layers++;
-    }
-    if (layers == 0) {
-      throw new CheckpointException(checkpoint.folder() + " holds no actor: it is not a policy");
-    }
-    int[] sizes = new int[layers + 1];
-    float[] parameters = new float[0];
-    for (int l = 0; l < layers; l++) {
-      Tensor weight = checkpoint.tensor("actor.layer" + l + ".weight");
-      sizes[l] = (int) weight.shape()[1];
-      sizes[l + 1] = (int) weight.shape()[2];
-      parameters = append(parameters, weight.toFloats());
-      parameters = append(parameters, checkpoint.tensor("actor.layer" + l + ".bias").toFloats());
-    }
-    MlpPolicy.Weights weights =
-        new MlpPolicy.Weights(
-            sizes,
-            parameters,
-            checkpoint.tensor("state.shift").toFloats(),
-            checkpoint.tensor("state.scale").toFloats());
-    return () -> new MlpPolicy(weights);
+    Checkpoint checkpoint = newest(folder);
+    // Checkpoints from before there were several kinds do not name it.
+    String kind = state(checkpoint).path("policy").asText("actor").toUpperCase(Locale.ROOT);
+    ServedPolicy served =
+        Arrays.stream(ServedPolicy.values())
+            .filter(known -> known.name().equals(kind))
+            .findFirst()
+            .orElseThrow(
+                () ->
+                    new CheckpointException(
+                        checkpoint.folder()
+                            + " holds a policy of kind "
+                            + kind
+                            + ", which this version does not know: use the one that wrote it"));
+    float[] shift = checkpoint.tensor("state.shift").toFloats();
+    float[] scale = checkpoint.tensor("state.scale").toFloats();
+    return served.of(
+        name -> {
+          if (!checkpoint.tensors().containsKey(name + ".layer0.weight")) {
+            throw new CheckpointException(
+                checkpoint.folder() + " holds no " + name + ": it is not a policy");
+          }
+          return weights(checkpoint.tensors(), name, shift, scale);
+        });
   }
 
-  private static float[] append(float[] a, float[] b) {
-    float[] joined = Arrays.copyOf(a, a.length + b.length);
-    System.arraycopy(b, 0, joined, a.length, b.length);
+  private static Checkpoint newest(Path folder) {
+    return Files.exists(folder.resolve("manifest.json"))
+        ? CheckpointStore.load(folder)
+        : new CheckpointStore(folder, 1)
+            .latest()
+            .orElseThrow(() -> new CheckpointException("no checkpoint in " + folder));
+  }
+
+  /** The first member of a network. */
+  private static MlpPolicy.Weights weights(
+      Map<String, Tensor> tensors, String network, float[] shift, float[] scale) {
+    List<Integer> sizes = new ArrayList<>();
+    float[] parameters = new float[0];
+    for (int l = 0; tensors.containsKey(network + ".layer" + l + ".weight"); l++) {
+      Tensor weight = tensors.get(network + ".layer" + l + ".weight");
+      int in = (int) weight.shape()[1];
+      int out = (int) weight.shape()[2];
+      if (l == 0) {
+        sizes.add(in);
+      }
+      sizes.add(out);
+      parameters = append(parameters, weight.toFloats(), in * out);
+      parameters =
+          append(parameters, tensors.get(network + ".layer" + l + ".bias").toFloats(), out);
+    }
+    int[] units = sizes.stream().mapToInt(Integer::intValue).toArray();
+    return new MlpPolicy.Weights(units, parameters, shift, scale);
+  }
+
+  private static float[] append(float[] a, float[] b, int length) {
+    float[] joined = Arrays.copyOf(a, a.length + length);
+    System.arraycopy(b, 0, joined, a.length, length);
     return joined;
   }
 

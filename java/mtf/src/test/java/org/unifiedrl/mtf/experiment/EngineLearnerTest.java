@@ -22,11 +22,11 @@ import org.unifiedrl.engine.replay.ReplaySchema;
 import org.unifiedrl.engine.replay.ReplayWriter;
 import org.unifiedrl.mtf.policy.Policy;
 
-class UnifiedRlLearnerTest {
+class EngineLearnerTest {
 
   private static final int STATES = 4;
   private static final int ACTIONS = 2;
-  private static final float[] START = {0.2f, -0.4f};
+  private static final Learner.Start START = Learner.Start.at(0.2f, -0.4f);
 
   /** Sessions of five requests whose reward is the first action: upwards is better. */
   private static Path log(Path folder, int sessions) {
@@ -44,10 +44,11 @@ class UnifiedRlLearnerTest {
             row[s] = (float) (random.nextGaussian() * (s + 1) + s);
           }
           for (int a = 0; a < ACTIONS; a++) {
-            row[STATES + a] = START[a] + (a == 0 ? 0.3f : explored) * (random.nextFloat() - 0.5f);
-            row[STATES + ACTIONS + a] = START[a];
-            row[STATES + 2 * ACTIONS + a] = START[a] - 0.15f;
-            row[STATES + 3 * ACTIONS + a] = START[a] + 0.15f;
+            row[STATES + a] =
+                START.action()[a] + (a == 0 ? 0.3f : explored) * (random.nextFloat() - 0.5f);
+            row[STATES + ACTIONS + a] = START.action()[a];
+            row[STATES + 2 * ACTIONS + a] = START.action()[a] - 0.15f;
+            row[STATES + 3 * ACTIONS + a] = START.action()[a] + 0.15f;
           }
           row[STATES + 4 * ACTIONS] = 1 + 3 * row[STATES];
           row[STATES + 4 * ACTIONS + 1] = 2 + row[STATES];
@@ -69,6 +70,7 @@ class UnifiedRlLearnerTest {
     ExperimentConfig.Training t = d.training();
     ExperimentConfig.Training small =
         new ExperimentConfig.Training(
+            t.algorithm(),
             40,
             32,
             List.of(16),
@@ -99,6 +101,7 @@ class UnifiedRlLearnerTest {
         d.baseline(),
         d.exploration(),
         change.apply(small),
+        d.algorithms(),
         d.evaluation(),
         d.simulator());
   }
@@ -107,6 +110,7 @@ class UnifiedRlLearnerTest {
     return config(
         t ->
             new ExperimentConfig.Training(
+                t.algorithm(),
                 t.steps(),
                 t.batch(),
                 t.hidden(),
@@ -131,7 +135,7 @@ class UnifiedRlLearnerTest {
   }
 
   private static Learner open(Replay replay, Path checkpoints, boolean resume) {
-    return UnifiedRlLearner.factory()
+    return EngineLearner.factory()
         .open(config(UnaryOperator.identity()), replay, START, checkpoints, resume);
   }
 
@@ -165,17 +169,17 @@ class UnifiedRlLearnerTest {
       float[] action = new float[ACTIONS];
       learner.policy().get().act(states, 1, action);
       // The last layer starts at 1 % of its size: it adds at most 0.01 * 16 / 4 * |hidden|.
-      assertThat(action[0]).isCloseTo(START[0], within(0.05f));
-      assertThat(action[1]).isCloseTo(START[1], within(0.05f));
+      assertThat(action[0]).isCloseTo(START.action()[0], within(0.05f));
+      assertThat(action[1]).isCloseTo(START.action()[1], within(0.05f));
       Map<String, Double> metrics = learner.run(2_000);
       assertThat(metrics).containsKeys("critic_loss", "q_mean", "inside_share");
       assertThat(metrics.values()).allSatisfy(value -> assertThat(value).isFinite());
       learner.policy().get().act(states, 1, action);
       // Both rewards grow with the first action only; the box ends at 0.35.
-      assertThat(action[0]).isGreaterThan(START[0] + 0.05f).isLessThan(0.5f);
+      assertThat(action[0]).isGreaterThan(START.action()[0] + 0.05f).isLessThan(0.5f);
 
       learner.save();
-      Policy saved = UnifiedRlLearner.factory().policy(folder.resolve("checkpoints")).get();
+      Policy saved = EngineLearner.factory().policy(folder.resolve("checkpoints")).get();
       float[] again = new float[ACTIONS];
       saved.act(states, 1, again);
       assertThat(again).isEqualTo(action);
@@ -187,7 +191,7 @@ class UnifiedRlLearnerTest {
     ExperimentConfig wild = criticRate(1e30);
     try (Replay replay = Replay.open(log(folder.resolve("log"), 60));
         Learner learner =
-            UnifiedRlLearner.factory()
+            EngineLearner.factory()
                 .open(wild, replay, START, folder.resolve("checkpoints"), false)) {
       learner.save();
       String good = learner.parameterHash();
@@ -227,15 +231,14 @@ class UnifiedRlLearnerTest {
         learner.run(3);
         learner.save();
       }
-      UnifiedRlLearner.factory()
+      EngineLearner.factory()
           .open(config(UnaryOperator.identity()), replay, START, checkpoints, true)
           .close();
       String state = new CheckpointStore(checkpoints, 2).latest().orElseThrow().stateJson();
       assertThat(state).contains("\"version\":", "\"abi_version\":", "\"backend\":\"cpu\"");
-      float[] other = {0.2f, -0.3f};
+      Learner.Start other = Learner.Start.at(0.2f, -0.3f);
       ExperimentConfig same = config(UnaryOperator.identity());
-      assertThatThrownBy(
-              () -> UnifiedRlLearner.factory().open(same, replay, other, checkpoints, true))
+      assertThatThrownBy(() -> EngineLearner.factory().open(same, replay, other, checkpoints, true))
           .isInstanceOf(CheckpointException.class)
           .hasMessageContaining("start was [0.2,-0.4] and is now [0.2,-0.3]");
     }
@@ -264,7 +267,7 @@ class UnifiedRlLearnerTest {
         saved = learner.parameterHash();
       }
       try (Learner learner =
-          UnifiedRlLearner.factory().open(reference, replay, START, checkpoints, true)) {
+          EngineLearner.factory().open(reference, replay, START, checkpoints, true)) {
         assertThat(learner.backend()).isEqualTo("reference");
         assertThat(learner.step()).isEqualTo(3);
         assertThat(learner.parameterHash()).isEqualTo(saved);
@@ -285,15 +288,13 @@ class UnifiedRlLearnerTest {
       String state = saved.stateJson();
       assertThat(state).contains("\"precision\":\"fp32\"");
       ExperimentConfig bf16 = precision(Precision.BF16);
-      assertThatThrownBy(
-              () -> UnifiedRlLearner.factory().open(bf16, replay, START, checkpoints, true))
+      assertThatThrownBy(() -> EngineLearner.factory().open(bf16, replay, START, checkpoints, true))
           .isInstanceOf(CheckpointException.class)
           .hasMessageContaining("was trained in precision fp32, and bf16 is asked for");
       // One from before there was a choice, and one of another choice.
       store.save(1, saved.tensors(), state.replace("\"precision\":\"fp32\",", ""));
       open(replay, checkpoints, true).close();
-      assertThatThrownBy(
-              () -> UnifiedRlLearner.factory().open(bf16, replay, START, checkpoints, true))
+      assertThatThrownBy(() -> EngineLearner.factory().open(bf16, replay, START, checkpoints, true))
           .isInstanceOf(CheckpointException.class)
           .hasMessageContaining("precision fp32, and bf16");
       store.save(2, saved.tensors(), state.replace("\"fp32\"", "\"tf32\""));
@@ -315,6 +316,7 @@ class UnifiedRlLearnerTest {
         c.baseline(),
         c.exploration(),
         c.training(),
+        c.algorithms(),
         c.evaluation(),
         c.simulator());
   }
@@ -324,9 +326,9 @@ class UnifiedRlLearnerTest {
     List<String> names = List.of("critic_loss", "q_mean");
     FloatBuffer rows = FloatBuffer.wrap(new float[] {1, 2, 3, 4, 5, Float.POSITIVE_INFINITY});
     double[] sums = new double[2];
-    UnifiedRlLearner.addMetrics(names, rows, 2, 11, sums);
+    EngineLearner.addMetrics(names, rows, 2, 11, sums);
     assertThat(sums).containsExactly(4, 6);
-    assertThatThrownBy(() -> UnifiedRlLearner.addMetrics(names, rows, 3, 11, sums))
+    assertThatThrownBy(() -> EngineLearner.addMetrics(names, rows, 3, 11, sums))
         .isInstanceOf(NotFiniteException.class)
         .hasMessageContaining("metric 'q_mean' is Infinity at step 13");
   }

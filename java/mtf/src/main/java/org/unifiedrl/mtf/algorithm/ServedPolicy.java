@@ -1,0 +1,25 @@
+package org.unifiedrl.mtf.algorithm;
+
+import java.util.function.Function;
+import java.util.function.Supplier;
+import org.unifiedrl.mtf.policy.Policy;
+
+/** How the networks of a trained algorithm act when users are served; named in checkpoints. */
+public enum ServedPolicy {
+  /** Network {@code actor}, whose last layer ends in tanh. */
+  ACTOR {
+    @Override
+    public Supplier<Policy> of(Function<String, MlpPolicy.Weights> networks) {
+      MlpPolicy.Weights actor = networks.apply("actor");
+      return () -> new MlpPolicy(actor);
+    }
+  };
+
+  /**
+   * Gives instances of the policy, one for each thread.
+   *
+   * @param networks parameters of a network's first member by its name, with the normalisation of
+   *     the states that stand first among its inputs
+   */
+  public abstract Supplier<Policy> of(Function<String, MlpPolicy.Weights> networks);
+}
