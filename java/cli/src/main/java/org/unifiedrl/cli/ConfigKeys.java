@@ -32,17 +32,22 @@ final class ConfigKeys {
       baseline.es.sigma: standard deviation of the parameters' noise
       baseline.es.learning_rate: Adam's learning rate
       baseline.es.weight_decay: weight of the L2 penalty
-      exploration.kind: uniform, truncated_gaussian, sobol in a box; gaussian, ornstein_uhlenbeck in none
+      exploration.kind: all kinds but gaussian and ornstein_uhlenbeck stay in a box
       exploration.half_width: half the width of the box (upper_b = -lower_b), in normalised action
       exploration.lower_bounds: lower bounds of the box (lower_b), one per dimension; [] for -half_width
       exploration.upper_bounds: upper bounds of the box (upper_b), one per dimension; [] for half_width
-      exploration.standard_deviation: of Gaussians, before truncation, and of Ornstein-Uhlenbeck (sigma)
+      exploration.standard_deviation: of normal noise (sigma); of parameter_noise that of actions
       exploration.correlation: of Ornstein-Uhlenbeck noise at successive requests of a session
       exploration.users: users whose requests are learned from
       exploration.held_out_users: users whose requests are kept for offline evaluation
       exploration.days: days that each user is followed
       exploration.lanes: users in flight at once per thread
       exploration.log_candidates: whether all candidates' scores are logged too
+      exploration.guide.run: run folder whose critics (thompson, ucb) or log (rnd) guide
+      exploration.guide.candidates: actions of a request that the guide chooses from (K)
+      exploration.guide.uniform_share: share of uniform actions, also of parameter_noise
+      exploration.guide.kappa: ucb: weight of the critics' standard deviation
+      exploration.guide.steps: rnd: training steps of its network
       training.algorithm: unifiedrl, unifiedrl_v4, ddpg, td3, td3_bc or rebrac; takes from here what it has
       training.steps: gradient steps in all
       training.batch: requests per step (B)

@@ -102,6 +102,11 @@ final class Session {
   /** Finds the baseline and logs exploration around it. */
   Baseline explore() {
     Baseline baseline = baseline();
+    try {
+      pipeline.checkExploration(baseline.policy());
+    } catch (IllegalArgumentException e) {
+      throw new UsageException(e.getMessage(), e);
+    }
     folder.writeConfig(config);
     folder.writeBaseline(baseline, environment);
     Pipeline.Logged logged = pipeline.explore(baseline.policy(), folder.train(), folder.heldOut());

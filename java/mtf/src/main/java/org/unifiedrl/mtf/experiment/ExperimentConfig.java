@@ -2,6 +2,7 @@ package org.unifiedrl.mtf.experiment;
 
 import com.fasterxml.jackson.annotation.JsonUnwrapped;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 import org.unifiedrl.engine.EngineOptions;
 import org.unifiedrl.engine.Precision;
@@ -71,7 +72,15 @@ public record ExperimentConfig(
     /** Points of a scrambled Sobol sequence in the box, spread over users. */
     SOBOL(true),
     /** Normal, correlated within a session, not bounded. */
-    ORNSTEIN_UHLENBECK(false);
+    ORNSTEIN_UHLENBECK(false),
+    /** The best of some candidates in the box by one critic, drawn for every session. */
+    THOMPSON(true),
+    /** The best of some candidates in the box by an upper confidence bound of critics. */
+    UCB(true),
+    /** The most novel of some candidates in the box, by random network distillation. */
+    RND(true),
+    /** Near the actions of a policy with noise on its parameters, drawn for every session. */
+    PARAMETER_NOISE(true);
 
     private final boolean bounded;
 
@@ -82,6 +91,11 @@ public record ExperimentConfig(
     /** Whether actions stay in the box. */
     public boolean bounded() {
       return bounded;
+    }
+
+    /** Whether another run's critics or log say where to explore. */
+    public boolean guided() {
+      return this == THOMPSON || this == UCB || this == RND;
     }
   }
 
@@ -258,7 +272,8 @@ public record ExperimentConfig(
    * @param upperBounds upper bounds of the box (upper_b), one per action dimension, each positive;
    *     empty for {@code halfWidth} everywhere
    * @param standardDeviation of Gaussian and Ornstein-Uhlenbeck exploration, and of the truncated
-   *     Gaussian before truncation (sigma); the paper's is 0.2
+   *     Gaussian before truncation (sigma); the paper's is 0.2. Of parameter noise that of the
+   *     perturbed policy's actions
    * @param correlation of Ornstein-Uhlenbeck noise at successive requests of a session, in [0, 1)
    * @param users users whose requests are learned from; fewer if the environment has fewer
    * @param heldOutUsers users whose requests are kept for offline evaluation
@@ -266,6 +281,7 @@ public record ExperimentConfig(
    * @param lanes users in flight at once per thread
    * @param logCandidates whether the scores of all candidates and the places of the shown ones
    *     among them are logged too; the log grows by 4 k n bytes a request, 800 on the simulator
+   * @param guide what says where to explore, for the kinds that are guided
    */
   public record Exploration(
       ExplorationKind kind,
@@ -278,9 +294,17 @@ public record ExperimentConfig(
       int heldOutUsers,
       int days,
       int lanes,
-      boolean logCandidates) {
+      boolean logCandidates,
+      Guide guide) {
 
     public Exploration {
+      if (kind.guided() && guide.run().equals(Guide.NONE)) {
+        throw new IllegalArgumentException(
+            "exploration.kind "
+                + kind.name().toLowerCase(Locale.ROOT)
+                + " needs exploration.guide.run, a run folder with "
+                + (kind == ExplorationKind.RND ? "a log" : "checkpoints"));
+      }
       lowerBounds = List.copyOf(lowerBounds);
       upperBounds = List.copyOf(upperBounds);
       double least = UniformBox.LEAST;
@@ -314,6 +338,38 @@ public record ExperimentConfig(
       positive("exploration.held_out_users", heldOutUsers);
       positive("exploration.days", days);
       positive("exploration.lanes", lanes);
+    }
+  }
+
+  /**
+   * What says where to explore.
+   *
+   * @param run folder of the run whose critics (thompson, ucb) or log (rnd) guide; {@value #NONE}
+   *     for the other kinds
+   * @param candidates candidates of a request (K)
+   * @param uniformShare probability that an action is uniform in the box whatever the guide says,
+   *     also of parameter noise; nothing is less probable than this share of the uniform density
+   * @param kappa weight of the critics' standard deviation in ucb
+   * @param steps training steps of rnd's network
+   */
+  public record Guide(String run, int candidates, double uniformShare, double kappa, long steps) {
+
+    static final String NONE = "none";
+
+    public Guide {
+      require("exploration.guide.candidates", candidates, candidates >= 2, "at least 2");
+      require(
+          "exploration.guide.uniform_share",
+          uniformShare,
+          uniformShare > 0 && uniformShare <= 1,
+          "in (0, 1]");
+      require("exploration.guide.kappa", kappa, kappa >= 0, "at least 0");
+      positive("exploration.guide.steps", steps);
+    }
+
+    /** No guide. */
+    public static Guide none() {
+      return new Guide(NONE, 16, 0.2, 1.5, 2_000);
     }
   }
 
@@ -500,7 +556,8 @@ public record ExperimentConfig(
             5_000,
             1,
             64,
-            false),
+            false,
+            Guide.none()),
         new Training(
             AlgorithmKind.UNIFIEDRL,
             3_000,

@@ -1,5 +1,6 @@
 package org.unifiedrl.mtf.experiment;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -8,10 +9,15 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.BiConsumer;
+import java.util.function.LongFunction;
 import java.util.function.Supplier;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.engine.replay.ReplaySchema;
 import org.unifiedrl.engine.replay.ReplayWriter;
+import org.unifiedrl.mtf.algorithm.CriticEnsemble;
+import org.unifiedrl.mtf.algorithm.MlpPolicy;
+import org.unifiedrl.mtf.algorithm.ParameterNoise;
+import org.unifiedrl.mtf.algorithm.RandomNetworkDistillation;
 import org.unifiedrl.mtf.baseline.Baseline;
 import org.unifiedrl.mtf.baseline.BayesianOptimisation;
 import org.unifiedrl.mtf.baseline.BudgetedSearch;
@@ -30,9 +36,12 @@ import org.unifiedrl.mtf.baseline.Searcher;
 import org.unifiedrl.mtf.evaluation.AbTest;
 import org.unifiedrl.mtf.evaluation.Headroom;
 import org.unifiedrl.mtf.evaluation.RankingTestSet;
+import org.unifiedrl.mtf.exploration.ActionScore;
 import org.unifiedrl.mtf.exploration.Explorer;
 import org.unifiedrl.mtf.exploration.Gaussian;
+import org.unifiedrl.mtf.exploration.GuidedBox;
 import org.unifiedrl.mtf.exploration.OrnsteinUhlenbeck;
+import org.unifiedrl.mtf.exploration.PerturbedBox;
 import org.unifiedrl.mtf.exploration.SobolBox;
 import org.unifiedrl.mtf.exploration.TruncatedGaussian;
 import org.unifiedrl.mtf.exploration.UniformBox;
@@ -53,10 +62,14 @@ public final class Pipeline {
   // Stages draw from different keys, so that none meets the luck of another.
   private static final long SEARCH_KEY = 0x5345_4152L;
   private static final long LOG_KEY = 0x4c4f_4745L;
+  private static final long GUIDE_KEY = 0x4755_4944L;
   private static final long HELD_OUT_KEY = 0x4845_4c44L;
   private static final long RANKING_KEY = 0x5241_4e4bL;
   private static final long TEST_KEY = 0x5445_5354L;
   private static final long HEADROOM_KEY = 0x4845_4144L;
+
+  /** States on which the size of parameter noise is settled. */
+  private static final int SETTLING_STATES = 512;
 
   /** Users by whom oracles are judged at most; their intervals are below half a percent wide. */
   private static final int HEADROOM_USERS = 10_000;
@@ -83,7 +96,7 @@ public final class Pipeline {
     this.listener = listener;
     this.populations = Populations.of(environment, config);
     Algorithms.of(config);
-    explorer();
+    checkBounds();
     if (config.baseline().kind() != ExperimentConfig.BaselineKind.EQUAL) {
       requireEvaluations(searcher(EqualWeights.of(environment).action()).propose(0).length);
     }
@@ -109,9 +122,14 @@ public final class Pipeline {
    * @param sessions their sessions
    * @param heldOutRequests requests kept for offline evaluation
    * @param rewardPerRequest mean reward while exploring, all groups
+   * @param learned what each of the users did whose requests are learned from
    */
   public record Logged(
-      long requests, long sessions, long heldOutRequests, double rewardPerRequest) {}
+      long requests,
+      long sessions,
+      long heldOutRequests,
+      double rewardPerRequest,
+      UserTotals learned) {}
 
   /**
    * What training left.
@@ -289,7 +307,7 @@ public final class Pipeline {
    */
   public Logged explore(Supplier<? extends Policy> served, Path train, Path heldOut) {
     ExperimentConfig.Exploration settings = config.exploration();
-    Explorer explorer = explorer();
+    Explorer explorer = explorer(served);
     UserRange learn = populations.learn();
     UserRange kept = populations.heldOut();
     ReplaySchema schema =
@@ -314,18 +332,70 @@ public final class Pipeline {
           logged.requests(),
           logged.sessions(),
           held.requests(),
-          logged.reward() / Math.max(1, logged.requests()));
+          logged.reward() / Math.max(1, logged.requests()),
+          logged.users());
     }
   }
 
-  private Explorer explorer() {
+  private void checkBounds() {
+    if (config.exploration().kind() == ExperimentConfig.ExplorationKind.SOBOL) {
+      new SobolBox(lower(), upper());
+    } else {
+      new UniformBox(lower(), upper());
+    }
+  }
+
+  private float[] lower() {
     ExperimentConfig.Exploration settings = config.exploration();
-    int size = environment.actionSize();
-    float[] lower =
-        bounds("exploration.lower_bounds", settings.lowerBounds(), -settings.halfWidth(), size);
-    float[] upper =
-        bounds("exploration.upper_bounds", settings.upperBounds(), settings.halfWidth(), size);
-    float[] sigma = new float[size];
+    return bounds(
+        "exploration.lower_bounds",
+        settings.lowerBounds(),
+        -settings.halfWidth(),
+        environment.actionSize());
+  }
+
+  private float[] upper() {
+    ExperimentConfig.Exploration settings = config.exploration();
+    return bounds(
+        "exploration.upper_bounds",
+        settings.upperBounds(),
+        settings.halfWidth(),
+        environment.actionSize());
+  }
+
+  /**
+   * Returns if exploration has what it needs beyond the configuration.
+   *
+   * @param served gives instances of the policy that will be explored around
+   * @throws IllegalArgumentException if it has not: critics or a log that guide it, or a network
+   */
+  public void checkExploration(Supplier<? extends Policy> served) {
+    ExperimentConfig.Exploration settings = config.exploration();
+    if (settings.kind().guided()) {
+      Path run = Path.of(settings.guide().run());
+      Path needed =
+          run.resolve(
+              settings.kind() == ExperimentConfig.ExplorationKind.RND
+                  ? "shards/train"
+                  : "checkpoints");
+      if (!Files.isDirectory(needed)) {
+        throw new IllegalArgumentException(
+            "exploration.guide.run: there is no folder " + needed.toAbsolutePath().normalize());
+      }
+    }
+    if (settings.kind() == ExperimentConfig.ExplorationKind.PARAMETER_NOISE
+        && !(served.get() instanceof MlpPolicy)) {
+      throw new IllegalArgumentException(
+          "exploration.kind parameter_noise needs a policy that is a network, as baseline.kind es"
+              + " finds one; this one gives the same action to all requests");
+    }
+  }
+
+  private Explorer explorer(Supplier<? extends Policy> served) {
+    ExperimentConfig.Exploration settings = config.exploration();
+    float[] lower = lower();
+    float[] upper = upper();
+    float[] sigma = new float[lower.length];
     Arrays.fill(sigma, (float) settings.standardDeviation());
     return switch (settings.kind()) {
       case UNIFORM -> new UniformBox(lower, upper);
@@ -333,7 +403,69 @@ public final class Pipeline {
       case TRUNCATED_GAUSSIAN -> new TruncatedGaussian(lower, upper, sigma);
       case SOBOL -> new SobolBox(lower, upper);
       case ORNSTEIN_UHLENBECK -> new OrnsteinUhlenbeck(sigma, settings.correlation());
+      case THOMPSON, UCB, RND -> {
+        ExperimentConfig.Guide guide = settings.guide();
+        yield new GuidedBox(lower, upper, guide(), guide.candidates(), guide.uniformShare());
+      }
+      case PARAMETER_NOISE ->
+          new PerturbedBox(lower, upper, perturbed(served), settings.guide().uniformShare());
     };
+  }
+
+  /** Gives each thread the score that guides exploration. */
+  private Supplier<ActionScore> guide() {
+    ExperimentConfig.Exploration settings = config.exploration();
+    Path run = Path.of(settings.guide().run());
+    Supplier<ActionScore> scores;
+    if (settings.kind() == ExperimentConfig.ExplorationKind.RND) {
+      try (Replay log = Replay.open(run.resolve("shards/train"))) {
+        scores =
+            RandomNetworkDistillation.learn(
+                    log,
+                    settings.guide().steps(),
+                    config.engineOptions(),
+                    config.seed() ^ GUIDE_KEY)
+                ::bonus;
+      }
+    } else {
+      CriticEnsemble critics = CriticEnsemble.load(run.resolve("checkpoints"));
+      scores =
+          settings.kind() == ExperimentConfig.ExplorationKind.THOMPSON
+              ? () -> critics.copy().thompson()
+              : () -> critics.copy().upperConfidence(settings.guide().kappa());
+    }
+    ActionScore score = scores.get();
+    if (score.stateSize() != environment.stateSize()
+        || score.actionSize() != environment.actionSize()) {
+      throw new IllegalArgumentException(
+          "exploration.guide.run "
+              + run
+              + " is of %d state features and %d action dimensions, environment %s of %d and %d"
+                  .formatted(
+                      score.stateSize(),
+                      score.actionSize(),
+                      environment.name(),
+                      environment.stateSize(),
+                      environment.actionSize()));
+    }
+    return scores;
+  }
+
+  /** Perturbed policies whose actions vary as much as the configuration says, by their number. */
+  private LongFunction<Policy> perturbed(Supplier<? extends Policy> served) {
+    if (!(served.get() instanceof MlpPolicy policy)) {
+      throw new IllegalArgumentException("only a network has parameters to put noise on");
+    }
+    MlpPolicy.Weights weights = policy.weights();
+    long seed = config.seed() ^ GUIDE_KEY;
+    UserRange users = populations.search();
+    int rows = Math.min(SETTLING_STATES, users.count());
+    // Their first requests.
+    float[] states = environment.rollout(seed, users.slice(0, rows), 1, rows).states();
+    double sigma =
+        ParameterNoise.settled(
+            weights, config.exploration().standardDeviation(), states, rows, seed);
+    return number -> new MlpPolicy(ParameterNoise.perturbed(weights, sigma, seed, number));
   }
 
   private static float[] bounds(String key, List<Double> chosen, double usual, int size) {
@@ -476,6 +608,24 @@ public final class Pipeline {
     AbTest.Settings settings = test(populations.test());
     try (RunListener.Stage stage = listener.begin("serve", "users", settings.users().count())) {
       return AbTest.serve(environment, policy, settings, (served, all) -> stage.at(served, ""));
+    }
+  }
+
+  /**
+   * Serves the users that are learned from as {@link #explore} does, with the same draws, but
+   * without exploration: what that costs is the difference.
+   */
+  UserTotals unexplored(Supplier<? extends Policy> served) {
+    AbTest.Settings settings =
+        new AbTest.Settings(
+            config.seed() ^ LOG_KEY,
+            populations.learn(),
+            config.exploration().days(),
+            config.effectiveThreads(),
+            config.exploration().lanes(),
+            config.evaluation().resamples());
+    try (RunListener.Stage stage = listener.begin("serve", "users", settings.users().count())) {
+      return AbTest.serve(environment, served, settings, (done, all) -> stage.at(done, ""));
     }
   }
 

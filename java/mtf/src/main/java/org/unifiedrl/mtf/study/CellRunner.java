@@ -167,10 +167,7 @@ public final class CellRunner {
     LogStore.Log log = logs.log(cell.ruler(), ruler);
     start = System.nanoTime(); // the log's own time is not this cell's
     OfflineEvaluation offline =
-        ruler.evaluate(
-            log.search().baseline().policy(),
-            made.policy()::get,
-            log.heldOut());
+        ruler.evaluate(log.search().baseline().policy(), made.policy()::get, log.heldOut());
     lap(seconds, "evaluate", start);
 
     AbTest.Summary summary = AbTest.Summary.of(totals);

@@ -100,9 +100,7 @@ final class LogStore {
         long start = System.nanoTime();
         Pipeline.Logged logged =
             pipeline.explore(
-                search.baseline().policy(),
-                at.resolve("train"),
-                at.resolve("held-out"));
+                search.baseline().policy(), at.resolve("train"), at.resolve("held-out"));
         double seconds = (System.nanoTime() - start) * 1e-9;
         Kept kept = new Kept(search, logged.requests(), seconds);
         CellStore.write(marker, Cell.JSON.valueToTree(kept));

@@ -15,9 +15,9 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.unifiedrl.engine.replay.Replay;
+import org.unifiedrl.mtf.experiment.EngineLearner;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import org.unifiedrl.mtf.experiment.ExperimentConfig.ExplorationKind;
-import org.unifiedrl.mtf.experiment.EngineLearner;
 import org.unifiedrl.mtf.experiment.Learner;
 import org.unifiedrl.mtf.experiment.RunListener;
 import org.unifiedrl.mtf.policy.Policy;
@@ -40,7 +40,11 @@ class CellRunnerTest {
 
     @Override
     public Learner open(
-        ExperimentConfig config, Replay replay, Learner.Start start, Path checkpoints, boolean resume) {
+        ExperimentConfig config,
+        Replay replay,
+        Learner.Start start,
+        Path checkpoints,
+        boolean resume) {
       if (opened.incrementAndGet() >= fails) {
         throw new IllegalStateException("planted");
       }
