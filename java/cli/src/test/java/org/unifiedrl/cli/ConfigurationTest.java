@@ -148,7 +148,7 @@ class ConfigurationTest {
         assertEveryKeyIsExplained(entry.getValue(), key + ".");
       } else {
         assertThat(ConfigKeys.describe(key)).as(key).isNotEmpty();
-        assertThat(ConfigKeys.describe(key).length()).as(key).isLessThan(95);
+        assertThat(ConfigKeys.describe(key).length()).as(key).isLessThan(100);
       }
     }
   }

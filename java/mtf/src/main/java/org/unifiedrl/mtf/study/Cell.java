@@ -22,7 +22,7 @@ import org.unifiedrl.mtf.experiment.ExperimentConfig;
  * @param making how the policy is made
  * @param config everything that decides it
  * @param ruler configuration whose held-out log judges the policy offline, the same for all methods
- *     of a world and seed
+ *     of a world and seed; null for no offline evaluation
  */
 public record Cell(
     String world,
@@ -59,7 +59,9 @@ public record Cell(
     ObjectNode node = JSON.createObjectNode();
     node.put("making", making.name().toLowerCase(Locale.ROOT));
     node.set("config", tree(config));
-    node.set("ruler", tree(ruler));
+    if (ruler != null) {
+      node.set("ruler", tree(ruler));
+    }
     return node;
   }
 

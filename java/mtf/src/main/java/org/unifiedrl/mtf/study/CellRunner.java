@@ -127,7 +127,9 @@ public final class CellRunner {
     if (cell.making() == Making.TRAIN) {
       needed.put(LogStore.key(cell.config()), cell.config());
     }
-    needed.put(LogStore.key(cell.ruler()), cell.ruler());
+    if (cell.ruler() != null) {
+      needed.put(LogStore.key(cell.ruler()), cell.ruler());
+    }
     return needed;
   }
 
@@ -163,13 +165,7 @@ public final class CellRunner {
     long start = System.nanoTime();
     UserTotals totals = pipeline.serve(made.policy());
     lap(seconds, "serve", start);
-    Pipeline ruler = pipeline(cell.ruler());
-    LogStore.Log log = logs.log(cell.ruler(), ruler);
-    start = System.nanoTime(); // the log's own time is not this cell's
-    OfflineEvaluation offline =
-        ruler.evaluate(log.search().baseline().policy(), made.policy()::get, log.heldOut());
-    lap(seconds, "evaluate", start);
-
+    CellResult.Offline offline = judged(cell, made, seconds);
     AbTest.Summary summary = AbTest.Summary.of(totals);
     return new CellResult(
         cell.identity(),
@@ -178,13 +174,26 @@ public final class CellRunner {
             floats(totals.watchSeconds()),
             summary.returns(),
             summary.sessionLength()),
-        new CellResult.Offline(
-            offline.ncisPolicy().refused() ? Double.NaN : offline.ncisPolicy().value(),
-            offline.ncisPolicy().ess(),
-            offline.gaucPolicy().value()),
+        offline,
         new CellResult.Cost(seconds, made.requests(), made.steps()),
         made.backend(),
         made.parameterHash());
+  }
+
+  private CellResult.Offline judged(Cell cell, Made made, Map<String, Double> seconds) {
+    if (cell.ruler() == null) {
+      return new CellResult.Offline(Double.NaN, 0, Double.NaN);
+    }
+    Pipeline ruler = pipeline(cell.ruler());
+    LogStore.Log log = logs.log(cell.ruler(), ruler);
+    long start = System.nanoTime(); // the log's own time is not this cell's
+    OfflineEvaluation offline =
+        ruler.evaluate(log.search().baseline().policy(), made.policy()::get, log.heldOut());
+    lap(seconds, "evaluate", start);
+    return new CellResult.Offline(
+        offline.ncisPolicy().refused() ? Double.NaN : offline.ncisPolicy().value(),
+        offline.ncisPolicy().ess(),
+        offline.gaucPolicy().value());
   }
 
   private Made train(Cell cell, Pipeline pipeline, Map<String, Double> seconds) {
@@ -211,11 +220,9 @@ public final class CellRunner {
         trained.parameterHash());
   }
 
-  /** Keeps the time since {@code start} under a name; returns the time now. */
-  private static long lap(Map<String, Double> seconds, String name, long start) {
-    long now = System.nanoTime();
-    seconds.put(name, (now - start) * 1e-9);
-    return now;
+  /** Keeps the time since {@code start} under a name. */
+  private static void lap(Map<String, Double> seconds, String name, long start) {
+    seconds.put(name, (System.nanoTime() - start) * 1e-9);
   }
 
   private static float[] floats(double[] values) {

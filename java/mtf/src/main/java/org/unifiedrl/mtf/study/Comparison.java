@@ -138,6 +138,15 @@ public record Comparison(String reference, List<Row> rows) {
     return new Comparison(reference, rows);
   }
 
+  /** Names of what can be read off one cell alone. */
+  public static List<String> metrics() {
+    return List.copyOf(ALONE.keySet());
+  }
+
+  static double metric(String name, CellResult result) {
+    return ALONE.get(name).applyAsDouble(result);
+  }
+
   /** Names of the worlds, in the order of the cells. */
   public List<String> worlds() {
     return rows.stream().map(row -> row.cell().world()).distinct().toList();
