@@ -74,11 +74,20 @@ final class ConfigKeys {
       rebrac.actor_period: as td3.actor_period
       evaluation.population: whom the A/B test serves: judge, or validation to choose settings on
       evaluation.bandwidth: kernel width of NCIS (h), in normalised action
-      evaluation.cap: cap of its weights (c), and of the other estimators
-      evaluation.estimators: beside NCIS: dm, dr, sndr, switch_dr, pdis, snpdis; with a model: seconds
+      evaluation.cap: cap of its weights (c)
+      evaluation.weight_cap: cap of the weights of dr, sndr, pdis and snpdis; 0 for none
+      evaluation.estimators: beside NCIS: dm, dr, sndr, switch_dr, pdis, snpdis; and, a minute each, fqe, cfqe
       evaluation.switch_threshold: largest weight that SWITCH-DR uses
       evaluation.model_folds: folds of users by which reward models are cross-fitted
       evaluation.model_penalty: ridge penalty of reward models
+      evaluation.fitted_q.members: fqe, cfqe: bootstrap resamples of users, each with its own critics
+      evaluation.fitted_q.steps: fqe, cfqe: gradient steps of each
+      evaluation.fitted_q.batch: fqe, cfqe: requests per step
+      evaluation.fitted_q.hidden: fqe, cfqe: hidden units per layer of the critics
+      evaluation.fitted_q.rate: fqe, cfqe: learning rate at first; it falls to a tenth
+      evaluation.fitted_q.target_rate: fqe, cfqe: rate of the soft target update, at every step
+      evaluation.fitted_q.conservatism: cfqe: weight of the conservative term (alpha), in deviations of the return
+      evaluation.fitted_q.sampled_actions: cfqe: uniform actions per request in that term
       evaluation.reward_constant: added to an item's reward to make its weight in MTF-GAUC
       evaluation.users: users of the A/B test
       evaluation.days: days that each user is followed

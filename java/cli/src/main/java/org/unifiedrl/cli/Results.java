@@ -235,12 +235,17 @@ final class Results {
         .orElseGet(
             () ->
                 String.format(
-                    Locale.ROOT,
-                    "%.3f [%.3f, %.3f] (ESS %,.0f of %,d)",
-                    estimate.value(),
-                    estimate.low(),
-                    estimate.high(),
-                    estimate.ess(),
-                    estimate.samples()));
+                        Locale.ROOT,
+                        "%.3f [%.3f, %.3f]",
+                        estimate.value(),
+                        estimate.low(),
+                        estimate.high())
+                    + (Double.isNaN(estimate.ess())
+                        ? ""
+                        : String.format(
+                            Locale.ROOT,
+                            " (ESS %,.0f of %,d)",
+                            estimate.ess(),
+                            estimate.samples())));
   }
 }

@@ -93,7 +93,9 @@ class RunTest {
             "--out",
             temporary.resolve("evaluate"),
             "--set",
-            "evaluation.estimators=[dm, dr, sndr, switch_dr, pdis, snpdis]");
+            "evaluation.estimators=[dm, dr, sndr, switch_dr, pdis, snpdis, fqe]",
+            "--set",
+            "evaluation.fitted_q={members: 3, steps: 20, batch: 16, hidden: [8]}");
     assertThat(evaluate.code()).as(evaluate.err()).isZero();
     assertThat(Json.MAPPER.readTree(evaluated.toFile()).path("mtf_gauc"))
         .isEqualTo(result.path("mtf_gauc"));
@@ -106,6 +108,10 @@ class RunTest {
       assertThat(evaluate.out()).contains("  " + name.toUpperCase(Locale.ROOT).replace('_', '-'));
       assertThat(result.has(name)).as("off unless asked for").isFalse();
     }
+    JsonNode fitted = Json.MAPPER.readTree(evaluated.toFile()).path("fqe");
+    assertThat(fitted.path("ess").isNull()).as("it weighs nothing").isTrue();
+    assertThat(fitted.path("value").isNumber() || fitted.has("refusal")).isTrue();
+    assertThat(fitted.path("difference").has("low")).isTrue();
 
     CommandLineRun compare =
         CommandLineRun.of(

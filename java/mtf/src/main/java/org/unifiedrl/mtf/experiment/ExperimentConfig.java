@@ -8,6 +8,7 @@ import org.unifiedrl.engine.Precision;
 import org.unifiedrl.engine.ReplayPlacement;
 import org.unifiedrl.mtf.baseline.ConstantVectorSearch.Objective;
 import org.unifiedrl.mtf.baseline.SearchBudget;
+import org.unifiedrl.mtf.evaluation.FittedQEvaluation;
 import org.unifiedrl.mtf.exploration.UniformBox;
 import org.unifiedrl.mtf.session.SimulatorConfig;
 
@@ -128,7 +129,11 @@ public record ExperimentConfig(
     /** Per-decision importance sampling of whole sessions. */
     PDIS,
     /** The same, self-normalised at every step. */
-    SNPDIS
+    SNPDIS,
+    /** Fitted Q evaluation. */
+    FQE,
+    /** The same with a conservative term. */
+    CFQE
   }
 
   /**
@@ -360,11 +365,15 @@ public record ExperimentConfig(
    * @param bandwidth kernel width h of NCIS, in normalised action; 0 for one that follows the log
    *     in every dimension: two thirds of the box's half-width, or half of sigma for unbounded logs
    *     (0.10 at the paper's settings either way)
-   * @param cap cap of its weights (c), and of those of the other estimators
+   * @param cap cap of its weights (c)
+   * @param weightCap cap of the weights of {@code dr}, {@code sndr}, {@code pdis} and {@code
+   *     snpdis}, which it makes biased; 0 for none
    * @param estimators estimators beside NCIS; those with a reward model take seconds
    * @param switchThreshold largest weight that SWITCH-DR uses
    * @param modelFolds folds of users by which reward models are cross-fitted
    * @param modelPenalty ridge penalty of reward models, relative to standardised features
+   * @param fittedQ how critics of {@code fqe} and {@code cfqe} are trained; the latter's alone are
+   *     conservative
    * @param rewardConstant added to an item's instant reward to make its weight in MTF-GAUC; 1 in
    *     the paper's v4, 0 in its v6
    * @param users users of the A/B test; fewer if the environment has fewer
@@ -378,10 +387,12 @@ public record ExperimentConfig(
       Population population,
       double bandwidth,
       double cap,
+      double weightCap,
       List<Estimator> estimators,
       double switchThreshold,
       int modelFolds,
       double modelPenalty,
+      FittedQEvaluation.Settings fittedQ,
       double rewardConstant,
       int users,
       int days,
@@ -402,10 +413,16 @@ public record ExperimentConfig(
       require("evaluation.bandwidth", bandwidth, bandwidth >= 0, "at least 0");
       require("evaluation.reward_constant", rewardConstant, rewardConstant >= 0, "at least 0");
       require("evaluation.cap", cap, cap > 0, "positive");
+      require("evaluation.weight_cap", weightCap, weightCap >= 0, "0 (no cap) or more");
       positive("evaluation.users", users);
       positive("evaluation.days", days);
       positive("evaluation.lanes", lanes);
       require("evaluation.resamples", resamples, resamples >= 40, "at least 40");
+    }
+
+    /** Upper bound of the weights that {@link #weightCap} is about; infinite for none. */
+    double correctionCap() {
+      return weightCap > 0 ? weightCap : Double.POSITIVE_INFINITY;
     }
   }
 
@@ -465,7 +482,21 @@ public record ExperimentConfig(
             3),
         AlgorithmConfigs.defaults(),
         new Evaluation(
-            Population.JUDGE, 0, 10, List.of(), 10, 5, 1e-3, 1, 20_000, 1, 64, 1_000, true),
+            Population.JUDGE,
+            0,
+            10,
+            0,
+            List.of(),
+            10,
+            5,
+            1e-3,
+            FittedQEvaluation.Settings.defaults(),
+            1,
+            20_000,
+            1,
+            64,
+            1_000,
+            true),
         SimulatorConfig.defaults());
   }
 

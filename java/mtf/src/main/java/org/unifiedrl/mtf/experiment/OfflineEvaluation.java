@@ -93,8 +93,7 @@ public record OfflineEvaluation(
             config,
             new KernelWeights(bandwidth),
             bootstrap,
-            environment.stateSize(),
-            actionSize,
+            schema,
             replay.rows());
     addSteps(replay, baseline, policy, before, after, additional, stage);
     MtfGauc ranksBefore = testSet.judge(baseline);
@@ -127,11 +126,15 @@ public record OfflineEvaluation(
     int stateColumn = schema.columnIndex(ReplaySchema.STATE);
     int actionColumn = schema.columnIndex(ReplaySchema.ACTION);
     int rewardColumn = schema.columnIndex(ReplaySchema.REWARD);
+    int lowColumn = schema.columnIndex(ReplaySchema.BOX_LOW);
+    int highColumn = schema.columnIndex(ReplaySchema.BOX_HIGH);
     int densityColumn = schema.columnIndex(ReplaySchema.LOG_DENSITY);
     float[] states = new float[ROWS * stateSize];
     float[] old = new float[ROWS * actionSize];
     float[] target = new float[ROWS * actionSize];
     float[] logged = new float[ROWS * actionSize];
+    float[] low = new float[ROWS * actionSize];
+    float[] high = new float[ROWS * actionSize];
     float[] reward = new float[schema.columns().get(rewardColumn).width()];
     float[] density = new float[1];
     for (long from = 0; from < replay.rows(); from += ROWS) {
@@ -139,6 +142,8 @@ public record OfflineEvaluation(
       for (int r = 0; r < rows; r++) {
         replay.get(from + r, stateColumn, states, r * stateSize);
         replay.get(from + r, actionColumn, logged, r * actionSize);
+        replay.get(from + r, lowColumn, low, r * actionSize);
+        replay.get(from + r, highColumn, high, r * actionSize);
       }
       baseline.act(states, rows, old);
       policy.act(states, rows, target);
@@ -156,7 +161,19 @@ public record OfflineEvaluation(
         before.add(logged, old, at, actionSize, density[0], sum, session, user);
         after.add(logged, target, at, actionSize, density[0], sum, session, user);
         additional.add(
-            states, r * stateSize, logged, old, target, at, density[0], sum, session, user);
+            states,
+            r * stateSize,
+            logged,
+            old,
+            target,
+            low,
+            high,
+            at,
+            density[0],
+            reward,
+            replay.isLast(row),
+            session,
+            user);
       }
       stage.at(from + rows, "");
     }
