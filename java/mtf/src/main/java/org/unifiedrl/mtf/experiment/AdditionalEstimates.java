@@ -16,11 +16,11 @@ import org.unifiedrl.mtf.evaluation.PerDecision;
 import org.unifiedrl.mtf.experiment.ExperimentConfig.Estimator;
 
 /**
- * The estimators of {@code evaluation.estimators}, by the steps of NCIS and by its kernel, truncated
- * to the box where the log was explored in one. Those with a reward model judge the return-to-go,
- * as NCIS does, by a quadratic model of state and action that is cross-fitted over users; the log
- * is in memory for it. All are refused where too many of the policy's actions lie far outside the
- * box.
+ * The estimators of {@code evaluation.estimators}, by the steps of NCIS and by its kernel,
+ * truncated to the box where the log was explored in one. Those with a reward model judge the
+ * return-to-go, as NCIS does, by a quadratic model of state and action that is cross-fitted over
+ * users; the log is in memory for it. All are refused where too many of the policy's actions lie
+ * far outside the box.
  */
 final class AdditionalEstimates {
 

@@ -90,11 +90,7 @@ public record OfflineEvaluation(
     Ncis after = new Ncis(settings, bootstrap);
     AdditionalEstimates additional =
         new AdditionalEstimates(
-            config,
-            new KernelWeights(bandwidth),
-            bootstrap,
-            schema,
-            replay.rows());
+            config, new KernelWeights(bandwidth), bootstrap, schema, replay.rows());
     addSteps(replay, baseline, policy, before, after, additional, stage);
     MtfGauc ranksBefore = testSet.judge(baseline);
     MtfGauc ranksAfter = testSet.judge(policy);
