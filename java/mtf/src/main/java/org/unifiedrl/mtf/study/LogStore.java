@@ -10,10 +10,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Stream;
-import org.unifiedrl.mtf.baseline.ConstantPolicy;
+import org.unifiedrl.mtf.baseline.Baseline;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import org.unifiedrl.mtf.experiment.Pipeline;
-import org.unifiedrl.mtf.session.Environment;
 
 /**
  * Logs of exploration, each collected once and read by every cell that learns from it or is judged
@@ -32,13 +31,11 @@ final class LogStore {
   }
 
   /**
-   * A baseline.
+   * A baseline and the time that finding it took.
    *
-   * @param action the vector
-   * @param requests environment requests that the search took
-   * @param seconds time that it took
+   * @param seconds that time
    */
-  record Search(float[] action, long requests, double seconds) {}
+  record Search(Baseline baseline, double seconds) {}
 
   /**
    * A log and what it took.
@@ -80,12 +77,7 @@ final class LogStore {
       Search found = searches.get(key);
       if (found == null) {
         long start = System.nanoTime();
-        Pipeline.Found baseline = pipeline.search();
-        found =
-            new Search(
-                baseline.policy().action(),
-                baseline.requests(),
-                (System.nanoTime() - start) * 1e-9);
+        found = new Search(pipeline.baseline(), (System.nanoTime() - start) * 1e-9);
         searches.put(key, found);
       }
       return found;
@@ -93,7 +85,7 @@ final class LogStore {
   }
 
   /** The log of a configuration, collected if it is not there. */
-  Log log(ExperimentConfig config, Environment environment, Pipeline pipeline) {
+  Log log(ExperimentConfig config, Pipeline pipeline) {
     String key = key(config);
     Path at = folder.resolve(key);
     synchronized (lock(key)) {
@@ -108,9 +100,7 @@ final class LogStore {
         long start = System.nanoTime();
         Pipeline.Logged logged =
             pipeline.explore(
-                new ConstantPolicy(environment.stateSize(), search.action()),
-                at.resolve("train"),
-                at.resolve("held-out"));
+                search.baseline().policy(), at.resolve("train"), at.resolve("held-out"));
         double seconds = (System.nanoTime() - start) * 1e-9;
         Kept kept = new Kept(search, logged.requests(), seconds);
         CellStore.write(marker, Cell.JSON.valueToTree(kept));
