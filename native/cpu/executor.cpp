@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include "core/blocks.h"
 #include "core/error.h"
 #include "core/memory.h"
 #include "core/options.h"
@@ -751,8 +752,28 @@ void CpuExecutor::run_whole_op(const Op& op, const StepContext& context) {
       context.metrics[op.i[0]] = static_cast<float>(sum / static_cast<double>(n));
       return;
     }
-    default: throw Error(UNIFIEDRL_INTERNAL, format("op '%s' is not known to the cpu back end", op.name.c_str()));
+    case UNIFIEDRL_OP_NORMALISER: {
+      const float* x = whole(op.t[0]);
+      double sum = 0;
+      for (int64_t i = 0; i < info(0).elements(); ++i) {
+        sum += std::abs(static_cast<double>(x[i]));
+      }
+      whole(op.t[1])[0] = normaliser(hyper(0), sum, info(0).elements());
+      return;
+    }
+    default: run_block_op(op, context); return;
   }
+}
+
+void CpuExecutor::run_block_op(const Op& op, const StepContext& context) {
+  constexpr int64_t kWorth = 16384;  // elements for which waking a worker pays
+  Block<float> block = block_of<float>(program_, op, [&](int32_t tensor) { return whole(tensor); });
+  int64_t parts = std::clamp<int64_t>(block.members * block.rows * std::max(block.columns, block.width) / kWorth, 1, pool_.threads());
+  if (parts == 1) {
+    run_block(block, HostRows<float>{context, 0, block.rows});
+    return;
+  }
+  pool_.run(parts, [&](int64_t part, int32_t) { run_block(block, HostRows<float>{context, block.rows * part / parts, block.rows * (part + 1) / parts}); });
 }
 
 void CpuExecutor::read_network(int32_t network, int32_t section, float* destination) const {
@@ -856,7 +877,7 @@ static std::string cpu_description() {
   return format("%s loops, %s, %d processors", k->name, cpu::gemm_library(), cpu::usable_processors());
 }
 
-static bool cpu_supports(int32_t op) { return op >= UNIFIEDRL_OP_SAMPLE && op <= UNIFIEDRL_OP_METRIC; }
+static bool cpu_supports(int32_t op) { return op >= UNIFIEDRL_OP_SAMPLE && op <= UNIFIEDRL_OP_NORMALISER; }
 
 static std::unique_ptr<Executor> cpu_create(const Program& program, const Replay* replay, const unifiedrl_options& options) {
   check_host_options("cpu", options);

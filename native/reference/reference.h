@@ -40,6 +40,7 @@ class ReferenceExecutor final : public Executor {
   void adam_update(const Op& op, const StepContext& context);
   void soft_updates(const Op& op, const StepContext& context);
   void metric(const Op& op, const StepContext& context);
+  void block(const Op& op, const StepContext& context);
 
   const Tensor& info(const Op& op, size_t k) const { return program_.tensors[static_cast<size_t>(op.t[k])]; }
   const Network& network(const Op& op, size_t k = 0) const { return program_.networks[static_cast<size_t>(op.n[k])]; }
