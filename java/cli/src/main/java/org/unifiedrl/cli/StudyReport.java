@@ -163,8 +163,8 @@ final class StudyReport {
       text.append("\n## ").append(world).append("\n\n");
       text.append(
           "| method | data | UVC | UVC lift, % | p | UDT | UDT lift, % | p | NCIS reward |");
-      text.append(" MTF-GAUC | requests | steps | training, s |\n");
-      text.append("| --- ".repeat(13)).append("|\n");
+      text.append(" MTF-GAUC | UVC while exploring, % | requests | steps | training, s |\n");
+      text.append("| --- ".repeat(14)).append("|\n");
       for (Comparison.Row row : comparison.rows(world)) {
         Map<String, SeedSummary> m = row.metrics();
         text.append("| ").append(row.cell().method()).append(" | ").append(row.cell().data());
@@ -174,6 +174,7 @@ final class StudyReport {
         lift(text, row, Comparison.UDT_LIFT);
         text.append(" | ").append(spread(m.get("ncis"), "%.2f"));
         text.append(" | ").append(spread(m.get("gauc"), "%.4f"));
+        text.append(" | ").append(number(m.get("explored_uvc_lift"), "%+.2f", ""));
         text.append(" | ").append(number(m.get("requests"), "%,.0f"));
         text.append(" | ").append(number(m.get("steps"), "%,.0f"));
         text.append(" | ").append(number(m.get("train_seconds"), "%.1f")).append(" |\n");
@@ -218,7 +219,11 @@ final class StudyReport {
   }
 
   private static String number(SeedSummary summary, String format) {
-    return summary.seeds() == 0 ? "refused" : String.format(Locale.ROOT, format, summary.mean());
+    return number(summary, format, "refused");
+  }
+
+  private static String number(SeedSummary summary, String format, String none) {
+    return summary.seeds() == 0 ? none : String.format(Locale.ROOT, format, summary.mean());
   }
 
   private static String spread(SeedSummary summary, String format) {

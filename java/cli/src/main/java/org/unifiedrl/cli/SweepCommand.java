@@ -32,7 +32,9 @@ import picocli.CommandLine.Option;
     name = "sweep",
     description = {
       "Searches settings of the configuration: each trial trains on a log and serves validation"
-          + " users; logs are shared, and trials that are done in --out are not run again.%n"
+          + " users; logs are shared, and trials that are done in --out are not run again. With"
+          + " --policy, nothing is trained: one trained model serves several trade-offs between"
+          + " its reward groups.%n"
     },
     footerHeading = "%nExamples:%n",
     footer = {
@@ -40,7 +42,8 @@ import picocli.CommandLine.Option;
       "  unifiedrl sweep --over training.eta=0.1..10:log \\",
       "      --over training.critics_per_group=4|12|24 \\",
       "      --over training.lambda=0..1 --tuner halving --budget 9 \\",
-      "      --seeds 3 --objective returns --out runs/three"
+      "      --seeds 3 --objective returns --out runs/three",
+      "  unifiedrl sweep --policy runs/demo --trade-offs 11 --out runs/frontier"
     })
 final class SweepCommand implements Callable<Integer> {
 
@@ -51,7 +54,6 @@ final class SweepCommand implements Callable<Integer> {
   @Option(
       names = "--over",
       paramLabel = "KEY=RANGE",
-      required = true,
       description =
           "A setting to search: KEY=LOW..HIGH, with :log behind it for an even spread of the"
               + " logarithm, or KEY=A|B|C; repeatable.")
@@ -89,6 +91,20 @@ final class SweepCommand implements Callable<Integer> {
       description = "Method of the experiments' library (default: the configuration's training).")
   String method = "unifiedrl";
 
+  @Option(
+      names = "--policy",
+      paramLabel = "DIR",
+      description =
+          "Run folder of train or demo whose critics serve trade-offs: in every state the action in"
+              + " the box is climbed to that has the highest SUM_i w_i (Qbar_i - lambda sd_i).")
+  Path policy;
+
+  @Option(
+      names = "--trade-offs",
+      paramLabel = "N",
+      description = "Trade-offs of --policy, at least 2 (default: ${DEFAULT-VALUE}).")
+  Integer tradeOffs = 11;
+
   @Mixin StudyOptions common;
   @Mixin ConfigOptions options;
 
@@ -97,6 +113,20 @@ final class SweepCommand implements Callable<Integer> {
     common.checkJson();
     if (common.out == null) {
       throw new UsageException("sweep needs --out DIR, a folder for its results");
+    }
+    if (policy != null) {
+      if (!over.isEmpty()) {
+        throw new UsageException("--policy trains nothing, and --over does: give one of them");
+      }
+      int points = StudyOptions.amount("--trade-offs", tradeOffs, 11, 1000);
+      if (points < 2) {
+        throw new UsageException("--trade-offs is 1: expected 2 or more");
+      }
+      return TradeOffs.run(policy, points, options, common);
+    }
+    if (over.isEmpty()) {
+      throw new UsageException(
+          "sweep needs --over KEY=RANGE, a setting to search; or --policy DIR");
     }
     StudyOptions.amount("--seeds", seeds, 1, 1000);
     StudyOptions.amount("--budget", budget, 1, MOST_TRIALS);

@@ -30,6 +30,7 @@ class StudyReportTest {
         new CellResult.Served(
             new float[] {2 * factor, 4 * factor, 8 * factor}, new float[] {10, 10, 40}, 7, 5),
         new CellResult.Offline(ncis, 123, 0.5),
+        new CellResult.Explored(-2, 0.25),
         new CellResult.Cost(Map.of("train", 2.5), 1234, 50),
         "cpu",
         "");
@@ -75,11 +76,11 @@ class StudyReportTest {
         .contains("./unifiedrl experiment trial", "## w")
         .contains("| w | `simulator.value=1` | not measured | +9.50 [+8.00, +11.00] |")
         .contains(
-            "| es | - | 4.67 | reference | | 20.0 | reference | | refused | 0.5000 ± 0.0000 | 1,234"
+            "| es | - | 4.67 | reference | | 20.0 | reference | | refused | 0.5000 ± 0.0000 | -2.00 | 1,234"
                 + " | 50 | 2.5 |")
         .contains(
             "| rl | box, wide | 7.00 | +50.00 ± 35.36 [-267.66, +367.66] | 0.30 | 20.0 |"
-                + " +0.00 ± 0.00 [+0.00, +0.00] |  | 1.50 ± 0.71 | 0.5000 ± 0.0000 | 1,234 | 50 |"
+                + " +0.00 ± 0.00 [+0.00, +0.00] |  | 1.50 ± 0.71 | 0.5000 ± 0.0000 | -2.00 | 1,234 | 50 |"
                 + " 2.5 |");
     assertThat(String.join("\n", lines)).contains("commit abc").contains("Seeds [1,2]");
     long columns =
