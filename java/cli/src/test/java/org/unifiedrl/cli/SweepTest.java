@@ -62,6 +62,38 @@ class SweepTest {
   }
 
   @Test
+  void oneTrainedModelServesSeveralTradeOffs() throws IOException {
+    Path config = CommandLineRun.tinyConfiguration(temporary, "steps: 20");
+    Path log = temporary.resolve("log");
+    Path trained = temporary.resolve("trained");
+    assertThat(CommandLineRun.of("explore", "--quiet", "--config", config, "--out", log).code())
+        .isZero();
+    assertThat(CommandLineRun.of("train", "--quiet", "--data", log, "--out", trained).code())
+        .isZero();
+    Path out = temporary.resolve("frontier");
+    CommandLineRun run =
+        CommandLineRun.of(
+            "sweep", "--quiet", "--policy", trained, "--trade-offs", 3, "--out", out);
+    assertThat(run.code()).as(run.err()).isZero();
+    JsonNode points = Json.MAPPER.readTree(Files.readString(out.resolve("result.json")));
+    assertThat(points.path("trade_offs")).hasSize(4); // and the actor as trained
+    assertThat(points.at("/trade_offs/1/name").asText()).isEqualTo("watch_time 0.00, behaviours 2.00");
+    assertThat(points.at("/trade_offs/3/name").asText()).isEqualTo("watch_time 2.00, behaviours 0.00");
+    // Somebody is at the frontier, and whoever has most of one number is.
+    double most = 0;
+    boolean efficient = false;
+    for (JsonNode point : points.path("trade_offs")) {
+      if (point.at("/policy/udt").asDouble() > most) {
+        most = point.at("/policy/udt").asDouble();
+        efficient = point.path("efficient").asBoolean();
+      }
+    }
+    assertThat(efficient).isTrue();
+    assertThat(CommandLineRun.of("sweep", "--policy", log, "--out", out).err())
+        .contains("holds no policy");
+  }
+
+  @Test
   void wrongUseIsRefused() {
     Path out = temporary.resolve("none");
     CommandLineRun unknown = run(out, "--over", "training.etta=1..2");
