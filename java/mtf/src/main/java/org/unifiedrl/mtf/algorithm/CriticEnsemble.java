@@ -113,6 +113,23 @@ public final class CriticEnsemble {
     return new CriticEnsemble(weights, groupWeights, rewardScale, discount);
   }
 
+  /**
+   * The same critics with other weights of the groups, for another thread.
+   *
+   * @param weights one for each reward group
+   * @throws IllegalArgumentException if there are not as many as groups
+   */
+  public CriticEnsemble withGroupWeights(double[] weights) {
+    if (weights.length != groupWeights.length) {
+      throw new IllegalArgumentException(
+          weights.length
+              + " group weights for critics of "
+              + groupWeights.length
+              + " reward groups: expected as many");
+    }
+    return new CriticEnsemble(this.weights, weights.clone(), rewardScale, discount);
+  }
+
   /** Number of state features S. */
   public int stateSize() {
     return networks.stateSize();

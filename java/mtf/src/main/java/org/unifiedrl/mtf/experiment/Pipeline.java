@@ -18,6 +18,7 @@ import org.unifiedrl.mtf.algorithm.CriticEnsemble;
 import org.unifiedrl.mtf.algorithm.MlpPolicy;
 import org.unifiedrl.mtf.algorithm.ParameterNoise;
 import org.unifiedrl.mtf.algorithm.RandomNetworkDistillation;
+import org.unifiedrl.mtf.algorithm.ScalarisedPolicy;
 import org.unifiedrl.mtf.baseline.Baseline;
 import org.unifiedrl.mtf.baseline.BayesianOptimisation;
 import org.unifiedrl.mtf.baseline.BudgetedSearch;
@@ -615,7 +616,7 @@ public final class Pipeline {
    * Serves the users that are learned from as {@link #explore} does, with the same draws, but
    * without exploration: what that costs is the difference.
    */
-  UserTotals unexplored(Supplier<? extends Policy> served) {
+  public UserTotals unexplored(Supplier<? extends Policy> served) {
     AbTest.Settings settings =
         new AbTest.Settings(
             config.seed() ^ LOG_KEY,
@@ -627,6 +628,28 @@ public final class Pipeline {
     try (RunListener.Stage stage = listener.begin("serve", "users", settings.users().count())) {
       return AbTest.serve(environment, served, settings, (done, all) -> stage.at(done, ""));
     }
+  }
+
+  /**
+   * A trained model that serves another trade-off between reward groups: {@link ScalarisedPolicy}
+   * in the box of exploration.
+   *
+   * @param served the policy that the log was explored from
+   * @param checkpoints folder of checkpoints, or one of them, with an actor and critics
+   * @param critics those of the checkpoint
+   * @param weights of the reward groups
+   */
+  public Supplier<Policy> scalarised(
+      Supplier<Policy> served, Path checkpoints, CriticEnsemble critics, double[] weights) {
+    Supplier<Policy> actor = learners.policy(checkpoints);
+    return () ->
+        new ScalarisedPolicy(
+            actor.get(),
+            served.get(),
+            critics.withGroupWeights(weights),
+            lower(),
+            upper(),
+            config.training().lambda());
   }
 
   private AbTest.Settings test(UserRange users) {

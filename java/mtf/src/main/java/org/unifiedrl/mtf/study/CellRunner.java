@@ -146,6 +146,7 @@ public final class CellRunner {
       Supplier<? extends Policy> policy,
       long requests,
       long steps,
+      CellResult.Explored explored,
       String backend,
       String parameterHash) {}
 
@@ -157,7 +158,13 @@ public final class CellRunner {
           case BASELINE -> {
             LogStore.Search found = logs.search(cell.config(), pipeline);
             seconds.put("baseline", found.seconds());
-            yield new Made(found.baseline().policy(), found.baseline().requests(), 0, "", "");
+            yield new Made(
+                found.baseline().policy(),
+                found.baseline().requests(),
+                0,
+                CellResult.Explored.NONE,
+                "",
+                "");
           }
           case TRAIN -> train(cell, pipeline, seconds);
         };
@@ -175,6 +182,7 @@ public final class CellRunner {
             summary.returns(),
             summary.sessionLength()),
         offline,
+        made.explored(),
         new CellResult.Cost(seconds, made.requests(), made.steps()),
         made.backend(),
         made.parameterHash());
@@ -199,7 +207,7 @@ public final class CellRunner {
   private Made train(Cell cell, Pipeline pipeline, Map<String, Double> seconds) {
     LogStore.Log log = logs.log(cell.config(), pipeline);
     seconds.put("baseline", log.search().seconds());
-    seconds.put("explore", log.seconds());
+    seconds.put("explore", log.about().seconds());
     Path folder = work.resolve(cell.fileName());
     LogStore.delete(folder); // what a killed run left
     long start = System.nanoTime();
@@ -214,8 +222,9 @@ public final class CellRunner {
     LogStore.delete(folder);
     return new Made(
         trained.policy(),
-        log.search().baseline().requests() + log.requests(),
+        log.search().baseline().requests() + log.about().requests(),
         trained.steps(),
+        log.about().explored(),
         trained.backend(),
         trained.parameterHash());
   }
