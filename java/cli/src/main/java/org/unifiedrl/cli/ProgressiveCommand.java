@@ -1,7 +1,6 @@
 package org.unifiedrl.cli;
 
 import java.util.concurrent.Callable;
-import org.unifiedrl.mtf.baseline.ConstantPolicy;
 import org.unifiedrl.mtf.evaluation.AbTest;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import org.unifiedrl.mtf.experiment.ProgressiveTraining;
@@ -54,10 +53,8 @@ final class ProgressiveCommand implements Callable<Integer> {
     Environment environment = ConfigOptions.open(config);
     Session session = Session.progressive(config, environment, folder, common);
     ProgressiveTraining.Result run = session.rounds();
-    ConstantPolicy baseline = run.baseline();
     AbTest.Result test =
-        session.compare(
-            () -> new ConstantPolicy(baseline.stateSize(), baseline.action()), run.policy());
+        session.compare(run.baseline().policy(), run.policy());
     session.finish();
     String title = environment.name() + ", seed " + config.seed();
     session.draw(() -> Charts.write(folder.chart(), run.rounds(), test, title));

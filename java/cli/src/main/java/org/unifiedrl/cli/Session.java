@@ -9,7 +9,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
 import org.unifiedrl.engine.replay.Replay;
-import org.unifiedrl.mtf.baseline.ConstantPolicy;
+import org.unifiedrl.mtf.baseline.Baseline;
 import org.unifiedrl.mtf.baseline.SearchBudgetException;
 import org.unifiedrl.mtf.evaluation.AbTest;
 import org.unifiedrl.mtf.evaluation.Headroom;
@@ -37,6 +37,7 @@ final class Session {
   private final ExperimentConfig.Population population;
   private final PrintWriter out;
   private final ObjectNode result = Json.object();
+  private Baseline trainedFrom; // known before a learner opens
 
   /** Makes the stages of a run. */
   private interface Stages {
@@ -89,7 +90,7 @@ final class Session {
               boolean resume) {
             Learner learner = learners.open(config, replay, start, checkpoints, resume);
             try {
-              opened(config, learner, start, checkpoints);
+              opened(config, learner, checkpoints);
             } catch (RuntimeException | Error e) {
               learner.close();
               throw e;
@@ -111,7 +112,7 @@ final class Session {
 
   /** Everything that training needs is there: only now does the folder change. */
   private void opened(
-      ExperimentConfig own, Learner learner, Learner.Start start, Path checkpoints) {
+      ExperimentConfig own, Learner learner, Path checkpoints) {
     if (learner.step() > own.training().steps()) {
       throw new UsageException(
           "training.steps is "
@@ -124,20 +125,26 @@ final class Session {
     }
     RunFolder trained = new RunFolder(checkpoints.getParent());
     trained.writeConfig(own);
-    trained.writeBaseline(new ConstantPolicy(environment.stateSize(), start.action()), environment);
+    trained.writeBaseline(trainedFrom, environment);
     trained.keepMetrics(learner.step());
   }
 
   /** Finds the baseline and logs exploration around it. */
-  ConstantPolicy explore() {
-    ConstantPolicy baseline = baseline();
+  Baseline explore() {
+    Baseline baseline = baseline();
+    try {
+      pipeline.checkExploration(baseline.policy());
+    } catch (IllegalArgumentException e) {
+      throw new UsageException(e.getMessage(), e);
+    }
     folder.writeConfig(config);
     folder.writeBaseline(baseline, environment);
-    Pipeline.Logged logged = pipeline.explore(() -> baseline, folder.train(), folder.heldOut());
+    Pipeline.Logged logged = pipeline.explore(baseline.policy(), folder.train(), folder.heldOut());
     out.printf(
         "Logged %,d requests in %,d sessions, and %,d requests of other users for evaluation%n",
         logged.requests(), logged.sessions(), logged.heldOutRequests());
     ObjectNode log = result.putObject("log");
+    log.put("search_requests", baseline.requests());
     log.put("requests", logged.requests());
     log.put("sessions", logged.sessions());
     log.put("held_out_requests", logged.heldOutRequests());
@@ -146,7 +153,7 @@ final class Session {
   }
 
   /** A search may turn out to be impossible only when it runs: the run folder waits for it. */
-  private ConstantPolicy baseline() {
+  private Baseline baseline() {
     return searched(pipeline::baseline);
   }
 
@@ -159,11 +166,12 @@ final class Session {
   }
 
   /** Trains on a log, possibly of another run. */
-  Supplier<Policy> train(ConstantPolicy baseline, Path data, boolean resume) {
+  Supplier<Policy> train(Baseline baseline, Path data, boolean resume) {
     long start = System.nanoTime();
+    trainedFrom = baseline;
     Pipeline.Trained trained =
         pipeline.train(
-            Learner.Start.at(baseline.action()),
+            Learner.Start.at(Pipeline.start(baseline, data)),
             List.of(data),
             folder.checkpoints(),
             resume,
@@ -183,8 +191,8 @@ final class Session {
   }
 
   /** Judges a policy by logged requests of held-out users. */
-  void evaluate(ConstantPolicy baseline, Supplier<Policy> policy, Path data) {
-    OfflineEvaluation offline = pipeline.evaluate(() -> baseline, policy, data);
+  void evaluate(Baseline baseline, Supplier<Policy> policy, Path data) {
+    OfflineEvaluation offline = pipeline.evaluate(baseline.policy(), policy, data);
     out.print(Results.table(offline));
     out.flush();
     Results.putOffline(result, offline);
@@ -195,7 +203,6 @@ final class Session {
     folder.writeConfig(config);
     ProgressiveTraining training = new ProgressiveTraining(pipeline, folder.path());
     ProgressiveTraining.Result run = searched(() -> training.run(listener()));
-    folder.writeBaseline(run.baseline(), environment);
     folder.serve(run.served());
     String table = Results.table(run.rounds(), environment.scoreNames());
     Json.writeText(folder.rounds(), table);
@@ -211,6 +218,12 @@ final class Session {
 
   private ProgressiveTraining.Listener listener() {
     return new ProgressiveTraining.Listener() {
+      @Override
+      public void baseline(Baseline baseline) {
+        trainedFrom = baseline;
+        folder.writeBaseline(baseline, environment);
+      }
+
       @Override
       public void begin(int number, int rounds) {
         out.printf("Round %d of %d%n", number, rounds);

@@ -12,8 +12,7 @@ import java.util.stream.IntStream;
 import org.unifiedrl.engine.DurableFiles;
 import org.unifiedrl.engine.checkpoint.CheckpointStore;
 import org.unifiedrl.engine.replay.Replay;
-import org.unifiedrl.engine.replay.ReplaySchema;
-import org.unifiedrl.mtf.baseline.ConstantPolicy;
+import org.unifiedrl.mtf.baseline.Baseline;
 import org.unifiedrl.mtf.evaluation.AbTest;
 import org.unifiedrl.mtf.policy.Policy;
 
@@ -36,6 +35,9 @@ public final class ProgressiveTraining {
   /** Hears how the run goes; rounds that were completed before are told again. */
   public interface Listener {
 
+    /** The policy that is served at first is known. */
+    void baseline(Baseline baseline);
+
     /** A round begins. */
     void begin(int number, int rounds);
 
@@ -55,7 +57,7 @@ public final class ProgressiveTraining {
    * @param policy gives instances of that policy
    */
   public record Result(
-      ConstantPolicy baseline, List<Round> rounds, int served, Supplier<Policy> policy) {}
+      Baseline baseline, List<Round> rounds, int served, Supplier<Policy> policy) {}
 
   private final Pipeline pipeline;
   private final ExperimentConfig.Progressive settings;
@@ -102,9 +104,10 @@ public final class ProgressiveTraining {
    */
   public Result run(Listener listener) {
     try (Journal journal = Journal.open(folder)) {
-      float[] action =
-          journal.stage("baseline", float[].class, List.of(), () -> pipeline.baseline().action());
-      Served served = new Served(action, 0);
+      Baseline baseline =
+          journal.stage("baseline", Baseline.class, List.of(), pipeline::baseline);
+      listener.baseline(baseline);
+      Served served = new Served(baseline, 0);
       Bounds bounds = pipeline.bounds();
       List<Round> rounds = new ArrayList<>();
       for (int number = 1; number <= settings.rounds(); number++) {
@@ -112,26 +115,25 @@ public final class ProgressiveTraining {
         Round round = round(journal, number, served, bounds, listener);
         listener.end(round);
         rounds.add(round);
-        served = round.decision().served() ? new Served(action, number) : served;
+        served = round.decision().served() ? new Served(baseline, number) : served;
         bounds = round.decision().next();
       }
-      return new Result(
-          pipeline.constant(action), List.copyOf(rounds), served.round, served.policy());
+      return new Result(baseline, List.copyOf(rounds), served.round, served.policy());
     }
   }
 
   /** The served policy: that of a round, or the baseline if the round is 0. */
   private final class Served {
-    private final float[] baseline;
+    private final Baseline baseline;
     private final int round;
 
-    Served(float[] baseline, int round) {
+    Served(Baseline baseline, int round) {
       this.baseline = baseline;
       this.round = round;
     }
 
     Supplier<Policy> policy() {
-      return round == 0 ? () -> pipeline.constant(baseline) : pipeline.policy(checkpoints(round));
+      return round == 0 ? baseline.policy() : pipeline.policy(checkpoints(round));
     }
   }
 
@@ -139,14 +141,15 @@ public final class ProgressiveTraining {
       Journal journal, int number, Served served, Bounds bounds, Listener listener) {
     Pipeline stages = pipeline.round(number, bounds);
     String name = "round " + number + ": ";
-    Pipeline.Logged logged =
+    Round.Logged logged =
         journal.stage(
             name + "explore",
-            Pipeline.Logged.class,
+            Round.Logged.class,
             List.of(shards(number)),
             () -> {
               delete(shards(number));
-              return stages.explore(served.policy(), train(number), heldOut(number));
+              return Round.Logged.of(
+                  stages.explore(served.policy(), train(number), heldOut(number)));
             });
     Round.Trained trained =
         journal.stage(
@@ -206,31 +209,13 @@ public final class ProgressiveTraining {
   }
 
   private Learner.Start start(int number, Served served) {
-    if (served.round == 0) {
-      return Learner.Start.at(served.baseline);
-    }
-    return settings.start() == ExperimentConfig.RoundStart.WARM
-        ? new Learner.Start(served.baseline, Optional.of(checkpoints(served.round)))
-        : Learner.Start.at(meanServedAction(train(number)));
-  }
-
-  private static float[] meanServedAction(Path log) {
-    try (Replay replay = Replay.open(log)) {
-      ReplaySchema schema = replay.schema();
-      int column = schema.columnIndex(ReplaySchema.BASELINE_ACTION);
-      float[] action = new float[schema.columns().get(column).width()];
-      double[] sums = new double[action.length];
-      for (long row = 0; row < replay.rows(); row++) {
-        replay.get(row, column, action, 0);
-        for (int k = 0; k < sums.length; k++) {
-          sums[k] += action[k];
-        }
-      }
-      for (int k = 0; k < sums.length; k++) {
-        action[k] = (float) (sums[k] / replay.rows());
-      }
-      return action;
-    }
+    float[] action =
+        served.round == 0
+            ? Pipeline.start(served.baseline, train(number))
+            : Pipeline.meanServedAction(train(number));
+    boolean warm = served.round > 0 && settings.start() == ExperimentConfig.RoundStart.WARM;
+    return new Learner.Start(
+        action, warm ? Optional.of(checkpoints(served.round)) : Optional.empty());
   }
 
   private Drift drift(int number, Policy policy) {

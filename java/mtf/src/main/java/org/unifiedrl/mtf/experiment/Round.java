@@ -20,11 +20,28 @@ import org.unifiedrl.mtf.evaluation.Interval;
 public record Round(
     int number,
     Bounds bounds,
-    Pipeline.Logged logged,
+    Logged logged,
     Trained trained,
     Offline offline,
     Optional<AbTest.Result> canary,
     Decision decision) {
+
+  /**
+   * What exploration logged.
+   *
+   * @param requests requests to learn from
+   * @param sessions their sessions
+   * @param heldOutRequests requests kept for offline evaluation
+   * @param rewardPerRequest mean reward while exploring, all groups
+   */
+  public record Logged(
+      long requests, long sessions, long heldOutRequests, double rewardPerRequest) {
+
+    static Logged of(Pipeline.Logged log) {
+      return new Logged(
+          log.requests(), log.sessions(), log.heldOutRequests(), log.rewardPerRequest());
+    }
+  }
 
   /**
    * What training left.

@@ -37,48 +37,13 @@ class PopulationsTest {
 
   private static ExperimentConfig config(
       long seed, int learn, int heldOut, int test, Population population) {
-    ExperimentConfig d = ExperimentConfig.defaults();
-    ExperimentConfig.Exploration x = d.exploration();
-    ExperimentConfig.Evaluation e = d.evaluation();
-    return new ExperimentConfig(
-        d.environment(),
-        seed,
-        d.backend(),
-        d.threads(),
-        d.engine(),
-        d.baseline(),
-        new ExperimentConfig.Exploration(
-            x.kind(),
-            x.halfWidth(),
-            x.lowerBounds(),
-            x.upperBounds(),
-            x.standardDeviation(),
-            x.correlation(),
-            learn,
-            heldOut,
-            x.days(),
-            x.lanes(),
-            x.logCandidates()),
-        d.training(),
-        d.algorithms(),
-        new ExperimentConfig.Evaluation(
-            population,
-            e.bandwidth(),
-            e.cap(),
-            e.weightCap(),
-            e.estimators(),
-            e.switchThreshold(),
-            e.modelFolds(),
-            e.modelPenalty(),
-            e.fittedQ(),
-            e.rewardConstant(),
-            test,
-            e.days(),
-            e.lanes(),
-            e.resamples(),
-            e.headroom()),
-        d.progressive(),
-        d.simulator());
+    return Settings.of(
+        List.of(
+            "seed=" + seed,
+            "exploration.users=" + learn,
+            "exploration.held_out_users=" + heldOut,
+            "evaluation.users=" + test,
+            "evaluation.population=\"" + population + "\""));
   }
 
   private static boolean within(UserRange part, UserRange whole) {

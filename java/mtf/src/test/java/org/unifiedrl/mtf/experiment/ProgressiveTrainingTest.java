@@ -16,9 +16,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.engine.replay.ReplaySchema;
+import org.unifiedrl.mtf.baseline.Baseline;
 import org.unifiedrl.mtf.baseline.ConstantPolicy;
 import org.unifiedrl.mtf.experiment.ExperimentConfig.BoxSchedule;
-import org.unifiedrl.mtf.experiment.ExperimentConfig.Population;
 import org.unifiedrl.mtf.experiment.ExperimentConfig.Progressive;
 import org.unifiedrl.mtf.experiment.ExperimentConfig.RoundData;
 import org.unifiedrl.mtf.experiment.ExperimentConfig.RoundStart;
@@ -43,70 +43,39 @@ class ProgressiveTrainingTest {
   }
 
   private static ExperimentConfig config(Progressive progressive) {
-    ExperimentConfig d = ExperimentConfig.defaults();
-    ExperimentConfig.Exploration x = d.exploration();
-    ExperimentConfig.Training t = d.training();
+    ExperimentConfig c =
+        Settings.of(
+            List.of(
+                "seed=7",
+                "backend=\"cpu\"",
+                "threads=2",
+                "exploration.users=900",
+                "exploration.held_out_users=1500",
+                "exploration.lanes=16",
+                "training.steps=90",
+                "training.batch=32",
+                "training.hidden=[8]",
+                "training.critics_per_group=2",
+                "training.actor_rate=3e-3",
+                "training.critic_rate=3e-3",
+                "training.report=10",
+                "training.checkpoint=10",
+                "evaluation.users=100",
+                "evaluation.lanes=16",
+                "evaluation.resamples=100"));
     return new ExperimentConfig(
-        d.environment(),
-        7,
-        "cpu",
-        2,
-        d.engine(),
-        d.baseline(),
-        new ExperimentConfig.Exploration(
-            x.kind(),
-            0.3,
-            List.of(),
-            List.of(),
-            x.standardDeviation(),
-            x.correlation(),
-            900,
-            1500,
-            1,
-            16,
-            false),
-        new ExperimentConfig.Training(
-            t.algorithm(),
-            90,
-            32,
-            List.of(8),
-            2,
-            t.eta(),
-            t.omega(),
-            t.penaltyForm(),
-            t.lambda(),
-            t.beta(),
-            t.theta(),
-            t.discount(),
-            t.groupWeights(),
-            t.targetRate(),
-            t.targetPeriod(),
-            3e-3,
-            3e-3,
-            t.gradientClip(),
-            t.normaliseReturns(),
-            10,
-            10,
-            3),
-        d.algorithms(),
-        new ExperimentConfig.Evaluation(
-            Population.JUDGE,
-            0,
-            10,
-            0,
-            List.of(),
-            10,
-            2,
-            1e-3,
-            d.evaluation().fittedQ(),
-            1,
-            100,
-            1,
-            16,
-            100,
-            false),
+        c.environment(),
+        c.seed(),
+        c.backend(),
+        c.threads(),
+        c.engine(),
+        c.baseline(),
+        c.exploration(),
+        c.training(),
+        c.algorithms(),
+        c.evaluation(),
         progressive,
-        d.simulator());
+        c.simulator());
   }
 
   private static final Progressive USUAL =
@@ -118,6 +87,9 @@ class ProgressiveTrainingTest {
     return new ProgressiveTraining(pipeline, folder)
         .run(
             new ProgressiveTraining.Listener() {
+              @Override
+              public void baseline(Baseline baseline) {}
+
               @Override
               public void begin(int number, int rounds) {}
 
@@ -141,7 +113,7 @@ class ProgressiveTrainingTest {
     assertThat(run.rounds()).allMatch(round -> round.decision().served());
     assertThat(run.served()).isEqualTo(3);
     Set<Long> met = new HashSet<>();
-    Supplier<Policy> served = () -> new ConstantPolicy(WORLD.stateSize(), run.baseline().action());
+    Supplier<Policy> served = run.baseline().policy();
     for (Round round : run.rounds()) {
       Path shards = ProgressiveTraining.folder(folder, round.number()).resolve("shards");
       Set<Long> users = requireBox(shards.resolve("train"), served.get(), round.bounds());
@@ -219,9 +191,9 @@ class ProgressiveTrainingTest {
     Progressive one = settings(1, RoundData.POOLED, RoundStart.WARM, BoxSchedule.FIXED, 0.01);
     ProgressiveTraining.Result progressive = run(one, "one");
     Pipeline plain = new Pipeline(config(one), WORLD, EngineLearner.factory(), RunListener.NONE);
-    ConstantPolicy baseline = plain.baseline();
+    Baseline baseline = plain.baseline();
     Path log = temporary.resolve("log");
-    plain.explore(() -> baseline, log, temporary.resolve("held-out"));
+    plain.explore(baseline.policy(), log, temporary.resolve("held-out"));
     Pipeline.Trained trained =
         plain.train(
             Learner.Start.at(baseline.action()),
