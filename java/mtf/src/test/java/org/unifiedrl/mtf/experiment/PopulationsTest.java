@@ -52,7 +52,8 @@ class PopulationsTest {
                 heldOut,
                 x.days(),
                 x.lanes(),
-                x.logCandidates()),
+                x.logCandidates(),
+                x.guide()),
             d.training(),
             d.algorithms(),
             new ExperimentConfig.Evaluation(
