@@ -209,14 +209,21 @@ class Algorithm:
         if self.t == 1:
             self.terms |= {name.replace("__", "."): x.detach().clone() for name, x in terms.items()}
 
-    def normal(self, stream, members, rows, columns, scale, limit=0.0):
-        """The engine's normal noise, [members, rows, columns]."""
+    def noise(self, stream, members, rows, columns):
+        """Two words of random bits in (0, 1) for every element."""
         i = np.arange(members * rows * columns, dtype=np.uint64)
         x = philox(self.seed, np.uint64(self.t) ^ (i << np.uint64(40)), np.uint64((NOISE << 32) | stream))
-        u1 = (x[0].astype(np.float64) * 2.0**32 + x[1] + 0.5) * 2.0**-64
-        u2 = (x[2].astype(np.float64) * 2.0**32 + x[3] + 0.5) * 2.0**-64
-        z = torch.from_numpy(scale * np.sqrt(-2 * np.log(u1)) * np.cos(2 * np.pi * u2))
-        return (z.clamp(-limit, limit) if limit > 0 else z).view(members, rows, columns)
+        return [((word.astype(np.float64) + 0.5) / 2.0**32).reshape(members, rows, columns) for word in x[:2]]
+
+    def normal(self, stream, members, rows, columns, scale=1.0, limit=0.0):
+        """The engine's normal noise, [members, rows, columns]."""
+        u = self.noise(stream, members, rows, columns)
+        z = torch.from_numpy(scale * np.sqrt(-2 * np.log(u[0])) * np.cos(2 * np.pi * u[1]))
+        return z.clamp(-limit, limit) if limit > 0 else z
+
+    def uniform(self, stream, members, rows, columns, scale=1.0):
+        """The engine's uniform noise in (-scale, scale), [members, rows, columns]."""
+        return torch.from_numpy(scale * (2 * self.noise(stream, members, rows, columns)[0] - 1))
 
     def minimise(self, loss, *names, period=1, smooth=None):
         """Adam on networks at every step that `period` divides. `smooth` is the loss where differences can be taken of it."""

@@ -66,7 +66,7 @@ class Td3(Ddpg):
         c = self.case
         noise = self.normal(0, 1, c.batch, c.actions, self.own["policy_noise"], self.own["noise_clip"])[0]
         action = (self.act("target_actor", state) + noise).clamp(-1, 1)
-        self.keep(policy_noise=noise, next_action=action)
+        self.keep(policy_noise=noise, smoothed_action=action)
         return action
 
     def step(self, batch):

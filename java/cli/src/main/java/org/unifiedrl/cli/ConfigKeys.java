@@ -72,7 +72,7 @@ final class ConfigKeys {
       training.keep: checkpoints to keep
       unifiedrl_v4.target_penalty: weight of the box penalty in the critics' targets (c)
       td3.policy_noise: deviation of the noise on the target policy's actions
-      td3.noise_clip: largest size of that noise
+      td3.noise_clip: largest size of that noise; 0 for no limit
       td3.actor_period: steps between two updates of the actor
       td3_bc.alpha: weight of the value in the actor's loss, over the mean absolute value
       td3_bc.policy_noise: as td3.policy_noise
@@ -85,6 +85,7 @@ final class ConfigKeys {
       rebrac.actor_period: as td3.actor_period
       evaluation.population: whom the A/B test serves: judge, or validation to choose settings on
       evaluation.bandwidth: kernel width of NCIS (h), in normalised action
+      evaluation.ncis_kernel: of NCIS on a log explored in a box: plain, or in_box, truncated to it
       evaluation.cap: cap of its weights (c)
       evaluation.weight_cap: cap of the weights of dr, sndr, pdis and snpdis; 0 for none
       evaluation.estimators: beside NCIS: dm, dr, sndr, switch_dr, pdis, snpdis; and, a minute each, fqe, cfqe

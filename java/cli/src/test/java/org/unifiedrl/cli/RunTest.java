@@ -23,6 +23,36 @@ class RunTest {
   @TempDir Path temporary;
 
   @Test
+  void benchEstimatorsOrdersPolicies() throws IOException {
+    Path config = CommandLineRun.tinyConfiguration(temporary, "report: 1000");
+    Path folder = temporary.resolve("estimators");
+    CommandLineRun bench =
+        CommandLineRun.of(
+            "bench",
+            "estimators",
+            "--quiet",
+            "--config",
+            config,
+            "--out",
+            folder,
+            "--set",
+            "evaluation.estimators=[dm, pdis]");
+    assertThat(bench.code()).as(bench.err()).isZero();
+    assertThat(bench.out()).contains("| ncis_in_box | ").contains("| learned 3000 | ");
+    JsonNode result = Json.MAPPER.readTree(folder.resolve("result.json").toFile());
+    assertThat(result.path("policies")).hasSize(12);
+    assertThat(result.path("estimators")).hasSize(4);
+    for (JsonNode estimator : result.path("estimators")) {
+      assertThat(estimator.path("policies").asInt()).isEqualTo(12);
+      assertThat(estimator.path("judged").asInt()).isBetween(0, 12);
+    }
+    CommandLineRun unbounded =
+        CommandLineRun.of("bench", "estimators", "--set", "exploration.kind=gaussian");
+    assertThat(unbounded.code()).isEqualTo(2);
+    assertThat(unbounded.err()).contains("exploration.kind");
+  }
+
+  @Test
   void demoLeavesEverythingAndOtherCommandsUseIt() throws IOException {
     Path config = CommandLineRun.tinyConfiguration(temporary, "steps: 60", "report: 20");
     Path folder = temporary.resolve("demo");
@@ -98,7 +128,7 @@ class RunTest {
             "--out",
             temporary.resolve("evaluate"),
             "--set",
-            "evaluation.estimators=[dm, dr, sndr, switch_dr, pdis, snpdis, fqe]",
+            "evaluation.estimators=[dm, dr, sndr, switch_dr, pdis, snpdis, fqe, cfqe]",
             "--set",
             "evaluation.fitted_q={members: 3, steps: 20, batch: 16, hidden: [8]}");
     assertThat(evaluate.code()).as(evaluate.err()).isZero();
@@ -113,10 +143,12 @@ class RunTest {
       assertThat(evaluate.out()).contains("  " + name.toUpperCase(Locale.ROOT).replace('_', '-'));
       assertThat(result.has(name)).as("off unless asked for").isFalse();
     }
-    JsonNode fitted = Json.MAPPER.readTree(evaluated.toFile()).path("fqe");
-    assertThat(fitted.path("ess").isNull()).as("it weighs nothing").isTrue();
-    assertThat(fitted.path("value").isNumber() || fitted.has("refusal")).isTrue();
-    assertThat(fitted.path("difference").has("low")).isTrue();
+    for (String name : new String[] {"fqe", "cfqe"}) {
+      JsonNode fitted = Json.MAPPER.readTree(evaluated.toFile()).path(name);
+      assertThat(fitted.path("ess").isNull()).as("it weighs nothing").isTrue();
+      assertThat(fitted.path("value").isNumber() || fitted.has("refusal")).isTrue();
+      assertThat(fitted.path("difference").has("low")).isTrue();
+    }
 
     CommandLineRun compare =
         CommandLineRun.of(

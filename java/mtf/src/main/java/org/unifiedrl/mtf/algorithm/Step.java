@@ -112,7 +112,7 @@ final class Step {
             program.hyper("noise_clip", largest));
     TensorRef noisy =
         program.combine("noisy_action", action, noise, number(1), number(1), number(0));
-    return program.clip("next_action", noisy, number(-1), number(1)).value();
+    return program.clip("smoothed_action", noisy, number(-1), number(1)).value();
   }
 
   /** How far apart two actions are in every row. */

@@ -132,6 +132,17 @@ public record ExperimentConfig(
     EXACT
   }
 
+  /** Kernel of NCIS on a log that was explored in a box. */
+  public enum NcisKernel {
+    /**
+     * As it is, the specification's form: a state counts by the part of the kernel that lies in its
+     * box, so that those in which the policy goes to the edge count less.
+     */
+    PLAIN,
+    /** Truncated to the box: every state counts, and the cap shrinks differences more. */
+    IN_BOX
+  }
+
   /** Off-policy estimators beyond NCIS. */
   public enum Estimator {
     /** Direct method: a reward model alone. */
@@ -470,6 +481,7 @@ public record ExperimentConfig(
    * @param bandwidth kernel width h of NCIS, in normalised action; 0 for one that follows the log
    *     in every dimension: two thirds of the box's half-width, or half of sigma for unbounded logs
    *     (0.10 at the paper's settings either way)
+   * @param ncisKernel whether it is truncated where the log was explored in a box
    * @param cap cap of its weights (c)
    * @param weightCap cap of the weights of {@code dr}, {@code sndr}, {@code pdis} and {@code
    *     snpdis}, which it makes biased; 0 for none
@@ -491,6 +503,7 @@ public record ExperimentConfig(
   public record Evaluation(
       Population population,
       double bandwidth,
+      NcisKernel ncisKernel,
       double cap,
       double weightCap,
       List<Estimator> estimators,
@@ -602,6 +615,7 @@ public record ExperimentConfig(
         new Evaluation(
             Population.JUDGE,
             0,
+            NcisKernel.PLAIN,
             10,
             0,
             List.of(),

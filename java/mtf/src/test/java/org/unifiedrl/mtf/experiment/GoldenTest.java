@@ -3,12 +3,7 @@ package org.unifiedrl.mtf.experiment;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.MapperFeature;
-import com.fasterxml.jackson.databind.PropertyNamingStrategies;
-import com.fasterxml.jackson.databind.json.JsonMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -52,12 +47,6 @@ class GoldenTest {
   private static final int ROWS = 50_000;
   private static final int STEPS = 100;
   private static final String TENSOR = "step1.tensor.";
-
-  private static final JsonMapper JSON =
-      JsonMapper.builder()
-          .enable(MapperFeature.ACCEPT_CASE_INSENSITIVE_ENUMS)
-          .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
-          .build();
 
   static Stream<Path> cases() throws IOException {
     Path folder =
@@ -153,10 +142,10 @@ class GoldenTest {
       Map<String, String> metadata = contents.metadata();
       golden = contents.tensors();
       batches = Integer.parseInt(metadata.get("batches"));
-      for (JsonNode column : json(metadata.get("columns"))) {
+      for (JsonNode column : Settings.json(metadata.get("columns"))) {
         layout.add(new ReplaySchema.Column(column.get(0).asText(), column.get(1).asInt()));
       }
-      ExperimentConfig config = config(json(metadata.get("config")));
+      ExperimentConfig config = Settings.ofJson(metadata.get("config"));
       batch = config.training().batch();
       algorithm =
           Algorithms.of(config).create().apply(new Transitions(new ReplaySchema(layout, Map.of())));
@@ -187,7 +176,7 @@ class GoldenTest {
       for (NetworkRef network : algorithm.networks()) {
         engine.writeNetwork64(network, Section.PARAMETERS, network("init.", network));
       }
-      JsonNode hypers = json(metadata.get("hypers"));
+      JsonNode hypers = Settings.json(metadata.get("hypers"));
       for (HyperRef slot : algorithm.program().hypers()) {
         if (hypers.has(slot.name())) {
           engine.setHyper(slot, hypers.get(slot.name()).asDouble());
@@ -201,31 +190,6 @@ class GoldenTest {
           .mapToInt(ReplaySchema.Column::width)
           .findFirst()
           .orElseThrow();
-    }
-
-    private static JsonNode json(String text) {
-      try {
-        return JSON.readTree(text);
-      } catch (JsonProcessingException e) {
-        throw new AssertionError(e);
-      }
-    }
-
-    /** The defaults with the file's settings over them. */
-    private static ExperimentConfig config(JsonNode settings) {
-      ObjectNode tree = JSON.valueToTree(ExperimentConfig.defaults());
-      for (Map.Entry<String, JsonNode> section : settings.properties()) {
-        for (Map.Entry<String, JsonNode> setting : section.getValue().properties()) {
-          ObjectNode present = (ObjectNode) tree.get(section.getKey());
-          assertThat(present.has(setting.getKey())).as(setting.getKey()).isTrue();
-          present.set(setting.getKey(), setting.getValue());
-        }
-      }
-      try {
-        return JSON.treeToValue(tree, ExperimentConfig.class);
-      } catch (JsonProcessingException e) {
-        throw new AssertionError(e);
-      }
     }
 
     /** Rows that each step draws: a program that reads its own row numbers tells. */

@@ -11,7 +11,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -28,6 +27,7 @@ import org.unifiedrl.mtf.baseline.ConstantPolicy;
 import org.unifiedrl.mtf.baseline.PolicySearch;
 import org.unifiedrl.mtf.evaluation.FittedQEvaluation;
 import org.unifiedrl.mtf.experiment.ExperimentConfig.ExplorationKind;
+import org.unifiedrl.mtf.experiment.ExperimentConfig.NcisKernel;
 import org.unifiedrl.mtf.experiment.ExperimentConfig.Population;
 import org.unifiedrl.mtf.fusion.Fusion;
 import org.unifiedrl.mtf.session.Simulator;
@@ -38,7 +38,7 @@ class PipelineTest {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   private static final List<ExperimentConfig.Estimator> ESTIMATORS =
-      List.copyOf(EnumSet.complementOf(EnumSet.of(ExperimentConfig.Estimator.CFQE)));
+      List.of(ExperimentConfig.Estimator.values());
 
   @TempDir Path folder;
   @TempDir static Path guideRun;
@@ -65,6 +65,7 @@ class PipelineTest {
         new ExperimentConfig.Evaluation(
             Population.JUDGE,
             bandwidth,
+            kind == ExplorationKind.SOBOL ? NcisKernel.IN_BOX : NcisKernel.PLAIN,
             10,
             0,
             ESTIMATORS,

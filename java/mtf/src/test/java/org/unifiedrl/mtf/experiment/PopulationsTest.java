@@ -59,6 +59,7 @@ class PopulationsTest {
             new ExperimentConfig.Evaluation(
                 population,
                 e.bandwidth(),
+                e.ncisKernel(),
                 e.cap(),
                 e.weightCap(),
                 e.estimators(),
