@@ -19,6 +19,7 @@ import java.util.function.ToDoubleFunction;
 import org.unifiedrl.engine.Philox;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.engine.replay.ReplaySchema;
+import org.unifiedrl.mtf.baseline.Baseline;
 import org.unifiedrl.mtf.baseline.ConstantPolicy;
 import org.unifiedrl.mtf.evaluation.Interval;
 import org.unifiedrl.mtf.evaluation.OffPolicyEstimate;
@@ -213,12 +214,14 @@ public final class EstimatorAgreement {
       Path folder,
       RunListener listener) {
     Pipeline pipeline = new Pipeline(config, environment, learners, listener);
-    ConstantPolicy baseline = pipeline.baseline();
+    Baseline served = pipeline.baseline();
     Path train = folder.resolve("train");
     Path heldOut = folder.resolve("held-out");
-    pipeline.explore(baseline, train, heldOut);
+    pipeline.explore(served.policy(), train, heldOut);
+    ConstantPolicy baseline =
+        new ConstantPolicy(environment.stateSize(), Pipeline.start(served, train));
     Map<String, Supplier<? extends Policy>> policies = new LinkedHashMap<>();
-    policies.put("baseline", () -> baseline);
+    policies.put("baseline", served.policy());
     try (Replay replay = Replay.open(heldOut)) {
       constants(replay, baseline, config.seed(), settings.constants()).forEach(policies::put);
     }
