@@ -799,7 +799,41 @@ void CpuExecutor::gather(const Op& op) {
   }
 }
 
+// Rows [first, last) of a block, for one step.
+struct RowRange {
+  const StepContext& context;
+  int64_t first, last;
+  float hyper(int32_t slot) const { return static_cast<float>(context.hypers[slot]); }
+  uint64_t seed() const { return context.seed; }
+  int64_t step() const { return context.step; }
+  template <typename Visit>
+  void each(int64_t members, int64_t columns, Visit visit) const {
+    for (int64_t e = 0; e < members; ++e) {
+      for (int64_t b = first; b < last; ++b) {
+        for (int64_t f = 0; f < columns; ++f) {
+          visit(e, b, f);
+        }
+      }
+    }
+  }
+};
+
+constexpr int64_t kBlockPiece = 2048;  // elements that one worker takes of a block: some microseconds, as waking another costs
+
+void CpuExecutor::run_block_op(const Op& op, const StepContext& context) {
+  Block<float> block = block_of<float>(program_, op, [&](int32_t tensor) { return whole(tensor); });
+  int64_t elements = std::max(program_.tensors[static_cast<size_t>(op.t[0])].elements(), block.members * block.rows * block.columns);
+  int64_t pieces = std::clamp<int64_t>(elements / kBlockPiece, 1, block.rows);
+  pool_.run(pieces, [&](int64_t piece, int32_t) {
+    run_block(block, RowRange{context, piece * block.rows / pieces, (piece + 1) * block.rows / pieces});
+  });
+}
+
 void CpuExecutor::run_whole_op(const Op& op, const StepContext& context) {
+  if (is_block(op.code)) {
+    run_block_op(op, context);
+    return;
+  }
   const auto hyper = [&](size_t i) { return static_cast<float>(context.hypers[op.h[i]]); };
   const auto info = [&](size_t i) -> const Tensor& { return program_.tensors[static_cast<size_t>(op.t[i])]; };
   switch (op.code) {
@@ -870,6 +904,15 @@ void CpuExecutor::run_whole_op(const Op& op, const StepContext& context) {
         d[b] = sum;
         inside[b] = excess <= 0 ? 1.0f : 0.0f;
       }
+      return;
+    }
+    case UNIFIEDRL_OP_NORMALISER: {
+      const float* x = whole(op.t[0]);
+      double sum = 0;
+      for (int64_t i = 0; i < info(0).elements(); ++i) {
+        sum += std::fabs(static_cast<double>(x[i]));
+      }
+      *whole(op.t[1]) = normaliser(hyper(0), sum, info(0).elements());
       return;
     }
     case UNIFIEDRL_OP_METRIC: {
