@@ -16,7 +16,6 @@
 #include "core/options.h"
 #include "ops/box.h"
 #include "ops/losses.h"
-#include "ops/normalise.h"
 #include "ops/random.h"
 
 namespace unifiedrl::cpu {
@@ -56,7 +55,6 @@ bool is_tile_op(int32_t code) {
     case UNIFIEDRL_OP_MLP_FORWARD:
     case UNIFIEDRL_OP_MLP_BACKWARD:
     case UNIFIEDRL_OP_MLP_BACKWARD_INPUT:
-    case UNIFIEDRL_OP_MLP_BACKWARD_TANGENT:
     case UNIFIEDRL_OP_ADD:
     case UNIFIEDRL_OP_TD_TARGET:
     case UNIFIEDRL_OP_SQUARED_ERROR:
@@ -69,18 +67,7 @@ bool is_tile_op(int32_t code) {
 // Ops on a member's parameters, run once its rows are done.
 bool is_member_op(int32_t code) { return code == UNIFIEDRL_OP_ADAM || code == UNIFIEDRL_OP_SOFT_UPDATE; }
 
-bool accumulates(int32_t code) {
-  return code == UNIFIEDRL_OP_MLP_BACKWARD || code == UNIFIEDRL_OP_MLP_BACKWARD_TANGENT || code == UNIFIEDRL_OP_SQUARED_ERROR;
-}
-
-// Tensor whose members and rows a tile op goes through.
-int32_t tiled_tensor(const Op& op) {
-  switch (op.code) {
-    case UNIFIEDRL_OP_MLP_BACKWARD: return op.t[3];
-    case UNIFIEDRL_OP_MLP_BACKWARD_TANGENT: return op.t[2];
-    default: return op_outputs(op)[0];
-  }
-}
+bool accumulates(int32_t code) { return code == UNIFIEDRL_OP_MLP_BACKWARD || code == UNIFIEDRL_OP_SQUARED_ERROR; }
 
 // Floats that hold one member's signs of `rows` rows.
 int64_t sign_floats(const Network& network, int64_t rows) {
@@ -118,7 +105,7 @@ void CpuExecutor::plan() {
     if (is_member_op(op.code)) {
       region.members = program_.networks[static_cast<size_t>(op.n[0])].members;
     } else if (is_tile_op(op.code)) {
-      const Tensor& out = program_.tensors[static_cast<size_t>(tiled_tensor(op))];
+      const Tensor& out = program_.tensors[static_cast<size_t>(op.code == UNIFIEDRL_OP_MLP_BACKWARD ? op.t[3] : op_outputs(op)[0])];
       region.members = out.members;
       region.rows = out.rows;
       region.accumulates = accumulates(op.code);
@@ -126,15 +113,13 @@ void CpuExecutor::plan() {
     if (region.members > 0 && !materialise_ && !regions_.empty()) {
       Region& before = regions_.back();
       bool after_update = is_member_op(program_.ops[before.last - 1].code);
-      // What adds to whole gradients starts when they are complete.
-      bool alone = op.code == UNIFIEDRL_OP_MLP_BACKWARD_TANGENT;
       bool same = before.members == region.members && (region.rows == 0 || before.rows == region.rows || before.rows == 0);
       // A forward pass after an update must see the whole update, and shared tensors are only complete when their region is.
       // A second backward pass of a network starts its gradients anew, for all rows: not tile by tile beside the first.
       bool again = op.code == UNIFIEDRL_OP_MLP_BACKWARD &&
                    std::any_of(program_.ops.begin() + static_cast<ptrdiff_t>(before.first), program_.ops.begin() + static_cast<ptrdiff_t>(o),
                                [&](const Op& earlier) { return earlier.code == op.code && earlier.n[0] == op.n[0]; });
-      if (same && region.members > 1 && !again && !alone && (is_member_op(op.code) || !after_update)) {
+      if (same && region.members > 1 && !again && (is_member_op(op.code) || !after_update)) {
         before.last = o + 1;
         before.rows = std::max(before.rows, region.rows);
         before.accumulates = before.accumulates || region.accumulates;
@@ -158,9 +143,6 @@ bool CpuExecutor::gradients_stay(int32_t network, const std::vector<size_t>& reg
     const Op& op = program_.ops[o];
     if (op.n.empty() || op.n[0] != network) {
       continue;
-    }
-    if (op.code == UNIFIEDRL_OP_MLP_BACKWARD_TANGENT) {
-      return false;
     }
     if (op.code == UNIFIEDRL_OP_MLP_BACKWARD) {
       if (!used) {
@@ -286,20 +268,12 @@ void CpuExecutor::allocate() {
   int64_t gradients = place_gradients(region_of);
   double area = static_cast<double>(tile) * static_cast<double>(widest);
   int64_t scratch_floats = area < static_cast<double>(kTooMuch >> 14) ? tile * widest : kTooMuch >> 14;
-  int64_t tangents = 0;
-  for (size_t o = 0; o < program_.ops.size(); ++o) {
-    const Op& op = program_.ops[o];
-    if (op.code == UNIFIEDRL_OP_MLP_BACKWARD_TANGENT) {
-      tangents = std::max(tangents, regions_[region_of[o]].tile * program_.networks[static_cast<size_t>(op.n[0])].hidden());
-    }
-  }
   workers_.resize(static_cast<size_t>(workers));
   for (Worker& worker : workers_) {
     for (Buffer& scratch : worker.scratch) {
       wanted.push_back({&scratch, scratch_floats, "scratch memory of a worker"});
     }
     wanted.push_back({&worker.gradients, gradients, "gradients of a worker"});
-    wanted.push_back({&worker.tangents, tangents, "tangents of a worker"});
   }
   for (const Wanted& w : wanted) {
     bytes_ = std::min(bytes_ + Buffer::bytes(w.floats), kTooMuch);
@@ -440,7 +414,6 @@ void CpuExecutor::run_tile_op(const Op& op, const StepContext& context, const Pl
     case UNIFIEDRL_OP_MLP_FORWARD: mlp_forward(op, place); return;
     case UNIFIEDRL_OP_MLP_BACKWARD: mlp_backward(op, place); return;
     case UNIFIEDRL_OP_MLP_BACKWARD_INPUT: mlp_backward_input(op, place); return;
-    case UNIFIEDRL_OP_MLP_BACKWARD_TANGENT: mlp_backward_tangent(op, place); return;
     case UNIFIEDRL_OP_ADD: {
       const float *x = at(op.t[0], place), *y = at(op.t[1], place);
       float* out = at(op.t[2], place);
@@ -586,109 +559,6 @@ void CpuExecutor::mlp_backward_input(const Op& op, const Place& place) {
     }
     dz = below;
   }
-}
-
-void CpuExecutor::mlp_backward_tangent(const Op& op, const Place& place) {
-  const Network& network = program_.networks[static_cast<size_t>(op.n[0])];
-  const NetworkStorage& storage = networks_[static_cast<size_t>(op.n[0])];
-  Worker& worker = workers_[static_cast<size_t>(place.worker)];
-  const float* direction = at(op.t[3], place);
-  int64_t columns = program_.tensors[static_cast<size_t>(op.t[3])].columns;
-  const auto tangent = [&](size_t layer) {  // of what a hidden layer gives, [tile rows, width]
-    int64_t before = 0;
-    for (size_t l = 0; l < layer; ++l) {
-      before += network.layers[l].out * place.rows;
-    }
-    return worker.tangents.data() + before;
-  };
-  size_t count = network.layers.size();
-  for (size_t l = 0; l + 1 < count; ++l) {
-    const Layer& layer = network.layers[l];
-    const float* w = weight(network, storage, l, place.member);
-    gemm(*kernels_, false, false, place.rows, layer.out, l == 0 ? columns : layer.in, l == 0 ? direction : tangent(l - 1), l == 0 ? columns : layer.in,
-         l == 0 ? w + op.i[0] * layer.out : w, layer.out, false, tangent(l), layer.out);
-    kernels_->relu_backward(place.rows, layer.out, tape_layer(op.t[1], network, l, place), tangent(l), nullptr);
-  }
-  const float* dz = at(op.t[2], place);
-  for (size_t l = count; l-- > 0;) {
-    const Layer& layer = network.layers[l];
-    float* dw = weight_gradient(op.n[0], l, place);
-    if (l == 0) {
-      gemm(*kernels_, true, false, columns, layer.out, place.rows, direction, columns, dz, layer.out, true, dw + op.i[0] * layer.out, layer.out);
-      return;
-    }
-    gemm(*kernels_, true, false, layer.in, layer.out, place.rows, tangent(l - 1), layer.in, dz, layer.out, true, dw, layer.out);
-    float* below = worker.scratch[l % 2].data();
-    gemm(*kernels_, false, true, place.rows, layer.in, layer.out, dz, layer.out, weight(network, storage, l, place.member), layer.out, false, below,
-         layer.in);
-    kernels_->relu_backward(place.rows, layer.in, tape_layer(op.t[1], network, l - 1, place), below, nullptr);
-    dz = below;
-  }
-}
-
-void CpuExecutor::layer_norm(const Op& op, const StepContext& context) {
-  const Tensor& x_info = program_.tensors[static_cast<size_t>(op.t[0])];
-  const Network& network = program_.networks[static_cast<size_t>(op.n[0])];
-  const NetworkStorage& storage = networks_[static_cast<size_t>(op.n[0])];
-  float epsilon = static_cast<float>(context.hypers[op.h[0]]);
-  int64_t columns = x_info.columns;
-  pool_.run(x_info.members, [&](int64_t e, int32_t) {
-    const float *gain = weight(network, storage, 0, e), *shift = bias(network, storage, 0, e);
-    for (int64_t r = e * x_info.rows; r < (e + 1) * x_info.rows; ++r) {
-      const float* x = whole(op.t[0]) + r * columns;
-      float *y = whole(op.t[1]) + r * columns, *stat = whole(op.t[2]) + 2 * r;
-      const auto value = [&](int64_t k) { return rectified(x[k], op.i[0] == 1); };
-      RowStatistics<float> s = row_statistics<float>(columns, epsilon, value);
-      stat[0] = s.mean;
-      stat[1] = s.inverse;
-      for (int64_t k = 0; k < columns; ++k) {
-        y[k] = gain[k] * ((value(k) - s.mean) * s.inverse) + shift[k];
-      }
-    }
-  });
-}
-
-void CpuExecutor::layer_norm_backward(const Op& op) {
-  const Tensor& x_info = program_.tensors[static_cast<size_t>(op.t[0])];
-  const Network& network = program_.networks[static_cast<size_t>(op.n[0])];
-  const NetworkStorage& storage = networks_[static_cast<size_t>(op.n[0])];
-  int64_t columns = x_info.columns;
-  bool relu = op.i[0] == 1;
-  pool_.run(x_info.members, [&](int64_t e, int32_t worker) {
-    const float* gain = weight(network, storage, 0, e);
-    Place place{e, 0, x_info.rows, worker, true};
-    float *dgain = op.i[1] == 1 ? weight_gradient(op.n[0], 0, place) : nullptr, *dbias = op.i[1] == 1 ? bias_gradient(op.n[0], 0, place) : nullptr;
-    if (dgain != nullptr) {
-      std::fill_n(dgain, columns, 0.0f);
-      std::fill_n(dbias, columns, 0.0f);
-    }
-    for (int64_t r = e * x_info.rows; r < (e + 1) * x_info.rows; ++r) {
-      const float *x = whole(op.t[0]) + r * columns, *stat = whole(op.t[1]) + 2 * r, *dy = whole(op.t[2]) + r * columns;
-      float* dx = whole(op.t[3]) + r * columns;
-      const auto normalised = [&](int64_t k) { return (rectified(x[k], relu) - stat[0]) * stat[1]; };
-      row_statistics_backward<float>(
-          columns, stat[1], normalised, [&](int64_t k) { return dy[k] * gain[k]; },
-          [&](int64_t k, float gradient) { dx[k] = relu && x[k] <= 0 ? 0.0f : gradient; });
-      for (int64_t k = 0; dgain != nullptr && k < columns; ++k) {
-        dgain[k] += dy[k] * normalised(k);
-        dbias[k] += dy[k];
-      }
-    }
-  });
-}
-
-void CpuExecutor::diversity(const Op& op) {
-  const Tensor& g = program_.tensors[static_cast<size_t>(op.t[0])];
-  const float* gradients = whole(op.t[0]);
-  float *sum = whole(op.t[1]), *out = whole(op.t[2]);
-  int64_t parts = std::min<int64_t>(pool_.threads(), g.rows);
-  pool_.run(parts, [&](int64_t part, int32_t) {
-    for (int64_t b = g.rows * part / parts; b < g.rows * (part + 1) / parts; ++b) {
-      sum[b] = similarity<float>(
-          g.members, g.columns, [&](int64_t e, int64_t k) { return gradients[(e * g.rows + b) * g.columns + k]; },
-          [&](int64_t e, int64_t k, float gradient) { out[(e * g.rows + b) * g.columns + k] = gradient / static_cast<float>(g.rows); });
-    }
-  });
 }
 
 void CpuExecutor::run_member_op(const Op& op, const StepContext& context, int64_t member, int32_t worker) {
@@ -934,9 +804,6 @@ void CpuExecutor::run_whole_op(const Op& op, const StepContext& context) {
       whole(op.t[1])[0] = normaliser(hyper(0), sum, info(0).elements());
       return;
     }
-    case UNIFIEDRL_OP_LAYER_NORM: layer_norm(op, context); return;
-    case UNIFIEDRL_OP_LAYER_NORM_BACKWARD: layer_norm_backward(op); return;
-    case UNIFIEDRL_OP_DIVERSITY: diversity(op); return;
     default: run_block_op(op, context); return;
   }
 }
@@ -1053,7 +920,7 @@ static std::string cpu_description() {
   return format("%s loops, %s, %d processors", k->name, cpu::gemm_library(), cpu::usable_processors());
 }
 
-static bool cpu_supports(int32_t op) { return op >= UNIFIEDRL_OP_SAMPLE && op <= UNIFIEDRL_LAST_OP; }
+static bool cpu_supports(int32_t op) { return op >= UNIFIEDRL_OP_SAMPLE && op <= UNIFIEDRL_OP_NORMALISER; }
 
 static std::unique_ptr<Executor> cpu_create(const Program& program, const Replay* replay, const unifiedrl_options& options) {
   check_host_options("cpu", options);

@@ -9,7 +9,6 @@
 #include "core/options.h"
 #include "ops/box.h"
 #include "ops/losses.h"
-#include "ops/normalise.h"
 #include "ops/random.h"
 #include "ops/updates.h"
 
@@ -85,10 +84,6 @@ void ReferenceExecutor<T>::run_op(const Op& op, const StepContext& context) {
       data(op.t[1])[0] = normaliser(hyper(op, context, 0), sum, info(op, 0).elements());
       break;
     }
-    case UNIFIEDRL_OP_LAYER_NORM: layer_norm(op, context); break;
-    case UNIFIEDRL_OP_LAYER_NORM_BACKWARD: layer_norm_backward(op); break;
-    case UNIFIEDRL_OP_DIVERSITY: diversity(op); break;
-    case UNIFIEDRL_OP_MLP_BACKWARD_TANGENT: mlp_backward_tangent(op); break;
     default: block(op, context); break;
   }
 }
@@ -395,106 +390,6 @@ void ReferenceExecutor<T>::metric(const Op& op, const StepContext& context) {
   context.metrics[op.i[0]] = static_cast<float>(sum / static_cast<double>(info(op, 0).elements()));
 }
 
-template <typename T>
-void ReferenceExecutor<T>::layer_norm(const Op& op, const StepContext& context) {
-  const Layer& affine = network(op).layers[0];
-  int64_t columns = info(op, 0).columns;
-  for (int64_t e = 0; e < info(op, 0).members; ++e) {
-    const T* gain = section(op, UNIFIEDRL_PARAMETERS) + affine.weight + e * columns;
-    const T* bias = section(op, UNIFIEDRL_PARAMETERS) + affine.bias + e * columns;
-    for (int64_t b = 0; b < info(op, 0).rows; ++b) {
-      const T* x = member(op, 0, e) + b * columns;
-      T* y = member(op, 1, e) + b * columns;
-      T* stat = member(op, 2, e) + b * 2;
-      const auto value = [&](int64_t k) { return rectified(x[k], op.i[0] == 1); };
-      RowStatistics<T> s = row_statistics<T>(columns, hyper(op, context, 0), value);
-      stat[0] = s.mean;
-      stat[1] = s.inverse;
-      for (int64_t k = 0; k < columns; ++k) {
-        y[k] = gain[k] * ((value(k) - s.mean) * s.inverse) + bias[k];
-      }
-    }
-  }
-}
-
-template <typename T>
-void ReferenceExecutor<T>::layer_norm_backward(const Op& op) {
-  const Layer& affine = network(op).layers[0];
-  int64_t columns = info(op, 0).columns;
-  bool relu = op.i[0] == 1, parameters = op.i[1] == 1;
-  if (parameters) {
-    std::fill_n(section(op, UNIFIEDRL_GRADIENTS), network(op).size, T(0));
-  }
-  for (int64_t e = 0; e < info(op, 0).members; ++e) {
-    const T* gain = section(op, UNIFIEDRL_PARAMETERS) + affine.weight + e * columns;
-    for (int64_t b = 0; b < info(op, 0).rows; ++b) {
-      const T* x = member(op, 0, e) + b * columns;
-      const T* stat = member(op, 1, e) + b * 2;
-      const T* dy = member(op, 2, e) + b * columns;
-      T* dx = member(op, 3, e) + b * columns;
-      const auto normalised = [&](int64_t k) { return (rectified(x[k], relu) - stat[0]) * stat[1]; };
-      row_statistics_backward<T>(
-          columns, stat[1], normalised, [&](int64_t k) { return dy[k] * gain[k]; },
-          [&](int64_t k, T gradient) { dx[k] = relu && x[k] <= T(0) ? T(0) : gradient; });
-      for (int64_t k = 0; parameters && k < columns; ++k) {
-        section(op, UNIFIEDRL_GRADIENTS)[affine.weight + e * columns + k] += dy[k] * normalised(k);
-        section(op, UNIFIEDRL_GRADIENTS)[affine.bias + e * columns + k] += dy[k];
-      }
-    }
-  }
-}
-
-template <typename T>
-void ReferenceExecutor<T>::diversity(const Op& op) {
-  const Tensor& g = info(op, 0);
-  for (int64_t b = 0; b < g.rows; ++b) {
-    data(op.t[1])[b] = similarity<T>(
-        g.members, g.columns, [&](int64_t e, int64_t k) { return member(op, 0, e)[b * g.columns + k]; },
-        [&](int64_t e, int64_t k, T gradient) { member(op, 2, e)[b * g.columns + k] = gradient / T(g.rows); });
-  }
-}
-
-// The network's derivative in `direction` is a network without biases whose units are on where they were; its parameter gradients are wanted.
-template <typename T>
-void ReferenceExecutor<T>::mlp_backward_tangent(const Op& op) {
-  const Network& n = network(op);
-  const T* parameters = section(op, UNIFIEDRL_PARAMETERS);
-  T* gradients = section(op, UNIFIEDRL_GRADIENTS);
-  const Tensor& direction = info(op, 3);
-  for (int64_t e = 0; e < n.members; ++e) {
-    for (int64_t b = 0; b < direction.rows; ++b) {
-      const T* on = n.hidden() == 0 ? nullptr : member(op, 1, e) + b * n.hidden();
-      std::vector<std::vector<T>> below(n.layers.size());  // what each layer reads
-      below[0].assign(static_cast<size_t>(n.inputs()), T(0));
-      std::copy_n(member(op, 3, e) + b * direction.columns, direction.columns, below[0].begin() + op.i[0]);
-      for (size_t l = 0; l + 1 < n.layers.size(); ++l) {
-        const Layer& layer = n.layers[l];
-        const T* weight = parameters + layer.weight + e * layer.in * layer.out;
-        below[l + 1].assign(static_cast<size_t>(layer.out), T(0));
-        for (int64_t j = 0; j < layer.out; ++j, ++on) {
-          for (int64_t i = 0; i < layer.in && !(*on <= T(0)); ++i) {
-            below[l + 1][static_cast<size_t>(j)] += below[l][static_cast<size_t>(i)] * weight[i * layer.out + j];
-          }
-        }
-      }
-      output_gradient(n, member(op, 0, e) + b * n.outputs(), member(op, 2, e) + b * n.outputs(), below_);
-      for (size_t l = n.layers.size(); l-- > 0;) {
-        const Layer& layer = n.layers[l];
-        T* weight = gradients + layer.weight + e * layer.in * layer.out;
-        for (int64_t i = 0; i < layer.in; ++i) {
-          for (int64_t j = 0; j < layer.out; ++j) {
-            weight[i * layer.out + j] += below[l][static_cast<size_t>(i)] * below_[static_cast<size_t>(j)];
-          }
-        }
-        if (l > 0) {
-          on -= layer.in;
-          layer_gradient(layer, parameters + layer.weight + e * layer.in * layer.out, 0, layer.in, on, below_, above_);
-        }
-      }
-    }
-  }
-}
-
 template <typename From, typename To>
 static void copy(const From* from, int64_t n, To* to) {
   std::transform(from, from + n, to, [](From x) { return static_cast<To>(x); });
@@ -547,7 +442,7 @@ static std::unique_ptr<Executor> create(const Program& program, const Replay* re
 }
 
 static int32_t reference_score() { return 1; }
-static bool reference_supports(int32_t op) { return op >= UNIFIEDRL_OP_SAMPLE && op <= UNIFIEDRL_LAST_OP; }
+static bool reference_supports(int32_t op) { return op >= UNIFIEDRL_OP_SAMPLE && op <= UNIFIEDRL_OP_NORMALISER; }
 
 // Slow on purpose, so never chosen by "auto".
 const Backend kReferenceBackend = {

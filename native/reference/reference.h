@@ -41,10 +41,6 @@ class ReferenceExecutor final : public Executor {
   void soft_updates(const Op& op, const StepContext& context);
   void metric(const Op& op, const StepContext& context);
   void block(const Op& op, const StepContext& context);
-  void layer_norm(const Op& op, const StepContext& context);
-  void layer_norm_backward(const Op& op);
-  void diversity(const Op& op);
-  void mlp_backward_tangent(const Op& op);
 
   const Tensor& info(const Op& op, size_t k) const { return program_.tensors[static_cast<size_t>(op.t[k])]; }
   const Network& network(const Op& op, size_t k = 0) const { return program_.networks[static_cast<size_t>(op.n[k])]; }
