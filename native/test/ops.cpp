@@ -136,6 +136,33 @@ void mlp(Bench& b, int64_t members, int64_t x_members, int64_t rows, std::vector
   b.trained.push_back(net);
 }
 
+// Forward pass; gradients of a loss; then those of SUM (direction * dx) beside them.
+void tangent(Bench& b, int64_t members, int64_t x_members, int64_t rows, std::vector<int64_t> sizes, int64_t first, int64_t columns) {
+  int64_t hidden = sum_of_hidden(sizes), outputs = sizes.back();
+  int32_t net = b.network(members, sizes), x = b.in(x_members, rows, sizes[0]), y = b.out(members, rows, outputs);
+  int32_t tape = hidden == 0 ? UNIFIEDRL_NONE : b.p.tensor("tape", members, rows, hidden, UNIFIEDRL_TENSOR_TAPE), dy = b.in(members, rows, outputs);
+  b.p.op("forward", UNIFIEDRL_OP_MLP_FORWARD, {x, y, tape}, {net});
+  b.p.op("backward", UNIFIEDRL_OP_MLP_BACKWARD, {x, y, tape, b.in(members, rows, outputs)}, {net});
+  b.p.op("tangent", UNIFIEDRL_OP_MLP_BACKWARD_TANGENT, {y, tape, dy, b.in(members, rows, columns)}, {net}, {first});
+  b.p.op("again", UNIFIEDRL_OP_MLP_BACKWARD_TANGENT, {y, tape, b.in(members, rows, outputs), b.in(members, rows, 1)}, {net}, {sizes[0] - 1});
+  b.trained.push_back(net);
+}
+
+void layer_norm(Bench& b, int64_t members, int64_t rows, int64_t columns) {
+  int32_t epsilon = b.p.hyper("epsilon", 1e-5);
+  for (int64_t relu : {0, 1}) {
+    for (int64_t parameters : {0, 1}) {
+      int32_t net = b.network(members, {1, columns}), x = b.in(members, rows, columns), stat = b.out(members, rows, 2);
+      b.p.op("norm", UNIFIEDRL_OP_LAYER_NORM, {x, b.out(members, rows, columns), stat}, {net}, {relu}, {epsilon});
+      b.p.op("norm backward", UNIFIEDRL_OP_LAYER_NORM_BACKWARD, {x, stat, b.in(members, rows, columns), b.out(members, rows, columns)}, {net},
+             {relu, parameters});
+      if (parameters == 1) {
+        b.trained.push_back(net);
+      }
+    }
+  }
+}
+
 const std::vector<Variant>& variants() {
   constexpr int32_t kNone = UNIFIEDRL_NONE;
   static const std::vector<Variant> all = {
@@ -184,6 +211,17 @@ const std::vector<Variant>& variants() {
       {"Gaussians", [](Bench& b) { gaussians(b, 2, 5, 3); }, 3e-6},
       {"Gaussians of many rows", [](Bench& b) { gaussians(b, 3, 600, 10); }, 3e-6},
       {"Gaussians of one dimension", [](Bench& b) { gaussians(b, 1, 37, 1); }, 3e-6},
+      {"layer norm", [](Bench& b) { layer_norm(b, 3, 37, 21); }},
+      {"layer norm of many columns", [](Bench& b) { layer_norm(b, 1, 70, 100); }},
+      {"layer norm of many rows", [](Bench& b) { layer_norm(b, 2, 600, 5); }},
+      {"second derivatives", [](Bench& b) { tangent(b, 3, 1, 37, {9, 17, 13, 1}, 4, 5); }},
+      {"second derivatives of wide layers", [](Bench& b) { tangent(b, 2, 2, 96, {70, 80, 65, 3}, 3, 20); }},
+      {"second derivatives of fused layers", [](Bench& b) { tangent(b, 2, 1, 50, {24, 32, 16, 1}, 20, 4); }},
+      {"second derivatives of one layer", [](Bench& b) { tangent(b, 3, 1, 37, {11, 2}, 0, 11); }},
+      {"diversity", [](Bench& b) {
+         b.p.op("two", UNIFIEDRL_OP_DIVERSITY, {b.in(2, 37, 3), b.out(1, 37, 1), b.out(2, 37, 3)});
+         b.p.op("ten", UNIFIEDRL_OP_DIVERSITY, {b.in(10, 130, 12), b.out(1, 130, 1), b.out(10, 130, 12)});
+       }},
   };
   return all;
 }
