@@ -19,6 +19,7 @@ import java.util.function.ToDoubleFunction;
 import org.unifiedrl.engine.Philox;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.engine.replay.ReplaySchema;
+import org.unifiedrl.mtf.baseline.Baseline;
 import org.unifiedrl.mtf.baseline.ConstantPolicy;
 import org.unifiedrl.mtf.evaluation.Interval;
 import org.unifiedrl.mtf.evaluation.OffPolicyEstimate;
@@ -213,16 +214,18 @@ public final class EstimatorAgreement {
       Path folder,
       RunListener listener) {
     Pipeline pipeline = new Pipeline(config, environment, learners, listener);
-    ConstantPolicy baseline = pipeline.baseline();
+    Baseline served = pipeline.baseline();
     Path train = folder.resolve("train");
     Path heldOut = folder.resolve("held-out");
-    pipeline.explore(baseline, train, heldOut);
+    pipeline.explore(served.policy(), train, heldOut);
+    ConstantPolicy baseline =
+        new ConstantPolicy(environment.stateSize(), Pipeline.start(served, train));
     Map<String, Supplier<? extends Policy>> policies = new LinkedHashMap<>();
-    policies.put("baseline", () -> baseline);
+    policies.put("baseline", served.policy());
     try (Replay replay = Replay.open(heldOut)) {
-      constants(replay, baseline, config.seed(), settings.constants()).forEach(policies::put);
+      constants(replay, start, config.seed(), settings.constants()).forEach(policies::put);
     }
-    learned(config, learners, train, baseline, settings.checkpoints(), folder)
+    learned(config, learners, train, start, settings.checkpoints(), folder)
         .forEach(policies::put);
     UserRange users = Populations.of(environment, config).test();
     List<Interval> truths = truths(config, environment, users, policies.values(), listener);
@@ -231,24 +234,27 @@ public final class EstimatorAgreement {
     }
   }
 
-  /** Vectors between the baseline and its first box's edges. */
+  /** Vectors around the baseline's (mean) action, as far as its first box reaches around it. */
   private static Map<String, Supplier<? extends Policy>> constants(
-      Replay replay, ConstantPolicy baseline, long seed, int count) {
+      Replay replay, float[] start, long seed, int count) {
     Map<String, Supplier<? extends Policy>> found = new LinkedHashMap<>();
     ReplaySchema schema = replay.schema();
-    float[] low = new float[baseline.actionSize()];
-    float[] high = new float[baseline.actionSize()];
+    int states = schema.columns().get(schema.columnIndex(ReplaySchema.STATE)).width();
+    float[] centre = new float[start.length];
+    float[] low = new float[start.length];
+    float[] high = new float[start.length];
+    replay.get(0, schema.columnIndex(ReplaySchema.BASELINE_ACTION), centre, 0);
     replay.get(0, schema.columnIndex(ReplaySchema.BOX_LOW), low, 0);
     replay.get(0, schema.columnIndex(ReplaySchema.BOX_HIGH), high, 0);
     for (int c = 0; c < count; c++) {
       float part = (1 + c % 3) / 3f;
-      float[] action = baseline.action();
+      float[] action = start.clone();
       for (int k = 0; k < action.length; k++) {
         long bits = Philox.bits(seed ^ CONSTANT_KEY, c, k);
         float edge = bits < 0 ? low[k] : high[k];
-        action[k] += part * (edge - action[k]);
+        action[k] = Math.max(-1, Math.min(1, action[k] + part * (edge - centre[k])));
       }
-      ConstantPolicy policy = new ConstantPolicy(baseline.stateSize(), action);
+      ConstantPolicy policy = new ConstantPolicy(states, action);
       found.put(String.format(Locale.ROOT, "constant %d at %.2f", c + 1, part), () -> policy);
     }
     return found;
@@ -258,7 +264,7 @@ public final class EstimatorAgreement {
       ExperimentConfig config,
       Learner.Factory learners,
       Path train,
-      ConstantPolicy baseline,
+      float[] start,
       List<Long> checkpoints,
       Path folder) {
     Map<String, Supplier<? extends Policy>> found = new LinkedHashMap<>();
@@ -267,7 +273,7 @@ public final class EstimatorAgreement {
             learners.open(
                 config,
                 replay,
-                Learner.Start.at(baseline.action()),
+                Learner.Start.at(start),
                 folder.resolve("checkpoints"),
                 false)) {
       for (long step : checkpoints) {
