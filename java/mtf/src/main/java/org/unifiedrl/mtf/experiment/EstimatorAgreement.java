@@ -225,8 +225,7 @@ public final class EstimatorAgreement {
     try (Replay replay = Replay.open(heldOut)) {
       constants(replay, start, config.seed(), settings.constants()).forEach(policies::put);
     }
-    learned(config, learners, train, start, settings.checkpoints(), folder)
-        .forEach(policies::put);
+    learned(config, learners, train, start, settings.checkpoints(), folder).forEach(policies::put);
     UserRange users = Populations.of(environment, config).test();
     List<Interval> truths = truths(config, environment, users, policies.values(), listener);
     try (Replay replay = Replay.open(heldOut)) {
@@ -271,11 +270,7 @@ public final class EstimatorAgreement {
     try (Replay replay = Replay.open(train);
         Learner learner =
             learners.open(
-                config,
-                replay,
-                Learner.Start.at(start),
-                folder.resolve("checkpoints"),
-                false)) {
+                config, replay, Learner.Start.at(start), folder.resolve("checkpoints"), false)) {
       for (long step : checkpoints) {
         learner.run(step - learner.step());
         found.put("learned " + step, learner.policy());
@@ -361,7 +356,8 @@ public final class EstimatorAgreement {
     LogEstimates log = new LogEstimates(config, bandwidth, bootstrap, replay);
     List<LogEstimates.Judged> asked =
         policies.values().stream().map(policy -> log.ask(policy.get())).toList();
-    Map<String, Function<LogEstimates.Judged, OffPolicyEstimate>> estimators = new LinkedHashMap<>();
+    Map<String, Function<LogEstimates.Judged, OffPolicyEstimate>> estimators =
+        new LinkedHashMap<>();
     estimators.put(NCIS, judged -> log.ncis(judged, false));
     estimators.put(NCIS_IN_BOX, judged -> log.ncis(judged, true));
     for (Estimator estimator : config.evaluation().estimators()) {
@@ -372,7 +368,8 @@ public final class EstimatorAgreement {
     asked.forEach(policy -> estimates.add(new LinkedHashMap<>()));
     List<Agreement> agreements = new ArrayList<>();
     try (RunListener.Stage stage = listener.begin("judge", "estimators", estimators.size())) {
-      for (Map.Entry<String, Function<LogEstimates.Judged, OffPolicyEstimate>> estimator : estimators.entrySet()) {
+      for (Map.Entry<String, Function<LogEstimates.Judged, OffPolicyEstimate>> estimator :
+          estimators.entrySet()) {
         long start = System.nanoTime();
         List<OffPolicyEstimate> found = asked.stream().map(estimator.getValue()).toList();
         double seconds = 1e-9 * (System.nanoTime() - start);
