@@ -790,25 +790,6 @@ void CpuExecutor::gather(const Op& op) {
   }
 }
 
-// Rows [first, last) of a block, for one step.
-struct RowRange {
-  const StepContext& context;
-  int64_t first, last;
-  float hyper(int32_t slot) const { return static_cast<float>(context.hypers[slot]); }
-  uint64_t seed() const { return context.seed; }
-  int64_t step() const { return context.step; }
-  template <typename Visit>
-  void each(int64_t members, int64_t columns, Visit visit) const {
-    for (int64_t e = 0; e < members; ++e) {
-      for (int64_t b = first; b < last; ++b) {
-        for (int64_t f = 0; f < columns; ++f) {
-          visit(e, b, f);
-        }
-      }
-    }
-  }
-};
-
 constexpr int64_t kBlockPiece = 2048;  // elements that one worker takes of a block: some microseconds, as waking another costs
 
 void CpuExecutor::run_block_op(const Op& op, const StepContext& context) {
@@ -816,7 +797,7 @@ void CpuExecutor::run_block_op(const Op& op, const StepContext& context) {
   int64_t elements = std::max(program_.tensors[static_cast<size_t>(op.t[0])].elements(), block.members * block.rows * block.columns);
   int64_t pieces = std::clamp<int64_t>(elements / kBlockPiece, 1, block.rows);
   pool_.run(pieces, [&](int64_t piece, int32_t) {
-    run_block(block, RowRange{context, piece * block.rows / pieces, (piece + 1) * block.rows / pieces});
+    run_block(block, HostRows<float>{context, piece * block.rows / pieces, (piece + 1) * block.rows / pieces});
   });
 }
 
@@ -917,28 +898,8 @@ void CpuExecutor::run_whole_op(const Op& op, const StepContext& context) {
       context.metrics[op.i[0]] = static_cast<float>(sum / static_cast<double>(n));
       return;
     }
-    case UNIFIEDRL_OP_NORMALISER: {
-      const float* x = whole(op.t[0]);
-      double sum = 0;
-      for (int64_t i = 0; i < info(0).elements(); ++i) {
-        sum += std::abs(static_cast<double>(x[i]));
-      }
-      whole(op.t[1])[0] = normaliser(hyper(0), sum, info(0).elements());
-      return;
-    }
-    default: run_block_op(op, context); return;
+    default: throw Error(UNIFIEDRL_INTERNAL, format("op '%s' is not known to the cpu back end", op.name.c_str()));
   }
-}
-
-void CpuExecutor::run_block_op(const Op& op, const StepContext& context) {
-  constexpr int64_t kWorth = 16384;  // elements for which waking a worker pays
-  Block<float> block = block_of<float>(program_, op, [&](int32_t tensor) { return whole(tensor); });
-  int64_t parts = std::clamp<int64_t>(block.members * block.rows * std::max(block.columns, block.width) / kWorth, 1, pool_.threads());
-  if (parts == 1) {
-    run_block(block, HostRows<float>{context, 0, block.rows});
-    return;
-  }
-  pool_.run(parts, [&](int64_t part, int32_t) { run_block(block, HostRows<float>{context, block.rows * part / parts, block.rows * (part + 1) / parts}); });
 }
 
 void CpuExecutor::read_network(int32_t network, int32_t section, float* destination) const {
