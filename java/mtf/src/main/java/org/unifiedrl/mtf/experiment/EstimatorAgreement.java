@@ -214,14 +214,13 @@ public final class EstimatorAgreement {
       Path folder,
       RunListener listener) {
     Pipeline pipeline = new Pipeline(config, environment, learners, listener);
-    Baseline served = pipeline.baseline();
+    Baseline baseline = pipeline.baseline();
     Path train = folder.resolve("train");
     Path heldOut = folder.resolve("held-out");
-    pipeline.explore(served.policy(), train, heldOut);
-    ConstantPolicy baseline =
-        new ConstantPolicy(environment.stateSize(), Pipeline.start(served, train));
+    pipeline.explore(baseline.policy(), train, heldOut);
+    float[] start = Pipeline.start(baseline, train);
     Map<String, Supplier<? extends Policy>> policies = new LinkedHashMap<>();
-    policies.put("baseline", served.policy());
+    policies.put("baseline", baseline.policy());
     try (Replay replay = Replay.open(heldOut)) {
       constants(replay, start, config.seed(), settings.constants()).forEach(policies::put);
     }
