@@ -92,6 +92,7 @@ final class ConfigKeys {
       evaluation.switch_threshold: largest weight that SWITCH-DR uses
       evaluation.model_folds: folds of users by which reward models are cross-fitted
       evaluation.model_penalty: ridge penalty of reward models
+      evaluation.fitted_q: fqe, cfqe: how their critics are trained
       evaluation.fitted_q.members: fqe, cfqe: bootstrap resamples of users, each with its own critics
       evaluation.fitted_q.steps: fqe, cfqe: gradient steps of each
       evaluation.fitted_q.batch: fqe, cfqe: requests per step

@@ -31,6 +31,10 @@ class ExperimentTest {
         baseline:
           users: 5
           requests: 3000
+          es:
+            hidden: [4]
+            pairs: 4
+            users: 5
         exploration:
           users: 60
           held_out_users: 60

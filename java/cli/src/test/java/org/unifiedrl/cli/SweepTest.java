@@ -72,13 +72,14 @@ class SweepTest {
         .isZero();
     Path out = temporary.resolve("frontier");
     CommandLineRun run =
-        CommandLineRun.of(
-            "sweep", "--quiet", "--policy", trained, "--trade-offs", 3, "--out", out);
+        CommandLineRun.of("sweep", "--quiet", "--policy", trained, "--trade-offs", 3, "--out", out);
     assertThat(run.code()).as(run.err()).isZero();
     JsonNode points = Json.MAPPER.readTree(Files.readString(out.resolve("result.json")));
     assertThat(points.path("trade_offs")).hasSize(4); // and the actor as trained
-    assertThat(points.at("/trade_offs/1/name").asText()).isEqualTo("watch_time 0.00, behaviours 2.00");
-    assertThat(points.at("/trade_offs/3/name").asText()).isEqualTo("watch_time 2.00, behaviours 0.00");
+    assertThat(points.at("/trade_offs/1/name").asText())
+        .isEqualTo("watch_time 0.00, behaviours 2.00");
+    assertThat(points.at("/trade_offs/3/name").asText())
+        .isEqualTo("watch_time 2.00, behaviours 0.00");
     // Somebody is at the frontier, and whoever has most of one number is.
     double most = 0;
     boolean efficient = false;

@@ -19,6 +19,7 @@ import java.util.function.ToDoubleFunction;
 import org.unifiedrl.engine.Philox;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.engine.replay.ReplaySchema;
+import org.unifiedrl.mtf.baseline.Baseline;
 import org.unifiedrl.mtf.baseline.ConstantPolicy;
 import org.unifiedrl.mtf.evaluation.Interval;
 import org.unifiedrl.mtf.evaluation.OffPolicyEstimate;
@@ -213,17 +214,17 @@ public final class EstimatorAgreement {
       Path folder,
       RunListener listener) {
     Pipeline pipeline = new Pipeline(config, environment, learners, listener);
-    ConstantPolicy baseline = pipeline.baseline();
+    Baseline baseline = pipeline.baseline();
     Path train = folder.resolve("train");
     Path heldOut = folder.resolve("held-out");
-    pipeline.explore(baseline, train, heldOut);
+    pipeline.explore(baseline.policy(), train, heldOut);
+    float[] start = Pipeline.start(baseline, train);
     Map<String, Supplier<? extends Policy>> policies = new LinkedHashMap<>();
-    policies.put("baseline", () -> baseline);
+    policies.put("baseline", baseline.policy());
     try (Replay replay = Replay.open(heldOut)) {
-      constants(replay, baseline, config.seed(), settings.constants()).forEach(policies::put);
+      constants(replay, start, config.seed(), settings.constants()).forEach(policies::put);
     }
-    learned(config, learners, train, baseline, settings.checkpoints(), folder)
-        .forEach(policies::put);
+    learned(config, learners, train, start, settings.checkpoints(), folder).forEach(policies::put);
     UserRange users = Populations.of(environment, config).test();
     List<Interval> truths = truths(config, environment, users, policies.values(), listener);
     try (Replay replay = Replay.open(heldOut)) {
@@ -231,24 +232,27 @@ public final class EstimatorAgreement {
     }
   }
 
-  /** Vectors between the baseline and its first box's edges. */
+  /** Vectors around the baseline's (mean) action, as far as its first box reaches around it. */
   private static Map<String, Supplier<? extends Policy>> constants(
-      Replay replay, ConstantPolicy baseline, long seed, int count) {
+      Replay replay, float[] start, long seed, int count) {
     Map<String, Supplier<? extends Policy>> found = new LinkedHashMap<>();
     ReplaySchema schema = replay.schema();
-    float[] low = new float[baseline.actionSize()];
-    float[] high = new float[baseline.actionSize()];
+    int states = schema.columns().get(schema.columnIndex(ReplaySchema.STATE)).width();
+    float[] centre = new float[start.length];
+    float[] low = new float[start.length];
+    float[] high = new float[start.length];
+    replay.get(0, schema.columnIndex(ReplaySchema.BASELINE_ACTION), centre, 0);
     replay.get(0, schema.columnIndex(ReplaySchema.BOX_LOW), low, 0);
     replay.get(0, schema.columnIndex(ReplaySchema.BOX_HIGH), high, 0);
     for (int c = 0; c < count; c++) {
       float part = (1 + c % 3) / 3f;
-      float[] action = baseline.action();
+      float[] action = start.clone();
       for (int k = 0; k < action.length; k++) {
         long bits = Philox.bits(seed ^ CONSTANT_KEY, c, k);
         float edge = bits < 0 ? low[k] : high[k];
-        action[k] += part * (edge - action[k]);
+        action[k] = Math.max(-1, Math.min(1, action[k] + part * (edge - centre[k])));
       }
-      ConstantPolicy policy = new ConstantPolicy(baseline.stateSize(), action);
+      ConstantPolicy policy = new ConstantPolicy(states, action);
       found.put(String.format(Locale.ROOT, "constant %d at %.2f", c + 1, part), () -> policy);
     }
     return found;
@@ -258,18 +262,14 @@ public final class EstimatorAgreement {
       ExperimentConfig config,
       Learner.Factory learners,
       Path train,
-      ConstantPolicy baseline,
+      float[] start,
       List<Long> checkpoints,
       Path folder) {
     Map<String, Supplier<? extends Policy>> found = new LinkedHashMap<>();
     try (Replay replay = Replay.open(train);
         Learner learner =
             learners.open(
-                config,
-                replay,
-                Learner.Start.at(baseline.action()),
-                folder.resolve("checkpoints"),
-                false)) {
+                config, replay, Learner.Start.at(start), folder.resolve("checkpoints"), false)) {
       for (long step : checkpoints) {
         learner.run(step - learner.step());
         found.put("learned " + step, learner.policy());
@@ -355,7 +355,8 @@ public final class EstimatorAgreement {
     LogEstimates log = new LogEstimates(config, bandwidth, bootstrap, replay);
     List<LogEstimates.Judged> asked =
         policies.values().stream().map(policy -> log.ask(policy.get())).toList();
-    Map<String, Function<LogEstimates.Judged, OffPolicyEstimate>> estimators = new LinkedHashMap<>();
+    Map<String, Function<LogEstimates.Judged, OffPolicyEstimate>> estimators =
+        new LinkedHashMap<>();
     estimators.put(NCIS, judged -> log.ncis(judged, false));
     estimators.put(NCIS_IN_BOX, judged -> log.ncis(judged, true));
     for (Estimator estimator : config.evaluation().estimators()) {
@@ -366,7 +367,8 @@ public final class EstimatorAgreement {
     asked.forEach(policy -> estimates.add(new LinkedHashMap<>()));
     List<Agreement> agreements = new ArrayList<>();
     try (RunListener.Stage stage = listener.begin("judge", "estimators", estimators.size())) {
-      for (Map.Entry<String, Function<LogEstimates.Judged, OffPolicyEstimate>> estimator : estimators.entrySet()) {
+      for (Map.Entry<String, Function<LogEstimates.Judged, OffPolicyEstimate>> estimator :
+          estimators.entrySet()) {
         long start = System.nanoTime();
         List<OffPolicyEstimate> found = asked.stream().map(estimator.getValue()).toList();
         double seconds = 1e-9 * (System.nanoTime() - start);

@@ -40,7 +40,7 @@ class EstimatorAgreementTest {
         d.engine(),
         d.baseline(),
         new ExperimentConfig.Exploration(
-            x.kind(), 0.3, List.of(), List.of(), 0.2, 0.8, 800, 800, 3, 16, false),
+            x.kind(), 0.3, List.of(), List.of(), 0.2, 0.8, 800, 800, 3, 16, false, x.guide()),
         new ExperimentConfig.Training(
             t.algorithm(),
             200,
