@@ -53,8 +53,7 @@ final class ProgressiveCommand implements Callable<Integer> {
     Environment environment = ConfigOptions.open(config);
     Session session = Session.progressive(config, environment, folder, common);
     ProgressiveTraining.Result run = session.rounds();
-    AbTest.Result test =
-        session.compare(run.baseline().policy(), run.policy());
+    AbTest.Result test = session.compare(run.baseline().policy(), run.policy());
     session.finish();
     String title = environment.name() + ", seed " + config.seed();
     session.draw(() -> Charts.write(folder.chart(), run.rounds(), test, title));

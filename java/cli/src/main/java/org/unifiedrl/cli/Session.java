@@ -111,8 +111,7 @@ final class Session {
   }
 
   /** Everything that training needs is there: only now does the folder change. */
-  private void opened(
-      ExperimentConfig own, Learner learner, Path checkpoints) {
+  private void opened(ExperimentConfig own, Learner learner, Path checkpoints) {
     if (learner.step() > own.training().steps()) {
       throw new UsageException(
           "training.steps is "

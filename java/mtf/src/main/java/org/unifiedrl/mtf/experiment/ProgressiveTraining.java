@@ -104,8 +104,7 @@ public final class ProgressiveTraining {
    */
   public Result run(Listener listener) {
     try (Journal journal = Journal.open(folder)) {
-      Baseline baseline =
-          journal.stage("baseline", Baseline.class, List.of(), pipeline::baseline);
+      Baseline baseline = journal.stage("baseline", Baseline.class, List.of(), pipeline::baseline);
       listener.baseline(baseline);
       Served served = new Served(baseline, 0);
       Bounds bounds = pipeline.bounds();
