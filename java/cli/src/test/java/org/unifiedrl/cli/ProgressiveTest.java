@@ -151,7 +151,7 @@ class ProgressiveTest {
   @CsvSource({
     "progressive.rounds=0, progressive.rounds is 0",
     "progressive.rounds=81, training.steps is 80",
-    "progressive.rounds=61, users",
+    "exploration.held_out_users=1, 1 held out",
     "progressive.data=all, 'progressive.data'",
     "progressive.least_half_width=0.4, progressive.largest_half_width",
     "progressive.canary_share=0, progressive.canary_share",

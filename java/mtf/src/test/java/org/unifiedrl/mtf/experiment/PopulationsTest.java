@@ -25,9 +25,11 @@ class PopulationsTest {
             Environment.class.getClassLoader(),
             new Class<?>[] {Environment.class},
             (proxy, method, arguments) ->
-                method.getName().equals("trainUsers")
-                    ? new UserRange(0, train)
-                    : new UserRange(train, judge));
+                switch (method.getName()) {
+                  case "name" -> "people";
+                  case "trainUsers" -> new UserRange(0, train);
+                  default -> new UserRange(train, judge);
+                });
   }
 
   private static Populations of(
