@@ -256,9 +256,7 @@ class EngineLearnerTest {
   @EnumSource(AlgorithmKind.class)
   void everyAlgorithmLearnsSavesAndResumes(AlgorithmKind kind, @TempDir Path folder) {
     ExperimentConfig config =
-        config(
-            "training.algorithm=\"" + kind.name() + "\"",
-            "training.discount=0.5");
+        config("training.algorithm=\"" + kind.name() + "\"", "training.discount=0.5");
     Path checkpoints = folder.resolve("checkpoints");
     float[] states = new float[STATES];
     float[] action = new float[ACTIONS];
