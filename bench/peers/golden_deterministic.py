@@ -197,7 +197,7 @@ CASES = (
             "explicit",
             18,
             explicit=True,
-            hidden=(8, 6, 5),
+            hidden=(16, 12, 10),
             own=SMOOTHING | dict(actor_weight=0.1, critic_weight=0.01),
             training=FAST | dict(target_period=2),
         ),

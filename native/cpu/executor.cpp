@@ -15,8 +15,9 @@
 #include "core/memory.h"
 #include "core/options.h"
 #include "ops/box.h"
+#include "ops/diversity.h"
 #include "ops/losses.h"
-#include "ops/normalise.h"
+#include "ops/normalisation.h"
 #include "ops/random.h"
 
 namespace unifiedrl::cpu {
@@ -25,6 +26,8 @@ namespace {
 
 // Bytes beyond any machine's, so that sums of sizes cannot overflow.
 constexpr int64_t kTooMuch = int64_t{1} << 60;
+
+constexpr int64_t kDiversityRows = 64;  // of a piece of work
 
 int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
@@ -56,10 +59,12 @@ bool is_tile_op(int32_t code) {
     case UNIFIEDRL_OP_MLP_FORWARD:
     case UNIFIEDRL_OP_MLP_BACKWARD:
     case UNIFIEDRL_OP_MLP_BACKWARD_INPUT:
-    case UNIFIEDRL_OP_MLP_BACKWARD_TANGENT:
     case UNIFIEDRL_OP_ADD:
     case UNIFIEDRL_OP_TD_TARGET:
     case UNIFIEDRL_OP_SQUARED_ERROR:
+    case UNIFIEDRL_OP_LAYER_NORM:
+    case UNIFIEDRL_OP_LAYER_NORM_BACKWARD:
+    case UNIFIEDRL_OP_MLP_BACKWARD_TANGENT:
       return true;
     default:
       return false;
@@ -69,17 +74,8 @@ bool is_tile_op(int32_t code) {
 // Ops on a member's parameters, run once its rows are done.
 bool is_member_op(int32_t code) { return code == UNIFIEDRL_OP_ADAM || code == UNIFIEDRL_OP_SOFT_UPDATE; }
 
-bool accumulates(int32_t code) {
-  return code == UNIFIEDRL_OP_MLP_BACKWARD || code == UNIFIEDRL_OP_MLP_BACKWARD_TANGENT || code == UNIFIEDRL_OP_SQUARED_ERROR;
-}
-
-// Tensor whose members and rows a tile op goes through.
-int32_t tiled_tensor(const Op& op) {
-  switch (op.code) {
-    case UNIFIEDRL_OP_MLP_BACKWARD: return op.t[3];
-    case UNIFIEDRL_OP_MLP_BACKWARD_TANGENT: return op.t[2];
-    default: return op_outputs(op)[0];
-  }
+bool accumulates(const Op& op) {
+  return forms_gradients(op) || op.code == UNIFIEDRL_OP_MLP_BACKWARD_TANGENT || op.code == UNIFIEDRL_OP_SQUARED_ERROR;
 }
 
 // Floats that hold one member's signs of `rows` rows.
@@ -118,23 +114,24 @@ void CpuExecutor::plan() {
     if (is_member_op(op.code)) {
       region.members = program_.networks[static_cast<size_t>(op.n[0])].members;
     } else if (is_tile_op(op.code)) {
-      const Tensor& out = program_.tensors[static_cast<size_t>(tiled_tensor(op))];
+      const Tensor& out = program_.tensors[static_cast<size_t>(op_outputs(op).empty() ? op.t[3] : op_outputs(op)[0])];
       region.members = out.members;
       region.rows = out.rows;
-      region.accumulates = accumulates(op.code);
+      region.accumulates = accumulates(op);
     }
     if (region.members > 0 && !materialise_ && !regions_.empty()) {
       Region& before = regions_.back();
       bool after_update = is_member_op(program_.ops[before.last - 1].code);
-      // What adds to whole gradients starts when they are complete.
-      bool alone = op.code == UNIFIEDRL_OP_MLP_BACKWARD_TANGENT;
       bool same = before.members == region.members && (region.rows == 0 || before.rows == region.rows || before.rows == 0);
       // A forward pass after an update must see the whole update, and shared tensors are only complete when their region is.
       // A second backward pass of a network starts its gradients anew, for all rows: not tile by tile beside the first.
-      bool again = op.code == UNIFIEDRL_OP_MLP_BACKWARD &&
+      bool again = forms_gradients(op) &&
                    std::any_of(program_.ops.begin() + static_cast<ptrdiff_t>(before.first), program_.ops.begin() + static_cast<ptrdiff_t>(o),
-                               [&](const Op& earlier) { return earlier.code == op.code && earlier.n[0] == op.n[0]; });
-      if (same && region.members > 1 && !again && !alone && (is_member_op(op.code) || !after_update)) {
+                               [&](const Op& earlier) {
+                                 bool gradients = forms_gradients(earlier) || earlier.code == UNIFIEDRL_OP_MLP_BACKWARD_TANGENT;
+                                 return gradients && earlier.n[0] == op.n[0];
+                               });
+      if (same && region.members > 1 && !again && (is_member_op(op.code) || !after_update)) {
         before.last = o + 1;
         before.rows = std::max(before.rows, region.rows);
         before.accumulates = before.accumulates || region.accumulates;
@@ -159,8 +156,8 @@ bool CpuExecutor::gradients_stay(int32_t network, const std::vector<size_t>& reg
     if (op.n.empty() || op.n[0] != network) {
       continue;
     }
-    if (op.code == UNIFIEDRL_OP_MLP_BACKWARD_TANGENT) {
-      return false;
+    if (op.code == UNIFIEDRL_OP_LAYER_NORM_BACKWARD || op.code == UNIFIEDRL_OP_MLP_BACKWARD_TANGENT) {
+      return false;  // too few to be worth a place, or added to from another region
     }
     if (op.code == UNIFIEDRL_OP_MLP_BACKWARD) {
       if (!used) {
@@ -287,10 +284,12 @@ void CpuExecutor::allocate() {
   double area = static_cast<double>(tile) * static_cast<double>(widest);
   int64_t scratch_floats = area < static_cast<double>(kTooMuch >> 14) ? tile * widest : kTooMuch >> 14;
   int64_t tangents = 0;
-  for (size_t o = 0; o < program_.ops.size(); ++o) {
-    const Op& op = program_.ops[o];
+  for (const Op& op : program_.ops) {
     if (op.code == UNIFIEDRL_OP_MLP_BACKWARD_TANGENT) {
-      tangents = std::max(tangents, regions_[region_of[o]].tile * program_.networks[static_cast<size_t>(op.n[0])].hidden());
+      tangents = std::max(tangents, tile * program_.networks[static_cast<size_t>(op.n[0])].hidden());
+    } else if (op.code == UNIFIEDRL_OP_DIVERSITY) {
+      const Tensor& g = program_.tensors[static_cast<size_t>(op.t[0])];
+      tangents = std::max(tangents, g.members + g.columns);
     }
   }
   workers_.resize(static_cast<size_t>(workers));
@@ -298,8 +297,8 @@ void CpuExecutor::allocate() {
     for (Buffer& scratch : worker.scratch) {
       wanted.push_back({&scratch, scratch_floats, "scratch memory of a worker"});
     }
+    wanted.push_back({&worker.tangents, tangents, "scratch memory of a worker"});
     wanted.push_back({&worker.gradients, gradients, "gradients of a worker"});
-    wanted.push_back({&worker.tangents, tangents, "tangents of a worker"});
   }
   for (const Wanted& w : wanted) {
     bytes_ = std::min(bytes_ + Buffer::bytes(w.floats), kTooMuch);
@@ -441,6 +440,8 @@ void CpuExecutor::run_tile_op(const Op& op, const StepContext& context, const Pl
     case UNIFIEDRL_OP_MLP_BACKWARD: mlp_backward(op, place); return;
     case UNIFIEDRL_OP_MLP_BACKWARD_INPUT: mlp_backward_input(op, place); return;
     case UNIFIEDRL_OP_MLP_BACKWARD_TANGENT: mlp_backward_tangent(op, place); return;
+    case UNIFIEDRL_OP_LAYER_NORM: layer_norm(op, context, place); return;
+    case UNIFIEDRL_OP_LAYER_NORM_BACKWARD: layer_norm_backward(op, place); return;
     case UNIFIEDRL_OP_ADD: {
       const float *x = at(op.t[0], place), *y = at(op.t[1], place);
       float* out = at(op.t[2], place);
@@ -592,101 +593,91 @@ void CpuExecutor::mlp_backward_tangent(const Op& op, const Place& place) {
   const Network& network = program_.networks[static_cast<size_t>(op.n[0])];
   const NetworkStorage& storage = networks_[static_cast<size_t>(op.n[0])];
   Worker& worker = workers_[static_cast<size_t>(place.worker)];
-  const float* direction = at(op.t[3], place);
   int64_t columns = program_.tensors[static_cast<size_t>(op.t[3])].columns;
-  const auto tangent = [&](size_t layer) {  // of what a hidden layer gives, [tile rows, width]
-    int64_t before = 0;
-    for (size_t l = 0; l < layer; ++l) {
-      before += network.layers[l].out * place.rows;
-    }
-    return worker.tangents.data() + before;
-  };
-  size_t count = network.layers.size();
-  for (size_t l = 0; l + 1 < count; ++l) {
+  // What of layer l's inputs is not 0 throughout: those of the direction, or all.
+  const auto first = [&](size_t l) { return l == 0 ? op.i[0] : 0; };
+  const auto count = [&](size_t l) { return l == 0 ? columns : network.layers[l].in; };
+  const float* direction = at(op.t[3], place);
+  const float* along = direction;
+  float* next = worker.tangents.data();
+  for (size_t l = 0; l + 1 < network.layers.size(); ++l) {
     const Layer& layer = network.layers[l];
-    const float* w = weight(network, storage, l, place.member);
-    gemm(*kernels_, false, false, place.rows, layer.out, l == 0 ? columns : layer.in, l == 0 ? direction : tangent(l - 1), l == 0 ? columns : layer.in,
-         l == 0 ? w + op.i[0] * layer.out : w, layer.out, false, tangent(l), layer.out);
-    kernels_->relu_backward(place.rows, layer.out, tape_layer(op.t[1], network, l, place), tangent(l), nullptr);
+    gemm(*kernels_, false, false, place.rows, layer.out, count(l), along, count(l), weight(network, storage, l, place.member) + first(l) * layer.out,
+         layer.out, false, next, layer.out);
+    kernels_->relu_backward(place.rows, layer.out, tape_layer(op.t[1], network, l, place), next, nullptr);
+    along = next;
+    next += place.rows * layer.out;
   }
   const float* dz = at(op.t[2], place);
-  for (size_t l = count; l-- > 0;) {
+  for (size_t l = network.layers.size(); l-- > 0;) {
     const Layer& layer = network.layers[l];
-    float* dw = weight_gradient(op.n[0], l, place);
-    if (l == 0) {
-      gemm(*kernels_, true, false, columns, layer.out, place.rows, direction, columns, dz, layer.out, true, dw + op.i[0] * layer.out, layer.out);
-      return;
+    float* dw = weight_gradient(op.n[0], l, place) + first(l) * layer.out;
+    gemm(*kernels_, true, false, count(l), layer.out, place.rows, along, count(l), dz, layer.out, true, dw, layer.out);
+    if (l > 0) {
+      float* below = worker.scratch[l % 2].data();
+      gemm(*kernels_, false, true, place.rows, layer.in, layer.out, dz, layer.out, weight(network, storage, l, place.member), layer.out, false, below,
+           layer.in);
+      kernels_->relu_backward(place.rows, layer.in, tape_layer(op.t[1], network, l - 1, place), below, nullptr);
+      dz = below;
+      along = l == 1 ? direction : along - place.rows * network.layers[l - 2].out;
     }
-    gemm(*kernels_, true, false, layer.in, layer.out, place.rows, tangent(l - 1), layer.in, dz, layer.out, true, dw, layer.out);
-    float* below = worker.scratch[l % 2].data();
-    gemm(*kernels_, false, true, place.rows, layer.in, layer.out, dz, layer.out, weight(network, storage, l, place.member), layer.out, false, below,
-         layer.in);
-    kernels_->relu_backward(place.rows, layer.in, tape_layer(op.t[1], network, l - 1, place), below, nullptr);
-    dz = below;
   }
 }
 
-void CpuExecutor::layer_norm(const Op& op, const StepContext& context) {
-  const Tensor& x_info = program_.tensors[static_cast<size_t>(op.t[0])];
+void CpuExecutor::layer_norm(const Op& op, const StepContext& context, const Place& place) {
   const Network& network = program_.networks[static_cast<size_t>(op.n[0])];
   const NetworkStorage& storage = networks_[static_cast<size_t>(op.n[0])];
-  float epsilon = static_cast<float>(context.hypers[op.h[0]]);
-  int64_t columns = x_info.columns;
-  pool_.run(x_info.members, [&](int64_t e, int32_t) {
-    const float *gain = weight(network, storage, 0, e), *shift = bias(network, storage, 0, e);
-    for (int64_t r = e * x_info.rows; r < (e + 1) * x_info.rows; ++r) {
-      const float* x = whole(op.t[0]) + r * columns;
-      float *y = whole(op.t[1]) + r * columns, *stat = whole(op.t[2]) + 2 * r;
-      const auto value = [&](int64_t k) { return rectified(x[k], op.i[0] == 1); };
-      RowStatistics<float> s = row_statistics<float>(columns, epsilon, value);
-      stat[0] = s.mean;
-      stat[1] = s.inverse;
-      for (int64_t k = 0; k < columns; ++k) {
-        y[k] = gain[k] * ((value(k) - s.mean) * s.inverse) + shift[k];
-      }
-    }
-  });
+  int64_t columns = network.outputs();
+  const float *gain = weight(network, storage, 0, place.member), *shift = bias(network, storage, 0, place.member), *x = at(op.t[0], place);
+  float *y = at(op.t[1], place), *stat = at(op.t[2], place), epsilon = static_cast<float>(context.hypers[op.h[0]]);
+  for (int64_t r = 0; r < place.rows; ++r, x += columns, y += columns, stat += 2) {
+    unifiedrl::layer_norm(OneLane(), columns, x, gain, shift, op.i[0] == 1, epsilon, y, stat);
+  }
 }
 
-void CpuExecutor::layer_norm_backward(const Op& op) {
-  const Tensor& x_info = program_.tensors[static_cast<size_t>(op.t[0])];
+void CpuExecutor::layer_norm_backward(const Op& op, const Place& place) {
   const Network& network = program_.networks[static_cast<size_t>(op.n[0])];
-  const NetworkStorage& storage = networks_[static_cast<size_t>(op.n[0])];
-  int64_t columns = x_info.columns;
+  int64_t columns = network.outputs();
   bool relu = op.i[0] == 1;
-  pool_.run(x_info.members, [&](int64_t e, int32_t worker) {
-    const float* gain = weight(network, storage, 0, e);
-    Place place{e, 0, x_info.rows, worker, true};
-    float *dgain = op.i[1] == 1 ? weight_gradient(op.n[0], 0, place) : nullptr, *dbias = op.i[1] == 1 ? bias_gradient(op.n[0], 0, place) : nullptr;
-    if (dgain != nullptr) {
+  const float *gain = weight(network, networks_[static_cast<size_t>(op.n[0])], 0, place.member), *x = at(op.t[0], place), *stat = at(op.t[1], place);
+  const float* dy = at(op.t[2], place);
+  float *dx = at(op.t[3], place), *dgain = nullptr, *dbias = nullptr;
+  if (forms_gradients(op)) {
+    dgain = weight_gradient(op.n[0], 0, place);
+    dbias = bias_gradient(op.n[0], 0, place);
+    if (place.first_tile) {
       std::fill_n(dgain, columns, 0.0f);
       std::fill_n(dbias, columns, 0.0f);
     }
-    for (int64_t r = e * x_info.rows; r < (e + 1) * x_info.rows; ++r) {
-      const float *x = whole(op.t[0]) + r * columns, *stat = whole(op.t[1]) + 2 * r, *dy = whole(op.t[2]) + r * columns;
-      float* dx = whole(op.t[3]) + r * columns;
-      const auto normalised = [&](int64_t k) { return (rectified(x[k], relu) - stat[0]) * stat[1]; };
-      row_statistics_backward<float>(
-          columns, stat[1], normalised, [&](int64_t k) { return dy[k] * gain[k]; },
-          [&](int64_t k, float gradient) { dx[k] = relu && x[k] <= 0 ? 0.0f : gradient; });
-      for (int64_t k = 0; dgain != nullptr && k < columns; ++k) {
-        dgain[k] += dy[k] * normalised(k);
-        dbias[k] += dy[k];
-      }
+    kernels_->column_sums(place.rows, columns, dy, dbias);
+  }
+  for (int64_t r = 0; r < place.rows; ++r, x += columns, stat += 2, dy += columns, dx += columns) {
+    unifiedrl::layer_norm_backward(OneLane(), columns, x, stat, gain, dy, relu, dx);
+    for (int64_t f = 0; dgain != nullptr && f < columns; ++f) {
+      dgain[f] += dy[f] * ((rectified(x[f], relu) - stat[0]) * stat[1]);
     }
-  });
+  }
 }
 
 void CpuExecutor::diversity(const Op& op) {
-  const Tensor& g = program_.tensors[static_cast<size_t>(op.t[0])];
-  const float* gradients = whole(op.t[0]);
-  float *sum = whole(op.t[1]), *out = whole(op.t[2]);
-  int64_t parts = std::min<int64_t>(pool_.threads(), g.rows);
-  pool_.run(parts, [&](int64_t part, int32_t) {
-    for (int64_t b = g.rows * part / parts; b < g.rows * (part + 1) / parts; ++b) {
-      sum[b] = similarity<float>(
-          g.members, g.columns, [&](int64_t e, int64_t k) { return gradients[(e * g.rows + b) * g.columns + k]; },
-          [&](int64_t e, int64_t k, float gradient) { out[(e * g.rows + b) * g.columns + k] = gradient / static_cast<float>(g.rows); });
+  const Tensor& info = program_.tensors[static_cast<size_t>(op.t[0])];
+  const float* g = whole(op.t[0]);
+  float *d = whole(op.t[1]), *dg = whole(op.t[2]);
+  int64_t member = info.rows * info.columns;
+  pool_.run((info.rows + kDiversityRows - 1) / kDiversityRows, [&](int64_t item, int32_t worker) {
+    float *inverse = workers_[static_cast<size_t>(worker)].tangents.data(), *sum = inverse + info.members;
+    for (int64_t b = item * kDiversityRows; b < std::min(info.rows, (item + 1) * kDiversityRows); ++b) {
+      const float* row = g + b * info.columns;
+      for (int64_t e = 0; e < info.members; ++e) {
+        inverse[e] = inverse_norm(row + e * member, info.columns);
+      }
+      for (int64_t f = 0; f < info.columns; ++f) {
+        sum[f] = direction_sum(row + f, member, inverse, 1, info.members);
+      }
+      d[b] = unifiedrl::diversity(sum, info.columns, inverse, 1, info.members);
+      for (int64_t e = 0; e < info.members; ++e) {
+        diversity_gradient(row + e * member, inverse[e], sum, info.columns, info.members, info.rows, dg + e * member + b * info.columns);
+      }
     }
   });
 }
@@ -799,7 +790,22 @@ void CpuExecutor::gather(const Op& op) {
   }
 }
 
+constexpr int64_t kBlockPiece = 2048;  // elements that one worker takes of a block: some microseconds, as waking another costs
+
+void CpuExecutor::run_block_op(const Op& op, const StepContext& context) {
+  Block<float> block = block_of<float>(program_, op, [&](int32_t tensor) { return whole(tensor); });
+  int64_t elements = std::max(program_.tensors[static_cast<size_t>(op.t[0])].elements(), block.members * block.rows * block.columns);
+  int64_t pieces = std::clamp<int64_t>(elements / kBlockPiece, 1, block.rows);
+  pool_.run(pieces, [&](int64_t piece, int32_t) {
+    run_block(block, HostRows<float>{context, piece * block.rows / pieces, (piece + 1) * block.rows / pieces});
+  });
+}
+
 void CpuExecutor::run_whole_op(const Op& op, const StepContext& context) {
+  if (is_block(op.code)) {
+    run_block_op(op, context);
+    return;
+  }
   const auto hyper = [&](size_t i) { return static_cast<float>(context.hypers[op.h[i]]); };
   const auto info = [&](size_t i) -> const Tensor& { return program_.tensors[static_cast<size_t>(op.t[i])]; };
   switch (op.code) {
@@ -809,6 +815,7 @@ void CpuExecutor::run_whole_op(const Op& op, const StepContext& context) {
       return;
     }
     case UNIFIEDRL_OP_GATHER: gather(op); return;
+    case UNIFIEDRL_OP_DIVERSITY: diversity(op); return;
     case UNIFIEDRL_OP_MEMBER_SUM: {
       int64_t n = info(1).elements();
       const float* x = whole(op.t[0]);
@@ -872,6 +879,15 @@ void CpuExecutor::run_whole_op(const Op& op, const StepContext& context) {
       }
       return;
     }
+    case UNIFIEDRL_OP_NORMALISER: {
+      const float* x = whole(op.t[0]);
+      double sum = 0;
+      for (int64_t i = 0; i < info(0).elements(); ++i) {
+        sum += std::fabs(static_cast<double>(x[i]));
+      }
+      *whole(op.t[1]) = normaliser(hyper(0), sum, info(0).elements());
+      return;
+    }
     case UNIFIEDRL_OP_METRIC: {
       const float* x = whole(op.t[0]);
       int64_t n = info(0).elements();
@@ -882,31 +898,8 @@ void CpuExecutor::run_whole_op(const Op& op, const StepContext& context) {
       context.metrics[op.i[0]] = static_cast<float>(sum / static_cast<double>(n));
       return;
     }
-    case UNIFIEDRL_OP_NORMALISER: {
-      const float* x = whole(op.t[0]);
-      double sum = 0;
-      for (int64_t i = 0; i < info(0).elements(); ++i) {
-        sum += std::abs(static_cast<double>(x[i]));
-      }
-      whole(op.t[1])[0] = normaliser(hyper(0), sum, info(0).elements());
-      return;
-    }
-    case UNIFIEDRL_OP_LAYER_NORM: layer_norm(op, context); return;
-    case UNIFIEDRL_OP_LAYER_NORM_BACKWARD: layer_norm_backward(op); return;
-    case UNIFIEDRL_OP_DIVERSITY: diversity(op); return;
-    default: run_block_op(op, context); return;
+    default: throw Error(UNIFIEDRL_INTERNAL, format("op '%s' is not known to the cpu back end", op.name.c_str()));
   }
-}
-
-void CpuExecutor::run_block_op(const Op& op, const StepContext& context) {
-  constexpr int64_t kWorth = 16384;  // elements for which waking a worker pays
-  Block<float> block = block_of<float>(program_, op, [&](int32_t tensor) { return whole(tensor); });
-  int64_t parts = std::clamp<int64_t>(block.members * block.rows * std::max(block.columns, block.width) / kWorth, 1, pool_.threads());
-  if (parts == 1) {
-    run_block(block, HostRows<float>{context, 0, block.rows});
-    return;
-  }
-  pool_.run(parts, [&](int64_t part, int32_t) { run_block(block, HostRows<float>{context, block.rows * part / parts, block.rows * (part + 1) / parts}); });
 }
 
 void CpuExecutor::read_network(int32_t network, int32_t section, float* destination) const {

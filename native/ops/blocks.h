@@ -22,7 +22,10 @@ UNIFIEDRL_HD inline bool reads_other_rows(int32_t code) {
          code == UNIFIEDRL_OP_RESHAPE;
 }
 
-UNIFIEDRL_HD inline int64_t quotient(int64_t a, int64_t b) { return a / b; }
+// a / b of numbers that are not negative; on devices, and older processors, a division of 64 bits takes several times as long as one of 32.
+UNIFIEDRL_HD inline int64_t quotient(int64_t a, int64_t b) {
+  return ((a | b) >> 32) == 0 ? static_cast<int64_t>(static_cast<uint32_t>(a) / static_cast<uint32_t>(b)) : a / b;
+}
 
 // A tensor [E, B, F]; where it has one member, row or column, all share it.
 template <typename T>

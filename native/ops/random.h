@@ -67,7 +67,12 @@ UNIFIEDRL_HD inline double unit(uint32_t bits) { return (static_cast<double>(bit
 // Standard normal (Box and Muller, 1958), at most 6.8 in magnitude.
 UNIFIEDRL_HD inline double normal_noise(uint64_t seed, int64_t step, int64_t stream, int64_t k) {
   Philox4 r = noise_bits(seed, step, stream, k);
-  return std::sqrt(-2 * std::log(unit(r.x[0]))) * std::cos(2 * 3.14159265358979323846 * unit(r.x[1]));
+  double radius = std::sqrt(-2 * std::log(unit(r.x[0])));
+#if defined(__CUDA_ARCH__)
+  return radius * cospi(2 * unit(r.x[1]));  // cos would bring along the reduction of large angles, and a stack for it
+#else
+  return radius * std::cos(2 * 3.14159265358979323846 * unit(r.x[1]));
+#endif
 }
 
 // Uniform in (-1, 1).

@@ -8,8 +8,9 @@
 #include "core/memory.h"
 #include "core/options.h"
 #include "ops/box.h"
+#include "ops/diversity.h"
 #include "ops/losses.h"
-#include "ops/normalise.h"
+#include "ops/normalisation.h"
 #include "ops/random.h"
 #include "ops/updates.h"
 
@@ -17,7 +18,15 @@ namespace unifiedrl::reference {
 
 template <typename T>
 ReferenceExecutor<T>::ReferenceExecutor(const Program& program, const Replay* replay) : program_(program), replay_(replay) {
-  int64_t widest = 1;
+  int64_t widest = 1, deepest = 0, members = 0;
+  for (const Op& op : program.ops) {
+    if (op.code == UNIFIEDRL_OP_DIVERSITY) {
+      members = std::max(members, info(op, 0).members);
+      widest = std::max(widest, info(op, 0).columns);
+    } else if (op.code == UNIFIEDRL_OP_MLP_BACKWARD_TANGENT) {
+      deepest = std::max(deepest, network(op).inputs() + network(op).hidden());
+    }
+  }
   for (const Tensor& t : program.tensors) {
     bytes_ += t.elements() * static_cast<int64_t>(t.kind == UNIFIEDRL_TENSOR_ROWS ? sizeof(int64_t) : sizeof(T));
   }
@@ -27,7 +36,7 @@ ReferenceExecutor<T>::ReferenceExecutor(const Program& program, const Replay* re
       widest = std::max({widest, layer.in, layer.out});
     }
   }
-  bytes_ += 2 * widest * static_cast<int64_t>(sizeof(T));
+  bytes_ += (2 * widest + deepest + members) * static_cast<int64_t>(sizeof(T));
   check_memory(bytes_, "the program");
   tensors_.resize(program.tensors.size());
   rows_.resize(program.tensors.size());
@@ -43,6 +52,8 @@ ReferenceExecutor<T>::ReferenceExecutor(const Program& program, const Replay* re
   }
   above_.resize(static_cast<size_t>(widest));
   below_.resize(static_cast<size_t>(widest));
+  tangent_.resize(static_cast<size_t>(deepest));
+  inverse_.resize(static_cast<size_t>(members));
 }
 
 template <typename T>
@@ -85,9 +96,9 @@ void ReferenceExecutor<T>::run_op(const Op& op, const StepContext& context) {
       data(op.t[1])[0] = normaliser(hyper(op, context, 0), sum, info(op, 0).elements());
       break;
     }
-    case UNIFIEDRL_OP_LAYER_NORM: layer_norm(op, context); break;
-    case UNIFIEDRL_OP_LAYER_NORM_BACKWARD: layer_norm_backward(op); break;
-    case UNIFIEDRL_OP_DIVERSITY: diversity(op); break;
+    case UNIFIEDRL_OP_LAYER_NORM: normalise_layer(op, context); break;
+    case UNIFIEDRL_OP_LAYER_NORM_BACKWARD: normalise_layer_backward(op); break;
+    case UNIFIEDRL_OP_DIVERSITY: gradient_diversity(op); break;
     case UNIFIEDRL_OP_MLP_BACKWARD_TANGENT: mlp_backward_tangent(op); break;
     default: block(op, context); break;
   }
@@ -396,99 +407,104 @@ void ReferenceExecutor<T>::metric(const Op& op, const StepContext& context) {
 }
 
 template <typename T>
-void ReferenceExecutor<T>::layer_norm(const Op& op, const StepContext& context) {
+void ReferenceExecutor<T>::normalise_layer(const Op& op, const StepContext& context) {
+  const Tensor& x = info(op, 0);
   const Layer& affine = network(op).layers[0];
-  int64_t columns = info(op, 0).columns;
-  for (int64_t e = 0; e < info(op, 0).members; ++e) {
-    const T* gain = section(op, UNIFIEDRL_PARAMETERS) + affine.weight + e * columns;
-    const T* bias = section(op, UNIFIEDRL_PARAMETERS) + affine.bias + e * columns;
-    for (int64_t b = 0; b < info(op, 0).rows; ++b) {
-      const T* x = member(op, 0, e) + b * columns;
-      T* y = member(op, 1, e) + b * columns;
-      T* stat = member(op, 2, e) + b * 2;
-      const auto value = [&](int64_t k) { return rectified(x[k], op.i[0] == 1); };
-      RowStatistics<T> s = row_statistics<T>(columns, hyper(op, context, 0), value);
-      stat[0] = s.mean;
-      stat[1] = s.inverse;
-      for (int64_t k = 0; k < columns; ++k) {
-        y[k] = gain[k] * ((value(k) - s.mean) * s.inverse) + bias[k];
-      }
+  const T* parameters = section(op, UNIFIEDRL_PARAMETERS);
+  for (int64_t e = 0; e < x.members; ++e) {
+    const T *gain = parameters + affine.weight + e * x.columns, *bias = parameters + affine.bias + e * x.columns;
+    for (int64_t b = 0; b < x.rows; ++b) {
+      int64_t at = b * x.columns;
+      layer_norm(OneLane(), x.columns, member(op, 0, e) + at, gain, bias, op.i[0] == 1, hyper(op, context, 0), member(op, 1, e) + at,
+                 member(op, 2, e) + 2 * b);
     }
   }
 }
 
 template <typename T>
-void ReferenceExecutor<T>::layer_norm_backward(const Op& op) {
+void ReferenceExecutor<T>::normalise_layer_backward(const Op& op) {
+  const Tensor& tensor = info(op, 0);
   const Layer& affine = network(op).layers[0];
-  int64_t columns = info(op, 0).columns;
-  bool relu = op.i[0] == 1, parameters = op.i[1] == 1;
-  if (parameters) {
+  const T* parameters = section(op, UNIFIEDRL_PARAMETERS);
+  bool relu = op.i[0] == 1, forms_gradients = op.i[1] == 1;
+  if (forms_gradients) {
     std::fill_n(section(op, UNIFIEDRL_GRADIENTS), network(op).size, T(0));
   }
-  for (int64_t e = 0; e < info(op, 0).members; ++e) {
-    const T* gain = section(op, UNIFIEDRL_PARAMETERS) + affine.weight + e * columns;
-    for (int64_t b = 0; b < info(op, 0).rows; ++b) {
-      const T* x = member(op, 0, e) + b * columns;
-      const T* stat = member(op, 1, e) + b * 2;
-      const T* dy = member(op, 2, e) + b * columns;
-      T* dx = member(op, 3, e) + b * columns;
-      const auto normalised = [&](int64_t k) { return (rectified(x[k], relu) - stat[0]) * stat[1]; };
-      row_statistics_backward<T>(
-          columns, stat[1], normalised, [&](int64_t k) { return dy[k] * gain[k]; },
-          [&](int64_t k, T gradient) { dx[k] = relu && x[k] <= T(0) ? T(0) : gradient; });
-      for (int64_t k = 0; parameters && k < columns; ++k) {
-        section(op, UNIFIEDRL_GRADIENTS)[affine.weight + e * columns + k] += dy[k] * normalised(k);
-        section(op, UNIFIEDRL_GRADIENTS)[affine.bias + e * columns + k] += dy[k];
+  for (int64_t e = 0; e < tensor.members; ++e) {
+    const T* gain = parameters + affine.weight + e * tensor.columns;
+    for (int64_t b = 0; b < tensor.rows; ++b) {
+      int64_t at = b * tensor.columns;
+      const T *x = member(op, 0, e) + at, *stat = member(op, 1, e) + 2 * b, *dy = member(op, 2, e) + at;
+      layer_norm_backward(OneLane(), tensor.columns, x, stat, gain, dy, relu, member(op, 3, e) + at);
+      if (forms_gradients) {
+        T *dgain = section(op, UNIFIEDRL_GRADIENTS) + affine.weight + e * tensor.columns;
+        T *dbias = section(op, UNIFIEDRL_GRADIENTS) + affine.bias + e * tensor.columns;
+        for (int64_t f = 0; f < tensor.columns; ++f) {
+          dgain[f] += dy[f] * ((rectified(x[f], relu) - stat[0]) * stat[1]);
+          dbias[f] += dy[f];
+        }
       }
     }
   }
 }
 
 template <typename T>
-void ReferenceExecutor<T>::diversity(const Op& op) {
+void ReferenceExecutor<T>::gradient_diversity(const Op& op) {
   const Tensor& g = info(op, 0);
   for (int64_t b = 0; b < g.rows; ++b) {
-    data(op.t[1])[b] = similarity<T>(
-        g.members, g.columns, [&](int64_t e, int64_t k) { return member(op, 0, e)[b * g.columns + k]; },
-        [&](int64_t e, int64_t k, T gradient) { member(op, 2, e)[b * g.columns + k] = gradient / T(g.rows); });
+    int64_t at = b * g.columns;
+    for (int64_t e = 0; e < g.members; ++e) {
+      inverse_[static_cast<size_t>(e)] = inverse_norm(member(op, 0, e) + at, g.columns);
+    }
+    for (int64_t f = 0; f < g.columns; ++f) {
+      above_[static_cast<size_t>(f)] = direction_sum(data(op.t[0]) + at + f, g.rows * g.columns, inverse_.data(), 1, g.members);
+    }
+    data(op.t[1])[b] = diversity(above_.data(), g.columns, inverse_.data(), 1, g.members);
+    for (int64_t e = 0; e < g.members; ++e) {
+      diversity_gradient(member(op, 0, e) + at, inverse_[static_cast<size_t>(e)], above_.data(), g.columns, g.members, g.rows, member(op, 2, e) + at);
+    }
   }
 }
 
-// The network's derivative in `direction` is a network without biases whose units are on where they were; its parameter gradients are wanted.
 template <typename T>
 void ReferenceExecutor<T>::mlp_backward_tangent(const Op& op) {
   const Network& n = network(op);
   const T* parameters = section(op, UNIFIEDRL_PARAMETERS);
-  T* gradients = section(op, UNIFIEDRL_GRADIENTS);
-  const Tensor& direction = info(op, 3);
+  int64_t columns = info(op, 3).columns;
   for (int64_t e = 0; e < n.members; ++e) {
-    for (int64_t b = 0; b < direction.rows; ++b) {
-      const T* on = n.hidden() == 0 ? nullptr : member(op, 1, e) + b * n.hidden();
-      std::vector<std::vector<T>> below(n.layers.size());  // what each layer reads
-      below[0].assign(static_cast<size_t>(n.inputs()), T(0));
-      std::copy_n(member(op, 3, e) + b * direction.columns, direction.columns, below[0].begin() + op.i[0]);
+    for (int64_t b = 0; b < info(op, 0).rows; ++b) {
+      const T* tape = n.hidden() == 0 ? nullptr : member(op, 1, e) + b * n.hidden();
+      // Along the direction through the layers: hdot_0 = direction, hdot_l = [h_l > 0] (hdot_(l-1) W_l).
+      std::fill_n(tangent_.begin(), n.inputs(), T(0));
+      std::copy_n(member(op, 3, e) + b * columns, columns, tangent_.begin() + op.i[0]);
+      T* in = tangent_.data();
       for (size_t l = 0; l + 1 < n.layers.size(); ++l) {
         const Layer& layer = n.layers[l];
         const T* weight = parameters + layer.weight + e * layer.in * layer.out;
-        below[l + 1].assign(static_cast<size_t>(layer.out), T(0));
-        for (int64_t j = 0; j < layer.out; ++j, ++on) {
-          for (int64_t i = 0; i < layer.in && !(*on <= T(0)); ++i) {
-            below[l + 1][static_cast<size_t>(j)] += below[l][static_cast<size_t>(i)] * weight[i * layer.out + j];
+        T* out = in + layer.in;
+        for (int64_t j = 0; j < layer.out; ++j, ++tape) {
+          T sum = 0;
+          for (int64_t i = 0; i < layer.in; ++i) {
+            sum += in[i] * weight[i * layer.out + j];
           }
+          out[j] = *tape <= T(0) ? T(0) : sum;
         }
+        in = out;
       }
-      output_gradient(n, member(op, 0, e) + b * n.outputs(), member(op, 2, e) + b * n.outputs(), below_);
+      // And back as in op 5: dW_l += hdot_(l-1)^T dz_l.
+      std::copy_n(member(op, 2, e) + b * n.outputs(), n.outputs(), below_.begin());
       for (size_t l = n.layers.size(); l-- > 0;) {
         const Layer& layer = n.layers[l];
-        T* weight = gradients + layer.weight + e * layer.in * layer.out;
+        T* gradient = section(op, UNIFIEDRL_GRADIENTS) + layer.weight + e * layer.in * layer.out;
         for (int64_t i = 0; i < layer.in; ++i) {
           for (int64_t j = 0; j < layer.out; ++j) {
-            weight[i * layer.out + j] += below[l][static_cast<size_t>(i)] * below_[static_cast<size_t>(j)];
+            gradient[i * layer.out + j] += in[i] * below_[static_cast<size_t>(j)];
           }
         }
         if (l > 0) {
-          on -= layer.in;
-          layer_gradient(layer, parameters + layer.weight + e * layer.in * layer.out, 0, layer.in, on, below_, above_);
+          tape -= layer.in;
+          layer_gradient(layer, parameters + layer.weight + e * layer.in * layer.out, 0, layer.in, tape, below_, above_);
+          in -= n.layers[l - 1].in;
         }
       }
     }

@@ -41,9 +41,9 @@ class ReferenceExecutor final : public Executor {
   void soft_updates(const Op& op, const StepContext& context);
   void metric(const Op& op, const StepContext& context);
   void block(const Op& op, const StepContext& context);
-  void layer_norm(const Op& op, const StepContext& context);
-  void layer_norm_backward(const Op& op);
-  void diversity(const Op& op);
+  void normalise_layer(const Op& op, const StepContext& context);
+  void normalise_layer_backward(const Op& op);
+  void gradient_diversity(const Op& op);
   void mlp_backward_tangent(const Op& op);
 
   const Tensor& info(const Op& op, size_t k) const { return program_.tensors[static_cast<size_t>(op.t[k])]; }
@@ -67,6 +67,8 @@ class ReferenceExecutor final : public Executor {
   std::vector<std::vector<int64_t>> rows_;  // of ROWS tensors
   std::vector<Sections> networks_;
   std::vector<T> above_, below_;  // one row of a layer's activations or gradients
+  std::vector<T> tangent_;        // one row of every layer's inputs
+  std::vector<T> inverse_;        // one value a member
   int64_t bytes_ = 0;
 };
 

@@ -15,7 +15,7 @@ final class ConfigKeys {
       engine.device: index of the GPU, from 0
       engine.precision: matrix products in fp32, tf32 or bf16; the last two on a GPU only
       engine.replay: log on a GPU: resident in its memory, streamed, or auto, resident if it fits
-      baseline.kind: equal weights, or a search of the best vector; search is cross-entropy
+      baseline.kind: equal weights, a search of the best vector, or es, which personalises it
       baseline.population: vectors per generation; times generations: evaluations of any search
       baseline.elite: search: vectors that shape the next generation
       baseline.generations: search: generations
@@ -26,17 +26,28 @@ final class ConfigKeys {
       baseline.requests: environment requests that a search may spend; 0 for no limit
       baseline.seconds: time that it may take; 0 for no limit
       baseline.objective: what is maximised
-      exploration.kind: uniform, truncated_gaussian, sobol in a box; gaussian, ornstein_uhlenbeck in none
+      baseline.es.hidden: hidden units per layer of the network that personalises the vector
+      baseline.es.pairs: mirrored pairs of networks in a round
+      baseline.es.users: users that each serves; all together serve as many as any search's vectors
+      baseline.es.sigma: standard deviation of the parameters' noise
+      baseline.es.learning_rate: Adam's learning rate
+      baseline.es.weight_decay: weight of the L2 penalty
+      exploration.kind: all kinds but gaussian and ornstein_uhlenbeck stay in a box
       exploration.half_width: half the width of the box (upper_b = -lower_b), in normalised action
       exploration.lower_bounds: lower bounds of the box (lower_b), one per dimension; [] for -half_width
       exploration.upper_bounds: upper bounds of the box (upper_b), one per dimension; [] for half_width
-      exploration.standard_deviation: of Gaussians, before truncation, and of Ornstein-Uhlenbeck (sigma)
+      exploration.standard_deviation: of normal noise (sigma); of parameter_noise that of actions
       exploration.correlation: of Ornstein-Uhlenbeck noise at successive requests of a session
       exploration.users: users whose requests are learned from
       exploration.held_out_users: users whose requests are kept for offline evaluation
       exploration.days: days that each user is followed
       exploration.lanes: users in flight at once per thread
       exploration.log_candidates: whether all candidates' scores are logged too
+      exploration.guide.run: run folder whose critics (thompson, ucb) or log (rnd) guide
+      exploration.guide.candidates: actions of a request that the guide chooses from (K)
+      exploration.guide.uniform_share: share of uniform actions, also of parameter_noise
+      exploration.guide.kappa: ucb: weight of the critics' standard deviation
+      exploration.guide.steps: rnd: training steps of its network
       training.algorithm: unifiedrl, unifiedrl_v4, ddpg, td3, td3_bc, rebrac or iql; takes from here what it has
       training.steps: gradient steps in all
       training.batch: requests per step (B)
@@ -61,7 +72,7 @@ final class ConfigKeys {
       training.keep: checkpoints to keep
       unifiedrl_v4.target_penalty: weight of the box penalty in the critics' targets (c)
       td3.policy_noise: deviation of the noise on the target policy's actions
-      td3.noise_clip: largest size of that noise
+      td3.noise_clip: largest size of that noise; 0 for no limit
       td3.actor_period: steps between two updates of the actor
       td3_bc.alpha: weight of the value in the actor's loss, over the mean absolute value
       td3_bc.policy_noise: as td3.policy_noise
@@ -78,12 +89,14 @@ final class ConfigKeys {
       iql.value_rate: learning rate of V
       evaluation.population: whom the A/B test serves: judge, or validation to choose settings on
       evaluation.bandwidth: kernel width of NCIS (h), in normalised action
+      evaluation.ncis_kernel: of NCIS on a log explored in a box: plain, or in_box, truncated to it
       evaluation.cap: cap of its weights (c)
       evaluation.weight_cap: cap of the weights of dr, sndr, pdis and snpdis; 0 for none
       evaluation.estimators: beside NCIS: dm, dr, sndr, switch_dr, pdis, snpdis; and, a minute each, fqe, cfqe
       evaluation.switch_threshold: largest weight that SWITCH-DR uses
       evaluation.model_folds: folds of users by which reward models are cross-fitted
       evaluation.model_penalty: ridge penalty of reward models
+      evaluation.fitted_q: fqe, cfqe: how their critics are trained
       evaluation.fitted_q.members: fqe, cfqe: bootstrap resamples of users, each with its own critics
       evaluation.fitted_q.steps: fqe, cfqe: gradient steps of each
       evaluation.fitted_q.batch: fqe, cfqe: requests per step

@@ -325,8 +325,13 @@ final class Configuration {
 
   /** The configuration with every default filled in, as YAML. */
   static String yaml(ExperimentConfig config) {
+    return yaml((Object) config);
+  }
+
+  /** Anything as YAML. */
+  static String yaml(Object value) {
     try {
-      return YAML.writeValueAsString(config);
+      return YAML.writeValueAsString(value);
     } catch (JsonProcessingException e) {
       throw new IllegalStateException("configuration cannot be written as YAML", e);
     }

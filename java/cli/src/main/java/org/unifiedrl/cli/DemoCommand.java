@@ -3,7 +3,7 @@ package org.unifiedrl.cli;
 import java.io.PrintWriter;
 import java.util.concurrent.Callable;
 import java.util.function.Supplier;
-import org.unifiedrl.mtf.baseline.ConstantPolicy;
+import org.unifiedrl.mtf.baseline.Baseline;
 import org.unifiedrl.mtf.evaluation.AbTest;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import org.unifiedrl.mtf.policy.Policy;
@@ -41,11 +41,10 @@ final class DemoCommand implements Callable<Integer> {
     Environment environment = ConfigOptions.open(config);
     RunFolder folder = RunFolder.plan(common.out, "demo");
     Session session = new Session(config, environment, folder, common);
-    ConstantPolicy baseline = session.explore();
+    Baseline baseline = session.explore();
     Supplier<Policy> policy = session.train(baseline, folder.train(), false);
     session.evaluate(baseline, policy, folder.heldOut());
-    AbTest.Result test =
-        session.compare(() -> new ConstantPolicy(baseline.stateSize(), baseline.action()), policy);
+    AbTest.Result test = session.compare(baseline.policy(), policy);
     session.finish();
     draw(folder, config, environment, test);
     return 0;

@@ -84,23 +84,30 @@ final class ExperimentCommand implements Callable<Integer> {
     if (out == null) {
       throw new UsageException("experiment " + name + " needs --out DIR, a folder for its results");
     }
-    List<Cell> cells = cells(study, count);
-    EngineAccess.requireEngine(cells.get(0).config().engineOptions());
+    StudyPlan plan = new StudyPlan(study, quick, options::apply, common.threads());
+    List<Cell> cells = check(study, plan, count);
     checkFolder();
     CellRunner runner = new CellRunner(out, EngineAccess.learners(), ConfigOptions::open);
+    List<StudyPlan.Chosen> chosen = List.of();
     try {
+      runner.missing(cells.stream().filter(cell -> study.tune() == null).toList());
+      Json.write(out.resolve(IDENTITY), identity());
+      if (study.tune() != null) {
+        chosen = plan.tune(trials -> runner.run(trials, jobs, true, common.listener()));
+        writeTuned(StudyPlan.best(chosen), study.tune());
+        cells = plan.cells(count, StudyPlan.byTuner(chosen));
+      }
       runner.missing(cells);
     } catch (CellStore.OtherSettingsException e) {
       throw new UsageException(e.getMessage(), e);
     }
-    Json.write(out.resolve(IDENTITY), identity());
     List<CellResult> results = runner.run(cells, jobs, common.keepLogs, common.listener());
-    Map<String, ObjectNode> worlds = worlds(study, runner, cells);
+    Map<String, ObjectNode> worlds = worlds(study, plan, runner, cells);
     runner.clean(common.keepLogs);
     Comparison comparison =
         Comparison.of(
             cells, results, study.reference(), cells.get(0).config().evaluation().resamples());
-    StudyReport report = new StudyReport(out, header(study, count), comparison, worlds);
+    StudyReport report = new StudyReport(out, header(study, count), comparison, worlds, chosen);
     report.write();
     draw(report, study);
     PrintWriter text = common.text();
@@ -121,10 +128,13 @@ final class ExperimentCommand implements Callable<Integer> {
     text.flush();
   }
 
-  private List<Cell> cells(StudyDefinition study, int count) {
+  /** The cells before any tuning: what is wrong with them is known before the work. */
+  private List<Cell> check(StudyDefinition study, StudyPlan plan, int count) {
+    StudyDefinition.Tuned tuned =
+        study.tuned() ? StudyDefinition.Tuned.kept() : StudyDefinition.Tuned.none();
     List<Cell> cells;
     try {
-      cells = study.cells(quick, count, options, common.threads());
+      cells = plan.cells(count, tuned);
     } catch (IllegalArgumentException e) {
       throw new UsageException(e.getMessage(), e);
     }
@@ -133,8 +143,25 @@ final class ExperimentCommand implements Callable<Integer> {
       throw new UsageException(
           "experiment " + name + " needs --environment " + needs + ":DIR, the folder of its files");
     }
-    ConfigOptions.open(cells.get(0).config()); // what is missing is known before the work
+    EngineAccess.requireEngine(cells.get(0).config().engineOptions());
+    ConfigOptions.open(cells.get(0).config());
     return cells;
+  }
+
+  /** Settings in the form in which the program keeps them, with the command that found them. */
+  private void writeTuned(StudyDefinition.Tuned best, StudyDefinition.Tune tune) {
+    String head =
+        "# Settings that tuning found, by method and kind of data, over those of common.yaml;"
+            + " methods that are not here run with\n# their defaults. Best of "
+            + tune.trials().of(quick)
+            + " trainings by each tuner, "
+            + tune.seeds().of(quick)
+            + " tuning seeds, in "
+            + tune.metric()
+            + " of validation users. Made by: "
+            + command()
+            + "\n";
+    Json.writeText(common.out.resolve("tuned.yaml"), head + Configuration.yaml((Object) best));
   }
 
   private ObjectNode identity() {
@@ -173,9 +200,9 @@ final class ExperimentCommand implements Callable<Integer> {
 
   /** What each world is, and what there is to gain in it, measured once. */
   private Map<String, ObjectNode> worlds(
-      StudyDefinition study, CellRunner runner, List<Cell> cells) {
+      StudyDefinition study, StudyPlan plan, CellRunner runner, List<Cell> cells) {
     Map<String, ObjectNode> worlds = new LinkedHashMap<>();
-    for (String world : study.worldNames(quick)) {
+    for (String world : plan.worlds()) {
       Cell first = cells.stream().filter(c -> c.world().equals(world)).findFirst().orElseThrow();
       ObjectNode node = Json.object();
       ObjectNode settings = node.putObject("settings");
@@ -205,22 +232,24 @@ final class ExperimentCommand implements Callable<Integer> {
     header.put("name", name);
     header.put("title", study.title());
     header.put("question", study.question());
-    header.put(
-        "command",
-        Stream.concat(
-                Stream.of("./unifiedrl"),
-                spec.root().commandLine().getParseResult().originalArgs().stream())
-            .reduce((a, b) -> a + " " + b)
-            .orElseThrow());
+    header.put("command", command());
     header.put(
         "machine",
         Runtime.getRuntime().availableProcessors() + " processors of " + Machine.processor());
     header.put("version", Main.version());
     header.put("commit", Machine.commit());
     header.put("date", Instant.now().truncatedTo(ChronoUnit.SECONDS).toString());
-    LongStream.range(StudyDefinition.REPORTED_SEED, StudyDefinition.REPORTED_SEED + count)
+    LongStream.range(StudyPlan.REPORTED_SEED, StudyPlan.REPORTED_SEED + count)
         .forEach(header.putArray("seeds")::add);
     return header;
+  }
+
+  private String command() {
+    return Stream.concat(
+            Stream.of("./unifiedrl"),
+            spec.root().commandLine().getParseResult().originalArgs().stream())
+        .reduce((a, b) -> a + " " + b)
+        .orElseThrow();
   }
 
   /** The tables are safe by now: charts that cannot be drawn are not worth losing them. */

@@ -39,6 +39,7 @@ import picocli.CommandLine.ScopeType;
       EvaluateCommand.class,
       CompareCommand.class,
       ExperimentCommand.class,
+      SweepCommand.class,
       InspectCommand.class,
       ConfigCommand.class,
       DoctorCommand.class,

@@ -8,7 +8,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
 import org.unifiedrl.engine.replay.Replay;
-import org.unifiedrl.mtf.baseline.ConstantPolicy;
+import org.unifiedrl.mtf.baseline.Baseline;
 import org.unifiedrl.mtf.baseline.SearchBudgetException;
 import org.unifiedrl.mtf.evaluation.AbTest;
 import org.unifiedrl.mtf.evaluation.Headroom;
@@ -33,6 +33,7 @@ final class Session {
   private final ExperimentConfig.Population population;
   private final PrintWriter out;
   private final ObjectNode result = Json.object();
+  private Baseline trainedFrom; // while a learner opens
 
   Session(ExperimentConfig config, Environment environment, RunFolder folder, RunOptions common) {
     this.config = config;
@@ -61,7 +62,7 @@ final class Session {
               boolean resume) {
             Learner learner = learners.open(config, replay, start, checkpoints, resume);
             try {
-              opened(learner, start);
+              opened(learner);
             } catch (RuntimeException | Error e) {
               learner.close();
               throw e;
@@ -82,7 +83,7 @@ final class Session {
   }
 
   /** Everything that training needs is there: only now does the run folder change. */
-  private void opened(Learner learner, Learner.Start start) {
+  private void opened(Learner learner) {
     if (learner.step() > config.training().steps()) {
       throw new UsageException(
           "training.steps is "
@@ -94,20 +95,26 @@ final class Session {
               + " already: give as many steps or more");
     }
     folder.writeConfig(config);
-    folder.writeBaseline(new ConstantPolicy(environment.stateSize(), start.action()), environment);
+    folder.writeBaseline(trainedFrom, environment);
     folder.keepMetrics(learner.step());
   }
 
   /** Finds the baseline and logs exploration around it. */
-  ConstantPolicy explore() {
-    ConstantPolicy baseline = baseline();
+  Baseline explore() {
+    Baseline baseline = baseline();
+    try {
+      pipeline.checkExploration(baseline.policy());
+    } catch (IllegalArgumentException e) {
+      throw new UsageException(e.getMessage(), e);
+    }
     folder.writeConfig(config);
     folder.writeBaseline(baseline, environment);
-    Pipeline.Logged logged = pipeline.explore(baseline, folder.train(), folder.heldOut());
+    Pipeline.Logged logged = pipeline.explore(baseline.policy(), folder.train(), folder.heldOut());
     out.printf(
         "Logged %,d requests in %,d sessions, and %,d requests of other users for evaluation%n",
         logged.requests(), logged.sessions(), logged.heldOutRequests());
     ObjectNode log = result.putObject("log");
+    log.put("search_requests", baseline.requests());
     log.put("requests", logged.requests());
     log.put("sessions", logged.sessions());
     log.put("held_out_requests", logged.heldOutRequests());
@@ -116,7 +123,7 @@ final class Session {
   }
 
   /** A search may turn out to be impossible only when it runs: the run folder waits for it. */
-  private ConstantPolicy baseline() {
+  private Baseline baseline() {
     try {
       return pipeline.baseline();
     } catch (SearchBudgetException e) {
@@ -125,11 +132,12 @@ final class Session {
   }
 
   /** Trains on a log, possibly of another run. */
-  Supplier<Policy> train(ConstantPolicy baseline, Path data, boolean resume) {
+  Supplier<Policy> train(Baseline baseline, Path data, boolean resume) {
     long start = System.nanoTime();
+    trainedFrom = baseline;
     Pipeline.Trained trained =
         pipeline.train(
-            Learner.Start.at(baseline.action()),
+            Learner.Start.at(Pipeline.start(baseline, data)),
             data,
             folder.checkpoints(),
             resume,
@@ -149,8 +157,8 @@ final class Session {
   }
 
   /** Judges a policy by logged requests of held-out users. */
-  void evaluate(ConstantPolicy baseline, Supplier<Policy> policy, Path data) {
-    OfflineEvaluation offline = pipeline.evaluate(baseline, policy, data);
+  void evaluate(Baseline baseline, Supplier<Policy> policy, Path data) {
+    OfflineEvaluation offline = pipeline.evaluate(baseline.policy(), policy, data);
     out.print(Results.table(offline));
     out.flush();
     Results.putOffline(result, offline);

@@ -10,10 +10,8 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
-import org.unifiedrl.mtf.experiment.ExperimentConfig;
-import org.unifiedrl.mtf.study.Cell;
 import org.unifiedrl.mtf.study.Making;
+import org.unifiedrl.mtf.study.Tuner;
 
 /**
  * An experiment as its YAML file declares it: worlds, kinds of data and methods, each a set of
@@ -33,6 +31,7 @@ import org.unifiedrl.mtf.study.Making;
  * @param methods by name; null takes all of it from the library
  * @param vary one setting after the other is varied; null for none
  * @param tuned whether methods take the settings that tuning found
+ * @param tune how settings of each method are chosen before it is compared; null for not at all
  * @param reference method that lifts are relative to
  * @param charts curves to draw beside the lifts
  */
@@ -51,19 +50,13 @@ record StudyDefinition(
     Map<String, Method> methods,
     Vary vary,
     boolean tuned,
+    Tune tune,
     String reference,
     List<Chart> charts) {
-
-  /** Seeds of results; those of tuning are others ({@link #TUNING_SEED}), and so are its users. */
-  static final long REPORTED_SEED = 1001;
-
-  /** The first seed that settings are chosen on. */
-  static final long TUNING_SEED = 9001;
 
   private static final List<String> NAMES =
       List.of(
           "paper",
-          "ablation-ptm",
           "ablation-bounds",
           "ablation-critics",
           "exploration",
@@ -86,19 +79,59 @@ record StudyDefinition(
    * @param making how its policy is made; null as the library says
    * @param settings over the library's
    * @param data names of the data that it learns from; null for all
+   * @param space settings that tuning may choose; null as the library says
    */
-  record Method(String of, Making making, Map<String, JsonNode> settings, List<String> data) {
+  record Method(
+      String of,
+      Making making,
+      Map<String, JsonNode> settings,
+      List<String> data,
+      Map<String, Range> space) {
     Method {
       settings = settings == null ? Map.of() : settings;
+    }
+
+    /** A method of the library by its own name. */
+    static Method named() {
+      return new Method(null, null, null, null, null);
+    }
+
+    /** One setting over the library's. */
+    static Method with(String key, JsonNode value) {
+      return new Method(null, null, Map.of(key, value), null, null);
     }
 
     Method over(Method base) {
       Map<String, JsonNode> joined = new LinkedHashMap<>(base.settings);
       joined.putAll(settings);
       return new Method(
-          null, making == null ? base.making : making, joined, data == null ? base.data : data);
+          null,
+          making == null ? base.making : making,
+          joined,
+          data == null ? base.data : data,
+          space == null ? base.space : space);
     }
   }
+
+  /**
+   * Values that tuning may choose: a range, or choices.
+   *
+   * @param low least value
+   * @param high largest value
+   * @param log whether the range is even in the logarithm
+   * @param choices values; null for a range
+   */
+  record Range(double low, double high, boolean log, List<JsonNode> choices) {}
+
+  /**
+   * How settings are chosen: in the first world, on seeds and users that are not reported.
+   *
+   * @param tuners each with the same budget
+   * @param trials the budget: whole trainings of each seed
+   * @param seeds number of tuning seeds
+   * @param metric what is maximised
+   */
+  record Tune(List<Tuner> tuners, Amounts<Integer> trials, Amounts<Integer> seeds, String metric) {}
 
   /**
    * Variants of a library method, each with one other value of one setting.
@@ -163,15 +196,43 @@ record StudyDefinition(
     }
   }
 
-  /** The methods that experiments name; each has its place in {@code methods.yaml}. */
-  private record Library(Map<String, Method> methods) {}
+  /**
+   * What all experiments share.
+   *
+   * @param settings of all cells, under those of the experiment
+   * @param quick over both, with {@code --quick}, and under the experiment's own
+   * @param methods the methods that experiments name
+   */
+  record Common(
+      Map<String, JsonNode> settings, Map<String, JsonNode> quick, Map<String, Method> methods) {
+
+    static Common read() {
+      return StudyDefinition.read("experiments/common.yaml", Common.class);
+    }
+  }
 
   /** Settings that tuning found: by method, then by data. */
-  private record Tuned(Map<String, Map<String, Map<String, JsonNode>>> methods) {}
+  record Tuned(Map<String, Map<String, Map<String, JsonNode>>> methods) {
+
+    /** Those that are kept with the program. */
+    static Tuned kept() {
+      return read("experiments/tuned.yaml", Tuned.class);
+    }
+
+    /** None: defaults. */
+    static Tuned none() {
+      return new Tuned(Map.of());
+    }
+
+    /** What was found for a method on a kind of data; nothing where nothing was. */
+    Map<String, JsonNode> of(String method, String data) {
+      return methods.getOrDefault(method, Map.of()).getOrDefault(data, Map.of());
+    }
+  }
 
   /** All methods of this experiment with all of their settings, in order. */
   Map<String, Method> resolvedMethods() {
-    Map<String, Method> library = read("experiments/methods.yaml", Library.class).methods();
+    Map<String, Method> library = Common.read().methods();
     Map<String, Method> resolved = new LinkedHashMap<>();
     if (vary != null) {
       resolved.put(vary.of(), library.get(vary.of()));
@@ -179,15 +240,16 @@ record StudyDefinition(
           .forEach(
               (key, values) -> {
                 for (JsonNode value : values) {
-                  Method variant = new Method(null, null, Map.of(key, value), null);
-                  resolved.put(variantName(key, value), variant.over(library.get(vary.of())));
+                  resolved.put(
+                      variantName(key, value),
+                      Method.with(key, value).over(library.get(vary.of())));
                 }
               });
     }
     if (methods != null) {
       methods.forEach(
           (name, method) -> {
-            Method own = method == null ? new Method(null, null, null, null) : method;
+            Method own = method == null ? Method.named() : method;
             Method base = library.get(own.of() == null ? name : own.of());
             resolved.put(name, base == null ? own : own.over(base));
           });
@@ -204,60 +266,6 @@ record StudyDefinition(
   /** Names of the worlds. */
   List<String> worldNames(boolean isQuick) {
     return isQuick ? quickWorlds : List.copyOf(worlds.keySet());
-  }
-
-  /**
-   * All cells, so that those that share a log lie together.
-   *
-   * @param isQuick whether to take the quick sizes
-   * @param count number of seeds
-   * @param options what the command line says over the experiment's own settings
-   * @param threads threads of a cell
-   */
-  List<Cell> cells(boolean isQuick, int count, ConfigOptions options, int threads) {
-    Map<String, Map<String, Map<String, JsonNode>>> found =
-        tuned ? read("experiments/tuned.yaml", Tuned.class).methods() : Map.of();
-    Configuration common = Configuration.of(ExperimentConfig.defaults());
-    common.set(settings, "settings");
-    if (isQuick) {
-      common.set(quick, "quick");
-    }
-    options.apply(common);
-    common.put("threads", threads);
-    List<Cell> cells = new ArrayList<>();
-    for (String world : worldNames(isQuick)) {
-      for (long seed = REPORTED_SEED; seed < REPORTED_SEED + count; seed++) {
-        Configuration here = common.copy();
-        here.set(worlds.get(world), "world " + world);
-        here.put("seed", seed);
-        Configuration judged = here.copy();
-        judged.set(data.get(ruler), "data " + ruler);
-        ExperimentConfig rulerConfig = judged.get();
-        for (Map.Entry<String, Method> entry : resolvedMethods().entrySet()) {
-          Method method = entry.getValue();
-          boolean needsLog = method.making() != Making.BASELINE;
-          for (String kind : needsLog ? kinds(method) : List.of(Cell.NO_DATA)) {
-            Configuration own = here.copy();
-            if (needsLog) {
-              own.set(data.get(kind), "data " + kind);
-            }
-            own.set(method.settings(), "method " + entry.getKey());
-            Optional.ofNullable(found.get(entry.getKey()))
-                .map(byData -> byData.get(kind))
-                .ifPresent(chosen -> own.set(chosen, "tuned.yaml"));
-            ExperimentConfig config = own.get();
-            ConfigOptions.check(config);
-            cells.add(
-                new Cell(world, kind, entry.getKey(), seed, method.making(), config, rulerConfig));
-          }
-        }
-      }
-    }
-    return cells;
-  }
-
-  private List<String> kinds(Method method) {
-    return method.data() == null ? List.copyOf(data.keySet()) : method.data();
   }
 
   /** Curves that are drawn: those that are declared, and one for each varied setting. */

@@ -27,6 +27,7 @@ final class StudyReport {
   private final ObjectNode header;
   private final Comparison comparison;
   private final Map<String, ObjectNode> worlds;
+  private final List<StudyPlan.Chosen> chosen;
 
   /**
    * A report.
@@ -36,13 +37,19 @@ final class StudyReport {
    * @param comparison the results
    * @param worlds what is known of each world: its {@code settings}, and its {@code headroom} where
    *     it was measured
+   * @param chosen settings that were tuned, if any were
    */
   StudyReport(
-      Path folder, ObjectNode header, Comparison comparison, Map<String, ObjectNode> worlds) {
+      Path folder,
+      ObjectNode header,
+      Comparison comparison,
+      Map<String, ObjectNode> worlds,
+      List<StudyPlan.Chosen> chosen) {
     this.folder = folder;
     this.header = header;
     this.comparison = comparison;
     this.worlds = worlds;
+    this.chosen = chosen;
   }
 
   /** Writes the tables. */
@@ -156,8 +163,8 @@ final class StudyReport {
       text.append("\n## ").append(world).append("\n\n");
       text.append(
           "| method | data | UVC | UVC lift, % | p | UDT | UDT lift, % | p | NCIS reward |");
-      text.append(" MTF-GAUC | requests | steps | training, s |\n");
-      text.append("| --- ".repeat(13)).append("|\n");
+      text.append(" MTF-GAUC | UVC while exploring, % | requests | steps | training, s |\n");
+      text.append("| --- ".repeat(14)).append("|\n");
       for (Comparison.Row row : comparison.rows(world)) {
         Map<String, SeedSummary> m = row.metrics();
         text.append("| ").append(row.cell().method()).append(" | ").append(row.cell().data());
@@ -167,9 +174,27 @@ final class StudyReport {
         lift(text, row, Comparison.UDT_LIFT);
         text.append(" | ").append(spread(m.get("ncis"), "%.2f"));
         text.append(" | ").append(spread(m.get("gauc"), "%.4f"));
+        text.append(" | ").append(number(m.get("explored_uvc_lift"), "%+.2f", ""));
         text.append(" | ").append(number(m.get("requests"), "%,.0f"));
         text.append(" | ").append(number(m.get("steps"), "%,.0f"));
         text.append(" | ").append(number(m.get("train_seconds"), "%.1f")).append(" |\n");
+      }
+    }
+    if (!chosen.isEmpty()) {
+      text.append("\n## What tuning chose\n\nWorth on the tuning seeds and validation users, by");
+      text.append(" which the best of many was chosen: optimistic.\n\n");
+      text.append(
+          "| method | data | tuner | worth | settings |\n| --- | --- | --- | --- | --- |\n");
+      for (StudyPlan.Chosen one : chosen) {
+        text.append(
+            String.format(
+                Locale.ROOT,
+                "| %s | %s | %s | %.3f | %s |%n",
+                one.method(),
+                one.data(),
+                one.tuner().name().toLowerCase(Locale.ROOT),
+                one.result().value(),
+                settings(Json.MAPPER.valueToTree(one.result().settings()))));
       }
     }
     text.append("\n`results.csv` has every metric of every row; `seeds.csv` has each seed's lifts");
@@ -194,7 +219,11 @@ final class StudyReport {
   }
 
   private static String number(SeedSummary summary, String format) {
-    return summary.seeds() == 0 ? "refused" : String.format(Locale.ROOT, format, summary.mean());
+    return number(summary, format, "refused");
+  }
+
+  private static String number(SeedSummary summary, String format, String none) {
+    return summary.seeds() == 0 ? none : String.format(Locale.ROOT, format, summary.mean());
   }
 
   private static String spread(SeedSummary summary, String format) {
@@ -227,6 +256,16 @@ final class StudyReport {
     result.put("reference", comparison.reference());
     ObjectNode described = result.putObject("worlds");
     worlds.forEach(described::set);
+    ArrayNode choices = result.putArray("chosen");
+    for (StudyPlan.Chosen one : chosen) {
+      ObjectNode node = choices.addObject();
+      node.put("method", one.method());
+      node.put("data", one.data());
+      node.put("tuner", one.tuner().name().toLowerCase(Locale.ROOT));
+      Json.put(node, "value", one.result().value());
+      node.set("settings", Json.MAPPER.valueToTree(one.result().settings()));
+      node.put("trials", one.result().trials().size());
+    }
     ArrayNode rows = result.putArray("rows");
     for (Comparison.Row row : comparison.rows()) {
       ObjectNode node = rows.addObject();

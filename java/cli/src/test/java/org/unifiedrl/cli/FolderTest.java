@@ -139,6 +139,36 @@ class FolderTest {
             .toArray());
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"thompson", "ucb", "rnd"})
+  void guidedExplorationTakesTheCriticsOrTheLogOfAnotherRun(String kind) throws IOException {
+    Path out = temporary.resolve(kind);
+    boolean byLog = kind.equals("rnd");
+    CommandLineRun wrong = guided(out, kind, byLog ? policy : log);
+    assertThat(wrong.code()).isEqualTo(2);
+    assertThat(wrong.err())
+        .contains("exploration.guide.run: there is no folder", byLog ? "shards" : "checkpoints");
+    assertThat(out).doesNotExist();
+    CommandLineRun right = guided(out, kind, byLog ? log : policy);
+    assertThat(right.code()).as(right.err()).isZero();
+    assertThat(CommandLineRun.of("inspect", out.resolve("shards/train")).out())
+        .contains("actions outside their box: 0");
+  }
+
+  private CommandLineRun guided(Path out, String kind, Path run) {
+    return CommandLineRun.of(
+        "explore",
+        "--quiet",
+        "--out",
+        out,
+        "--config",
+        shared.resolve("tiny.yaml"),
+        "--set",
+        "exploration.kind=" + kind,
+        "--set",
+        "exploration.guide={run: " + run + ", candidates: 4, steps: 50}");
+  }
+
   @Test
   void folderWithoutALogOrAPolicyIsNamed() {
     Path out = temporary.resolve("out");

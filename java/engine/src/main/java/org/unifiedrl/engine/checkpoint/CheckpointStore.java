@@ -296,6 +296,19 @@ public final class CheckpointStore {
   }
 
   /**
+   * Loads a checkpoint, or the newest one of a folder of them.
+   *
+   * @throws CheckpointException if there is none, or it is incomplete or differs from its manifest
+   */
+  public static Checkpoint newest(Path folder) {
+    return Files.exists(folder.resolve(MANIFEST))
+        ? load(folder)
+        : new CheckpointStore(folder, 1)
+            .latest()
+            .orElseThrow(() -> new CheckpointException("no checkpoint in " + folder));
+  }
+
+  /**
    * Loads one checkpoint.
    *
    * @param checkpoint its folder

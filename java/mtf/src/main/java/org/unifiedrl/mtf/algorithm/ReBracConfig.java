@@ -9,7 +9,7 @@ import static org.unifiedrl.mtf.algorithm.CommonConfig.require;
  * @param actorWeight weight of the squared distance to the logged action in the actor's loss
  * @param criticWeight weight of that to the next logged action in the critics' targets
  * @param policyNoise standard deviation of the noise on the target policy's actions
- * @param noiseClip largest size of that noise
+ * @param noiseClip largest size of that noise; 0 for no limit
  * @param actorPeriod steps from one update of the actor to the next
  */
 public record ReBracConfig(

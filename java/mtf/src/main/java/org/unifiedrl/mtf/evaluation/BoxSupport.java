@@ -8,9 +8,9 @@ import java.util.Optional;
  * tells. A kernel truncated to the box judges a policy outside it as one near its edge, at an
  * effective sample size that may look good; and a model of the values extrapolates.
  *
- * <p>A step is far outside if some dimension lies more than a third of its box's width
- * beyond an edge: one standard deviation of the default kernel, and the distance at which
- * UnifiedRL's own attenuation has fallen to 1/e (theta = 1 / 0.3). One thread at a time.
+ * <p>A step is far outside if some dimension lies more than a third of its box's width beyond an
+ * edge: one standard deviation of the default kernel, and the distance at which UnifiedRL's own
+ * attenuation has fallen to 1/e (theta = 1 / 0.3). One thread at a time.
  */
 public final class BoxSupport {
 

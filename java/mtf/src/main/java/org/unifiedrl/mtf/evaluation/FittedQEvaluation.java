@@ -200,8 +200,7 @@ public final class FittedQEvaluation {
     this.settings = settings;
     this.log = log;
     this.options = options;
-    step =
-        new FittedQProgram(settings, discount, log.stateSize(), log.actionSize(), log.groups());
+    step = new FittedQProgram(settings, discount, log.stateSize(), log.actionSize(), log.groups());
     states = Standard.of(log.states(), log.stateSize());
     actions = Standard.of(log.actions(), log.actionSize());
     float[] returns = log.rewards().clone();
@@ -267,7 +266,9 @@ public final class FittedQEvaluation {
     }
   }
 
-  /** The 97.5 % quantile of Student's t by Cornish and Fisher's expansion; 3 % low at 2, ever less. */
+  /**
+   * The 97.5 % quantile of Student's t by Cornish and Fisher's expansion; 3 % low at 2, ever less.
+   */
   private static double student(int freedom) {
     double z = NORMAL_QUANTILE;
     double z2 = z * z;
@@ -308,7 +309,8 @@ public final class FittedQEvaluation {
         Arrays.fill(atAll, Double.NaN);
         Arrays.fill(atOwn, Double.NaN);
         refusal =
-            Optional.of("fitted Q evaluation diverged: lower fitted_q.rate (" + e.getMessage() + ")");
+            Optional.of(
+                "fitted Q evaluation diverged: lower fitted_q.rate (" + e.getMessage() + ")");
         break;
       }
     }
@@ -358,8 +360,7 @@ public final class FittedQEvaluation {
       engine.initialise(step.critic, own.seed());
       double[] parameters = engine.readNetwork64(step.critic, Section.PARAMETERS);
       // The last values are the outputs' biases, one a group.
-      System.arraycopy(
-          scaledReturn, 0, parameters, parameters.length - log.groups(), log.groups());
+      System.arraycopy(scaledReturn, 0, parameters, parameters.length - log.groups(), log.groups());
       engine.writeNetwork64(step.critic, Section.PARAMETERS, parameters);
       engine.copyParameters(step.critic, step.targetCritic);
       for (int part = 0; part < PARTS; part++) {

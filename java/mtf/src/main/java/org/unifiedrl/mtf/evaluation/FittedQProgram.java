@@ -85,8 +85,7 @@ final class FittedQProgram {
       Program.Forward value = p.mlpForward("q", critic, stateAction, Tape.FULL);
       p.mlpBackward("backward", value, p.squaredError("loss", value.y(), y).gradient());
     } else {
-      TensorRef target =
-          p.gather("target", rows, TARGET, actions, false, actionShift, actionScale);
+      TensorRef target = p.gather("target", rows, TARGET, actions, false, actionShift, actionScale);
       conservative(stateAction, state, p.concat("state_target", state, target), y);
     }
     p.adam("adam", critic, adam);
@@ -100,8 +99,7 @@ final class FittedQProgram {
     int drawn = settings.sampledActions();
     HyperRef one = p.hyper("one", 1);
     HyperRef zero = p.hyper("zero", 0);
-    TensorRef uniform =
-        p.uniform("uniform", 1, batch * drawn, actionShift.columns(), 1, one, zero);
+    TensorRef uniform = p.uniform("uniform", 1, batch * drawn, actionShift.columns(), 1, one, zero);
     TensorRef shifted =
         p.combine("shifted", uniform, actionShift, one, p.hyper("minus_one", -1), zero);
     TensorRef sampled = p.multiply("sampled", shifted, actionScale);

@@ -10,11 +10,11 @@ import org.unifiedrl.mtf.exploration.Normal;
  * deviation h. Immutable.
  *
  * <p>Weights average to 1 only if the kernel's mass lies where the log's actions are. A log of
- * Gaussian exploration, clipped to [-1, 1], takes a kernel that is clipped alike ({@link
- * #weight}). A log explored in a box takes one that is truncated to each request's box ({@link
- * #weightInBox}): each dimension's density is divided by its mass within the box, else what lies
- * outside is lost: in ten dimensions, with h two thirds of the half-width, 76 % of it in the middle
- * of the box and 99.9 % at a corner.
+ * Gaussian exploration, clipped to [-1, 1], takes a kernel that is clipped alike ({@link #weight}).
+ * A log explored in a box takes one that is truncated to each request's box ({@link #weightInBox}):
+ * each dimension's density is divided by its mass within the box, else what lies outside is lost:
+ * in ten dimensions, with h two thirds of the half-width, 76 % of it in the middle of the box and
+ * 99.9 % at a corner.
  */
 public final class KernelWeights {
 

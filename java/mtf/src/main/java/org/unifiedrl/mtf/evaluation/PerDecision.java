@@ -18,12 +18,12 @@ import java.util.Optional;
  * that go on. Unlike the step-level estimators, this one follows the policy through whole sessions;
  * the price is weights that explode or vanish after a few steps in ten dimensions.
  *
- * <p>The effective sample size is that of the worst step: the smallest share (SUM w)^2 / SUM w^2
- * of the sessions that reach a step, of all steps whose rewards count for at least 1 % of the
- * first one's in the estimate (gamma^t times the share of sessions that get so far). Without self-normalisation, weights of a
- * step average to 1 over all sessions but for chance, a cap, or mass of the policy where the log
- * has no actions; if they are off by more than {@value #MAXIMUM_MEAN_ERROR}, so would the worth of constant rewards be, and the
- * estimate is refused.
+ * <p>The effective sample size is that of the worst step: the smallest share (SUM w)^2 / SUM w^2 of
+ * the sessions that reach a step, of all steps whose rewards count for at least 1 % of the first
+ * one's in the estimate (gamma^t times the share of sessions that get so far). Without
+ * self-normalisation, weights of a step average to 1 over all sessions but for chance, a cap, or
+ * mass of the policy where the log has no actions; if they are off by more than {@value
+ * #MAXIMUM_MEAN_ERROR}, so would the worth of constant rewards be, and the estimate is refused.
  *
  * <p>Memory grows with units times the steps of the longest session when self-normalised.
  */

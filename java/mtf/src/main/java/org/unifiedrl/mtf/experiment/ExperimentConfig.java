@@ -2,6 +2,7 @@ package org.unifiedrl.mtf.experiment;
 
 import com.fasterxml.jackson.annotation.JsonUnwrapped;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 import org.unifiedrl.engine.EngineOptions;
 import org.unifiedrl.engine.Precision;
@@ -41,7 +42,7 @@ public record ExperimentConfig(
     Evaluation evaluation,
     SimulatorConfig simulator) {
 
-  /** How the baseline, one constant vector, is found. */
+  /** How the baseline is found: one constant vector, or in the last case a network. */
   public enum BaselineKind {
     /** Best of a cross-entropy search. */
     SEARCH,
@@ -56,7 +57,9 @@ public record ExperimentConfig(
     /** Evolution strategy with covariance matrix adaptation. */
     CMA_ES,
     /** Bayesian optimisation by a Gaussian process. */
-    BAYESIAN
+    BAYESIAN,
+    /** Evolution strategy over the parameters of a network that personalises the vector. */
+    ES
   }
 
   /** How the baseline is explored. */
@@ -70,7 +73,15 @@ public record ExperimentConfig(
     /** Points of a scrambled Sobol sequence in the box, spread over users. */
     SOBOL(true),
     /** Normal, correlated within a session, not bounded. */
-    ORNSTEIN_UHLENBECK(false);
+    ORNSTEIN_UHLENBECK(false),
+    /** The best of some candidates in the box by one critic, drawn for every session. */
+    THOMPSON(true),
+    /** The best of some candidates in the box by an upper confidence bound of critics. */
+    UCB(true),
+    /** The most novel of some candidates in the box, by random network distillation. */
+    RND(true),
+    /** Near the actions of a policy with noise on its parameters, drawn for every session. */
+    PARAMETER_NOISE(true);
 
     private final boolean bounded;
 
@@ -81,6 +92,11 @@ public record ExperimentConfig(
     /** Whether actions stay in the box. */
     public boolean bounded() {
       return bounded;
+    }
+
+    /** Whether another run's critics or log say where to explore. */
+    public boolean guided() {
+      return this == THOMPSON || this == UCB || this == RND;
     }
   }
 
@@ -116,6 +132,17 @@ public record ExperimentConfig(
     CONTINUOUS,
     /** As printed: jumps to 1 at the edge. */
     EXACT
+  }
+
+  /** Kernel of NCIS on a log that was explored in a box. */
+  public enum NcisKernel {
+    /**
+     * As it is, the specification's form: a state counts by the part of the kernel that lies in its
+     * box, so that those in which the policy goes to the edge count less.
+     */
+    PLAIN,
+    /** Truncated to the box: every state counts, and the cap shrinks differences more. */
+    IN_BOX
   }
 
   /** Off-policy estimators beyond NCIS. */
@@ -154,7 +181,8 @@ public record ExperimentConfig(
 
   /**
    * The baseline policy. Every search may evaluate {@code population * generations} vectors,
-   * whatever the size of its own rounds, within the limits of requests and seconds.
+   * whatever the size of its own rounds, within the limits of requests and seconds; the evolution
+   * strategy as many more as its vectors serve fewer users each.
    *
    * @param kind how it is found
    * @param population vectors per generation of the cross-entropy search, at least 4
@@ -169,6 +197,7 @@ public record ExperimentConfig(
    * @param seconds time that a search may take, which makes its result depend on the machine; 0 for
    *     no limit
    * @param objective what is maximised
+   * @param es the evolution strategy's own settings
    */
   public record Baseline(
       BaselineKind kind,
@@ -181,7 +210,8 @@ public record ExperimentConfig(
       int levels,
       long requests,
       double seconds,
-      Objective objective) {
+      Objective objective,
+      EvolutionStrategy es) {
 
     public Baseline {
       require("baseline.population", population, population >= 4, "at least 4");
@@ -196,12 +226,56 @@ public record ExperimentConfig(
       require("baseline.seconds", seconds, seconds >= 0, "0 (no limit) or more");
     }
 
-    /** What a search may spend. */
+    /** Users that a vector serves when it is evaluated. */
+    public int usersPerTrial() {
+      return kind == BaselineKind.ES ? es.users() : users;
+    }
+
+    /** What the number of evaluations comes from. */
+    String evaluationKeys() {
+      String common = "baseline.population * baseline.generations";
+      return kind == BaselineKind.ES ? common + " * baseline.users / baseline.es.users" : common;
+    }
+
+    /** What a search may spend; every kind may serve as many users. */
     public SearchBudget budget() {
       return new SearchBudget(
-          (long) population * generations,
+          (long) population * generations * users / usersPerTrial(),
           requests > 0 ? requests : Long.MAX_VALUE,
           seconds > 0 ? seconds : Double.POSITIVE_INFINITY);
+    }
+  }
+
+  /**
+   * The evolution strategy over a network that personalises the vector. The defaults of sigma, rate
+   * and decay are the reference implementation's (specification section 7).
+   *
+   * @param hidden hidden units per layer
+   * @param pairs mirrored pairs of networks in a round
+   * @param users users that each network serves when it is evaluated
+   * @param sigma standard deviation of the parameters' noise
+   * @param learningRate Adam's
+   * @param weightDecay weight of the L2 penalty
+   */
+  public record EvolutionStrategy(
+      List<Integer> hidden,
+      int pairs,
+      int users,
+      double sigma,
+      double learningRate,
+      double weightDecay) {
+
+    public EvolutionStrategy {
+      hidden = List.copyOf(hidden);
+      require("layers of baseline.es.hidden", hidden.size(), hidden.size() <= 6, "at most 6");
+      for (int units : hidden) {
+        positive("baseline.es.hidden", units);
+      }
+      positive("baseline.es.pairs", pairs);
+      positive("baseline.es.users", users);
+      require("baseline.es.sigma", sigma, sigma > 0, "positive");
+      require("baseline.es.learning_rate", learningRate, learningRate > 0, "positive");
+      require("baseline.es.weight_decay", weightDecay, weightDecay >= 0, "at least 0");
     }
   }
 
@@ -216,7 +290,8 @@ public record ExperimentConfig(
    * @param upperBounds upper bounds of the box (upper_b), one per action dimension, each positive;
    *     empty for {@code halfWidth} everywhere
    * @param standardDeviation of Gaussian and Ornstein-Uhlenbeck exploration, and of the truncated
-   *     Gaussian before truncation (sigma); the paper's is 0.2
+   *     Gaussian before truncation (sigma); the paper's is 0.2. Of parameter noise that of the
+   *     perturbed policy's actions
    * @param correlation of Ornstein-Uhlenbeck noise at successive requests of a session, in [0, 1)
    * @param users users whose requests are learned from; fewer if the environment has fewer
    * @param heldOutUsers users whose requests are kept for offline evaluation
@@ -224,6 +299,7 @@ public record ExperimentConfig(
    * @param lanes users in flight at once per thread
    * @param logCandidates whether the scores of all candidates and the places of the shown ones
    *     among them are logged too; the log grows by 4 k n bytes a request, 800 on the simulator
+   * @param guide what says where to explore, for the kinds that are guided
    */
   public record Exploration(
       ExplorationKind kind,
@@ -236,9 +312,17 @@ public record ExperimentConfig(
       int heldOutUsers,
       int days,
       int lanes,
-      boolean logCandidates) {
+      boolean logCandidates,
+      Guide guide) {
 
     public Exploration {
+      if (kind.guided() && guide.run().equals(Guide.NONE)) {
+        throw new IllegalArgumentException(
+            "exploration.kind "
+                + kind.name().toLowerCase(Locale.ROOT)
+                + " needs exploration.guide.run, a run folder with "
+                + (kind == ExplorationKind.RND ? "a log" : "checkpoints"));
+      }
       lowerBounds = List.copyOf(lowerBounds);
       upperBounds = List.copyOf(upperBounds);
       double least = UniformBox.LEAST;
@@ -272,6 +356,38 @@ public record ExperimentConfig(
       positive("exploration.held_out_users", heldOutUsers);
       positive("exploration.days", days);
       positive("exploration.lanes", lanes);
+    }
+  }
+
+  /**
+   * What says where to explore.
+   *
+   * @param run folder of the run whose critics (thompson, ucb) or log (rnd) guide; {@value #NONE}
+   *     for the other kinds
+   * @param candidates candidates of a request (K)
+   * @param uniformShare probability that an action is uniform in the box whatever the guide says,
+   *     also of parameter noise; nothing is less probable than this share of the uniform density
+   * @param kappa weight of the critics' standard deviation in ucb
+   * @param steps training steps of rnd's network
+   */
+  public record Guide(String run, int candidates, double uniformShare, double kappa, long steps) {
+
+    static final String NONE = "none";
+
+    public Guide {
+      require("exploration.guide.candidates", candidates, candidates >= 2, "at least 2");
+      require(
+          "exploration.guide.uniform_share",
+          uniformShare,
+          uniformShare > 0 && uniformShare <= 1,
+          "in (0, 1]");
+      require("exploration.guide.kappa", kappa, kappa >= 0, "at least 0");
+      positive("exploration.guide.steps", steps);
+    }
+
+    /** No guide. */
+    public static Guide none() {
+      return new Guide(NONE, 16, 0.2, 1.5, 2_000);
     }
   }
 
@@ -367,6 +483,7 @@ public record ExperimentConfig(
    * @param bandwidth kernel width h of NCIS, in normalised action; 0 for one that follows the log
    *     in every dimension: two thirds of the box's half-width, or half of sigma for unbounded logs
    *     (0.10 at the paper's settings either way)
+   * @param ncisKernel whether it is truncated where the log was explored in a box
    * @param cap cap of its weights (c)
    * @param weightCap cap of the weights of {@code dr}, {@code sndr}, {@code pdis} and {@code
    *     snpdis}, which it makes biased; 0 for none
@@ -388,6 +505,7 @@ public record ExperimentConfig(
   public record Evaluation(
       Population population,
       double bandwidth,
+      NcisKernel ncisKernel,
       double cap,
       double weightCap,
       List<Estimator> estimators,
@@ -446,7 +564,19 @@ public record ExperimentConfig(
         "auto",
         0,
         new Engine(0, Precision.FP32, ReplayPlacement.AUTO),
-        new Baseline(BaselineKind.EQUAL, 32, 8, 10, 1000, 1, 0.5, 5, 0, 0, Objective.RETURN),
+        new Baseline(
+            BaselineKind.EQUAL,
+            32,
+            8,
+            10,
+            1000,
+            1,
+            0.5,
+            5,
+            0,
+            0,
+            Objective.RETURN,
+            new EvolutionStrategy(List.of(32), 16, 64, 0.02, 0.01, 0.005)),
         new Exploration(
             ExplorationKind.UNIFORM,
             0.3,
@@ -458,7 +588,8 @@ public record ExperimentConfig(
             5_000,
             1,
             64,
-            false),
+            false,
+            Guide.none()),
         new Training(
             AlgorithmKind.UNIFIEDRL,
             3_000,
@@ -486,6 +617,7 @@ public record ExperimentConfig(
         new Evaluation(
             Population.JUDGE,
             0,
+            NcisKernel.PLAIN,
             10,
             0,
             List.of(),

@@ -9,6 +9,7 @@ import java.util.Map;
  * @param identity hash of the settings that it was run with
  * @param served what users did whom nothing was learned from
  * @param offline what a log of other users says
+ * @param explored what exploring its log meant
  * @param cost what it took
  * @param backend back end that trained; empty if nothing was trained
  * @param parameterHash SHA-256 of the trained parameters; empty if nothing was trained
@@ -18,6 +19,7 @@ public record CellResult(
     String identity,
     Served served,
     Offline offline,
+    Explored explored,
     Cost cost,
     String backend,
     String parameterHash) {
@@ -41,6 +43,20 @@ public record CellResult(
    * @param gauc MTF-GAUC on what the baseline shows
    */
   public record Offline(double ncis, double ess, double gauc) {}
+
+  /**
+   * Exploration; NaN where there was none.
+   *
+   * @param uvcLift valid consumptions of the users that were explored on, over the same users with
+   *     the same luck and no exploration, percent: what is lost is negative
+   * @param nearShare share of the logged actions that lie within 0.15 of the served one in every
+   *     dimension
+   */
+  public record Explored(double uvcLift, double nearShare) {
+
+    /** No exploration. */
+    static final Explored NONE = new Explored(Double.NaN, Double.NaN);
+  }
 
   /**
    * What a policy cost.

@@ -14,7 +14,6 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.function.Function;
 import java.util.function.Supplier;
-import org.unifiedrl.mtf.baseline.ConstantPolicy;
 import org.unifiedrl.mtf.evaluation.AbTest;
 import org.unifiedrl.mtf.evaluation.Headroom;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
@@ -147,11 +146,11 @@ public final class CellRunner {
       Supplier<? extends Policy> policy,
       long requests,
       long steps,
+      CellResult.Explored explored,
       String backend,
       String parameterHash) {}
 
   private CellResult outcome(Cell cell) {
-    Environment environment = environment(cell.config());
     Pipeline pipeline = pipeline(cell.config());
     Map<String, Double> seconds = new LinkedHashMap<>();
     Made made =
@@ -160,19 +159,20 @@ public final class CellRunner {
             LogStore.Search found = logs.search(cell.config(), pipeline);
             seconds.put("baseline", found.seconds());
             yield new Made(
-                () -> new ConstantPolicy(environment.stateSize(), found.action()),
-                found.requests(),
+                found.baseline().policy(),
+                found.baseline().requests(),
                 0,
+                CellResult.Explored.NONE,
                 "",
                 "");
           }
-          case TRAIN -> train(cell, environment, pipeline, seconds);
+          case TRAIN -> train(cell, pipeline, seconds);
         };
 
     long start = System.nanoTime();
     UserTotals totals = pipeline.serve(made.policy());
     lap(seconds, "serve", start);
-    CellResult.Offline offline = judged(cell, environment, made, seconds);
+    CellResult.Offline offline = judged(cell, made, seconds);
     AbTest.Summary summary = AbTest.Summary.of(totals);
     return new CellResult(
         cell.identity(),
@@ -182,24 +182,21 @@ public final class CellRunner {
             summary.returns(),
             summary.sessionLength()),
         offline,
+        made.explored(),
         new CellResult.Cost(seconds, made.requests(), made.steps()),
         made.backend(),
         made.parameterHash());
   }
 
-  private CellResult.Offline judged(
-      Cell cell, Environment environment, Made made, Map<String, Double> seconds) {
+  private CellResult.Offline judged(Cell cell, Made made, Map<String, Double> seconds) {
     if (cell.ruler() == null) {
       return new CellResult.Offline(Double.NaN, 0, Double.NaN);
     }
     Pipeline ruler = pipeline(cell.ruler());
-    LogStore.Log log = logs.log(cell.ruler(), environment, ruler);
+    LogStore.Log log = logs.log(cell.ruler(), ruler);
     long start = System.nanoTime(); // the log's own time is not this cell's
     OfflineEvaluation offline =
-        ruler.evaluate(
-            new ConstantPolicy(environment.stateSize(), log.search().action()),
-            made.policy()::get,
-            log.heldOut());
+        ruler.evaluate(log.search().baseline().policy(), made.policy()::get, log.heldOut());
     lap(seconds, "evaluate", start);
     return new CellResult.Offline(
         offline.ncisPolicy().refused() ? Double.NaN : offline.ncisPolicy().value(),
@@ -207,17 +204,16 @@ public final class CellRunner {
         offline.gaucPolicy().value());
   }
 
-  private Made train(
-      Cell cell, Environment environment, Pipeline pipeline, Map<String, Double> seconds) {
-    LogStore.Log log = logs.log(cell.config(), environment, pipeline);
+  private Made train(Cell cell, Pipeline pipeline, Map<String, Double> seconds) {
+    LogStore.Log log = logs.log(cell.config(), pipeline);
     seconds.put("baseline", log.search().seconds());
-    seconds.put("explore", log.seconds());
+    seconds.put("explore", log.about().seconds());
     Path folder = work.resolve(cell.fileName());
     LogStore.delete(folder); // what a killed run left
     long start = System.nanoTime();
     Pipeline.Trained trained =
         pipeline.train(
-            Learner.Start.at(log.search().action()),
+            Learner.Start.at(Pipeline.start(log.search().baseline(), log.train())),
             log.train(),
             folder,
             false,
@@ -226,8 +222,9 @@ public final class CellRunner {
     LogStore.delete(folder);
     return new Made(
         trained.policy(),
-        log.search().requests() + log.requests(),
+        log.search().baseline().requests() + log.about().requests(),
         trained.steps(),
+        log.about().explored(),
         trained.backend(),
         trained.parameterHash());
   }

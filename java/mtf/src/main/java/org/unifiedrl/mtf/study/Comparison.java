@@ -46,6 +46,8 @@ public record Comparison(String reference, List<Row> rows) {
     ALONE.put("ncis", result -> result.offline().ncis());
     ALONE.put("ess", result -> result.offline().ess());
     ALONE.put("gauc", result -> result.offline().gauc());
+    ALONE.put("explored_uvc_lift", result -> result.explored().uvcLift());
+    ALONE.put("explored_near_share", result -> result.explored().nearShare());
     ALONE.put("requests", result -> result.cost().requests());
     ALONE.put("steps", result -> result.cost().steps());
     for (String stage : List.of("baseline", "explore", "train", "evaluate", "serve")) {

@@ -5,15 +5,18 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Stream;
-import org.unifiedrl.mtf.baseline.ConstantPolicy;
+import org.unifiedrl.engine.replay.Replay;
+import org.unifiedrl.mtf.baseline.Baseline;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import org.unifiedrl.mtf.experiment.Pipeline;
-import org.unifiedrl.mtf.session.Environment;
+import org.unifiedrl.mtf.exploration.ExplorationEfficiency;
+import org.unifiedrl.mtf.session.UserTotals;
 
 /**
  * Logs of exploration, each collected once and read by every cell that learns from it or is judged
@@ -22,6 +25,9 @@ import org.unifiedrl.mtf.session.Environment;
 final class LogStore {
 
   private static final String MARKER = "log.json";
+
+  /** Half-width of what counts as near the served policy: the paper's box. */
+  private static final double NEAR = 0.15;
 
   private final Path folder;
   private final Map<String, Object> locks = new ConcurrentHashMap<>();
@@ -32,23 +38,23 @@ final class LogStore {
   }
 
   /**
-   * A baseline.
+   * A baseline and the time that finding it took.
    *
-   * @param action the vector
-   * @param requests environment requests that the search took
-   * @param seconds time that it took
+   * @param seconds that time
    */
-  record Search(float[] action, long requests, double seconds) {}
+  record Search(Baseline baseline, double seconds) {}
 
   /**
    * A log and what it took.
    *
    * @param folder holds the shards
-   * @param search the baseline that it was explored around
-   * @param requests requests to learn from
-   * @param seconds time that exploring took
+   * @param about what is kept beside the shards
    */
-  record Log(Path folder, Search search, long requests, double seconds) {
+  record Log(Path folder, Kept about) {
+    Search search() {
+      return about.search();
+    }
+
     Path train() {
       return folder.resolve("train");
     }
@@ -58,8 +64,15 @@ final class LogStore {
     }
   }
 
-  /** What is kept beside the shards, once they are complete. */
-  private record Kept(Search search, long requests, double seconds) {}
+  /**
+   * What is kept beside the shards, once they are complete.
+   *
+   * @param search the baseline that was explored around
+   * @param requests requests to learn from
+   * @param seconds time that exploring took
+   * @param explored what that meant for users and for the data
+   */
+  record Kept(Search search, long requests, double seconds, CellResult.Explored explored) {}
 
   /** Everything that decides a log. */
   static String key(ExperimentConfig config) {
@@ -80,12 +93,7 @@ final class LogStore {
       Search found = searches.get(key);
       if (found == null) {
         long start = System.nanoTime();
-        Pipeline.Found baseline = pipeline.search();
-        found =
-            new Search(
-                baseline.policy().action(),
-                baseline.requests(),
-                (System.nanoTime() - start) * 1e-9);
+        found = new Search(pipeline.baseline(), (System.nanoTime() - start) * 1e-9);
         searches.put(key, found);
       }
       return found;
@@ -93,32 +101,47 @@ final class LogStore {
   }
 
   /** The log of a configuration, collected if it is not there. */
-  Log log(ExperimentConfig config, Environment environment, Pipeline pipeline) {
+  Log log(ExperimentConfig config, Pipeline pipeline) {
     String key = key(config);
     Path at = folder.resolve(key);
     synchronized (lock(key)) {
       try {
         Path marker = at.resolve(MARKER);
         if (Files.exists(marker)) {
-          Kept kept = Cell.JSON.readValue(marker.toFile(), Kept.class);
-          return new Log(at, kept.search(), kept.requests(), kept.seconds());
+          return new Log(at, Cell.JSON.readValue(marker.toFile(), Kept.class));
         }
         delete(at); // what a killed run left
         Search search = search(config, pipeline);
         long start = System.nanoTime();
         Pipeline.Logged logged =
             pipeline.explore(
-                new ConstantPolicy(environment.stateSize(), search.action()),
-                at.resolve("train"),
-                at.resolve("held-out"));
+                search.baseline().policy(), at.resolve("train"), at.resolve("held-out"));
         double seconds = (System.nanoTime() - start) * 1e-9;
-        Kept kept = new Kept(search, logged.requests(), seconds);
+        UserTotals plain = pipeline.unexplored(search.baseline().policy());
+        double lift =
+            100 * (sum(logged.learned().validConsumptions()) / sum(plain.validConsumptions()) - 1);
+        Kept kept =
+            new Kept(
+                search,
+                logged.requests(),
+                seconds,
+                new CellResult.Explored(lift, near(at.resolve("train"))));
         CellStore.write(marker, Cell.JSON.valueToTree(kept));
-        return new Log(at, search, logged.requests(), seconds);
+        return new Log(at, kept);
       } catch (IOException e) {
         throw new UncheckedIOException("cannot use the log in " + at + ": " + e.getMessage(), e);
       }
     }
+  }
+
+  private static double near(Path shards) {
+    try (Replay replay = Replay.open(shards)) {
+      return ExplorationEfficiency.of(replay, NEAR).share();
+    }
+  }
+
+  private static double sum(double[] values) {
+    return Arrays.stream(values).sum();
   }
 
   /** Frees the disk of a log that nobody needs any more. */

@@ -113,6 +113,27 @@ class FittedQEvaluationTest {
     assertThat(Arrays.stream(one.atOwn()).distinct()).hasSize(3);
   }
 
+  /**
+   * Next to nothing of the conservative term changes next to nothing: the same batches pass through
+   * the longer program. A real share sets values outside the log's actions back behind those inside
+   * them, which it raises: the term's gradient is -alpha at what was logged.
+   */
+  @Test
+  void conservatismSetsBackWhatTheLogDoesNotHold() {
+    Sessions log = log(1_000, 5);
+    Settings plain = new Settings(3, 800, 64, List.of(16), 2e-3, 0.02, 0, 6);
+    double[] lowered = new double[2];
+    for (int i = 0; i < 2; i++) {
+      float a = i == 0 ? 0 : 0.45f;
+      double value = judge(log, DISCOUNT, plain, a).estimate().value();
+      double hardly = judge(log, DISCOUNT, plain.withConservatism(1e-9), a).estimate().value();
+      // Rounding of other sums, over 800 steps of Adam.
+      assertThat(hardly).isCloseTo(value, within(0.02));
+      lowered[i] = value - judge(log, DISCOUNT, plain.withConservatism(0.2), a).estimate().value();
+    }
+    assertThat(lowered[1]).isGreaterThan(lowered[0] + 0.1);
+  }
+
   @Test
   void refusesPoliciesFarOutsideTheBoxAndDivergence() {
     Sessions log = log(100, 3);

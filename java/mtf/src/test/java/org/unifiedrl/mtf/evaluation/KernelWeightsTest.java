@@ -108,9 +108,7 @@ class KernelWeightsTest {
       for (int session = 0; session < 50_000; session++) {
         double state = 0;
         for (int step = 0; step < 2; step++) {
-          float[] action = {
-            0.3f * random.nextFloat() - 0.15f, 0.3f * random.nextFloat() - 0.15f
-          };
+          float[] action = {0.3f * random.nextFloat() - 0.15f, 0.3f * random.nextFloat() - 0.15f};
           double reward = step == 0 ? 2 + action[0] : 1 + 3 * state + action[1];
           state = action[0];
           double weight = kernel.weightInBox(action, policy, low, high, 0, 2, logDensity);

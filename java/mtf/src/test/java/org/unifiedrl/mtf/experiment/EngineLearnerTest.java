@@ -258,8 +258,7 @@ class EngineLearnerTest {
     ExperimentConfig config =
         config(
             "training.algorithm=\"" + kind.name() + "\"",
-            "training.discount=0.5",
-            "backend=\"reference32\"");
+            "training.discount=0.5");
     Path checkpoints = folder.resolve("checkpoints");
     float[] states = new float[STATES];
     float[] action = new float[ACTIONS];
@@ -313,7 +312,6 @@ class EngineLearnerTest {
     ExperimentConfig config =
         config(
             "training.algorithm=\"td3_bc\"",
-            "backend=\"reference32\"",
             "training.group_weights=[1]",
             "training.normalise_returns=false",
             "training.discount=0.8",

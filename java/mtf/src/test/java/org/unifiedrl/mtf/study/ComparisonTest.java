@@ -25,6 +25,7 @@ class ComparisonTest {
             cell.identity(),
             new CellResult.Served(uvc, new float[] {100, 200, 300, 400}, 7, 5),
             new CellResult.Offline(ncis, 10, 0.5),
+            new CellResult.Explored(-2, 0.25),
             new CellResult.Cost(Map.of("train", 3.0), 11, 13),
             "",
             ""));

@@ -59,6 +59,7 @@ class TunerTest {
         "",
         new CellResult.Served(new float[] {uvc}, new float[] {1}, 1, 1),
         new CellResult.Offline(Double.NaN, 0, Double.NaN),
+        new CellResult.Explored(-2, 0.25),
         new CellResult.Cost(Map.of(), 0, 0),
         "",
         "");
