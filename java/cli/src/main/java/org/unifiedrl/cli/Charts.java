@@ -22,6 +22,7 @@ import org.knowm.xchart.style.Styler;
 import org.knowm.xchart.style.markers.SeriesMarkers;
 import org.unifiedrl.mtf.evaluation.AbTest;
 import org.unifiedrl.mtf.evaluation.Interval;
+import org.unifiedrl.mtf.experiment.Round;
 
 /** One picture of a run: how it learned, and what the A/B test says. */
 final class Charts {
@@ -42,16 +43,19 @@ final class Charts {
 
   /** Draws learning curves on the left and lifts with their intervals on the right. */
   static void write(Path file, List<JsonNode> metrics, AbTest.Result test, String title) {
-    try {
-      BitmapEncoder.saveBitmap(
-          List.of(curves(metrics, title), lifts(test)),
-          1,
-          2,
-          file.toString(),
-          BitmapEncoder.BitmapFormat.PNG);
-    } catch (IOException e) {
-      throw new UncheckedIOException("cannot write " + file + ": " + FileErrors.reason(e), e);
+    save(file, curves(metrics, title), lifts(test));
+  }
+
+  /** Draws each round's canary on the left and the reported A/B test on the right. */
+  static void write(Path file, Iterable<Round> rounds, AbTest.Result test, String title) {
+    Map<String, Interval> canaries = new LinkedHashMap<>();
+    for (Round round : rounds) {
+      String name = "round " + round.number() + (round.decision().served() ? "" : ", not served");
+      round.canary().ifPresent(canary -> canaries.put(name, canary.uvcLift()));
     }
+    String heading = "Canaries: " + title;
+    String axis = "UVC lift over the policy served so far, %, with 95 % interval";
+    save(file, intervals(heading, axis, canaries, HEIGHT), lifts(test));
   }
 
   private static XYChart curves(List<JsonNode> metrics, String title) {
@@ -127,10 +131,11 @@ final class Charts {
     save(file, chart);
   }
 
-  private static void save(Path file, XYChart chart) {
+  /** Saves charts side by side. */
+  private static void save(Path file, XYChart... charts) {
     try {
       BitmapEncoder.saveBitmap(
-          List.of(chart), 1, 1, file.toString(), BitmapEncoder.BitmapFormat.PNG);
+          List.of(charts), 1, charts.length, file.toString(), BitmapEncoder.BitmapFormat.PNG);
     } catch (IOException e) {
       throw new UncheckedIOException("cannot write " + file + ": " + FileErrors.reason(e), e);
     }

@@ -111,6 +111,18 @@ final class ConfigKeys {
       evaluation.lanes: users in flight at once per thread
       evaluation.resamples: bootstrap resamples
       evaluation.headroom: whether oracles are searched, and the policy's regret to them measured
+      progressive.rounds: rounds; users, held-out users and steps are split evenly over them
+      progressive.data: what a round learns from: its latest log, or all rounds' pooled
+      progressive.start: what its training starts from: warm, the served actor and critics, or fresh
+      progressive.box: the next box: fixed, or measured, as wide as the last served policy moved
+      progressive.box_percentile: of |mu_new - mu_old| by dimension, a measured box's half-width
+      progressive.least_half_width: smallest half-width of a measured box
+      progressive.largest_half_width: largest half-width of a measured box
+      progressive.least_ess_share: effective share of held-out requests below which NCIS has no say
+      progressive.ncis_margin: loss in NCIS that the gate tolerates, in percent
+      progressive.gauc_margin: loss in MTF-GAUC that the gate tolerates
+      progressive.canary_share: share of the training range's users in each canary A/B test
+      progressive.canary_margin: loss in UVC and in UDT that it tolerates, in percent
       simulator.world_seed: key of the item pool and of the users' tastes
       simulator.train_users: users that may be learned from
       simulator.judge_users: users for judging, others than those

@@ -29,6 +29,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
@@ -59,6 +60,10 @@ final class Configuration {
       Pattern.compile("[-+]?([0-9]+|[0-9]*[.][0-9]+|[0-9]+[.])[eE][-+]?[0-9]+");
   private static final Pattern FIELD = Pattern.compile("\\b[a-z]+([A-Z][a-z]+)+\\b");
   private static final Pattern NAME = Pattern.compile("[a-z][a-z0-9_]*");
+
+  /** Keys that no result depends on, beyond the rounding of a back end. */
+  private static final Set<String> FREE =
+      Set.of("backend", "threads", "engine.device", "engine.replay");
 
   private final ObjectNode tree;
 
@@ -334,6 +339,35 @@ final class Configuration {
       return YAML.writeValueAsString(value);
     } catch (JsonProcessingException e) {
       throw new IllegalStateException("configuration cannot be written as YAML", e);
+    }
+  }
+
+  /**
+   * Returns if two configurations give the same result: device, back end and threads may differ.
+   *
+   * @throws UsageException naming the first key that does not allow it
+   */
+  static void requireSameResult(ExperimentConfig saved, ExperimentConfig now, Path run) {
+    requireSame(JSON.valueToTree(saved), JSON.valueToTree(now), "", run);
+  }
+
+  private static void requireSame(JsonNode saved, JsonNode now, String prefix, Path run) {
+    for (Map.Entry<String, JsonNode> entry : saved.properties()) {
+      String key = prefix + entry.getKey();
+      JsonNode other = now.get(entry.getKey());
+      if (entry.getValue().isObject()) {
+        requireSame(entry.getValue(), other, key + ".", run);
+      } else if (!entry.getValue().equals(other) && !FREE.contains(key)) {
+        throw new UsageException(
+            run
+                + " was begun with "
+                + key
+                + " = "
+                + entry.getValue()
+                + ", and it is now "
+                + other
+                + ": resume with the run's own configuration, or begin a new run");
+      }
     }
   }
 

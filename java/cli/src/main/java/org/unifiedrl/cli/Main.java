@@ -34,6 +34,7 @@ import picocli.CommandLine.ScopeType;
     exitCodeList = {"0:done", "1:failed", "2:wrong use"},
     subcommands = {
       DemoCommand.class,
+      ProgressiveCommand.class,
       ExploreCommand.class,
       TrainCommand.class,
       EvaluateCommand.class,

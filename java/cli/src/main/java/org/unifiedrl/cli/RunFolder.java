@@ -15,17 +15,21 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
+import org.unifiedrl.engine.DurableFiles;
 import org.unifiedrl.mtf.algorithm.MlpPolicy;
 import org.unifiedrl.mtf.baseline.Baseline;
 import org.unifiedrl.mtf.baseline.ConstantPolicy;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
+import org.unifiedrl.mtf.experiment.ProgressiveTraining;
 import org.unifiedrl.mtf.policy.Policy;
 import org.unifiedrl.mtf.session.Environment;
 
 /**
  * What a run leaves, and where: {@code config.yaml}, {@code baseline.json}, {@code shards/train},
  * {@code shards/held-out}, {@code checkpoints}, {@code metrics.jsonl}, {@code result.json}, {@code
- * chart.png}.
+ * chart.png}. Progressive training leaves its logs and checkpoints in {@code rounds/N}, each laid
+ * out like this folder, and {@code rounds.md}; {@code checkpoints} is then a link to those of the
+ * round whose policy is served at the end.
  */
 record RunFolder(Path path) {
 
@@ -138,6 +142,29 @@ record RunFolder(Path path) {
 
   Path metrics() {
     return path.resolve("metrics.jsonl");
+  }
+
+  /** Table of the rounds of progressive training. */
+  Path rounds() {
+    return path.resolve("rounds.md");
+  }
+
+  /** A round of progressive training; from 1. */
+  RunFolder round(int number) {
+    return new RunFolder(ProgressiveTraining.folder(path, number));
+  }
+
+  /** Makes the policy of a round that of the run; 0 for none. */
+  void serve(int round) {
+    try {
+      DurableFiles.deleteTree(checkpoints());
+      if (round > 0) {
+        Files.createSymbolicLink(checkpoints(), path.relativize(round(round).checkpoints()));
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(
+          "cannot link " + checkpoints() + ": " + FileErrors.reason(e), e);
+    }
   }
 
   private Path baseline() {

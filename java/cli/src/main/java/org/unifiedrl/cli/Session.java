@@ -3,6 +3,7 @@ package org.unifiedrl.cli;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
@@ -16,6 +17,9 @@ import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import org.unifiedrl.mtf.experiment.Learner;
 import org.unifiedrl.mtf.experiment.OfflineEvaluation;
 import org.unifiedrl.mtf.experiment.Pipeline;
+import org.unifiedrl.mtf.experiment.ProgressiveTraining;
+import org.unifiedrl.mtf.experiment.Round;
+import org.unifiedrl.mtf.experiment.RunListener;
 import org.unifiedrl.mtf.policy.Policy;
 import org.unifiedrl.mtf.session.Environment;
 
@@ -33,23 +37,47 @@ final class Session {
   private final ExperimentConfig.Population population;
   private final PrintWriter out;
   private final ObjectNode result = Json.object();
-  private Baseline trainedFrom; // while a learner opens
+  private Baseline trainedFrom; // known before a learner opens
+
+  /** Makes the stages of a run. */
+  private interface Stages {
+    Pipeline of(
+        ExperimentConfig config,
+        Environment environment,
+        Learner.Factory learners,
+        RunListener listener);
+  }
 
   Session(ExperimentConfig config, Environment environment, RunFolder folder, RunOptions common) {
+    this(config, environment, folder, common, Pipeline::new);
+  }
+
+  /** A session whose stages are those of progressive training. */
+  static Session progressive(
+      ExperimentConfig config, Environment environment, RunFolder folder, RunOptions common) {
+    return new Session(config, environment, folder, common, Pipeline::progressive);
+  }
+
+  private Session(
+      ExperimentConfig config,
+      Environment environment,
+      RunFolder folder,
+      RunOptions common,
+      Stages stages) {
     this.config = config;
     this.environment = environment;
     this.folder = folder;
     this.common = common;
     this.out = common.text();
     this.population = config.evaluation().population();
-    this.pipeline = pipeline();
+    this.pipeline = pipeline(stages);
     result.put("environment", environment.name());
     ConfigOptions.folder(config.environment())
         .ifPresent(data -> result.put("environment_folder", data.toString()));
     result.put("seed", config.seed());
   }
 
-  private Pipeline pipeline() {
+  private Pipeline pipeline(Stages stages) {
     Learner.Factory learners = EngineAccess.learners();
     Learner.Factory announcing =
         new Learner.Factory() {
@@ -62,7 +90,7 @@ final class Session {
               boolean resume) {
             Learner learner = learners.open(config, replay, start, checkpoints, resume);
             try {
-              opened(learner);
+              opened(config, learner, checkpoints);
             } catch (RuntimeException | Error e) {
               learner.close();
               throw e;
@@ -76,27 +104,28 @@ final class Session {
           }
         };
     try {
-      return new Pipeline(config, environment, announcing, common.listener());
+      return stages.of(config, environment, announcing, common.listener());
     } catch (IllegalArgumentException e) {
       throw new UsageException(e.getMessage(), e);
     }
   }
 
-  /** Everything that training needs is there: only now does the run folder change. */
-  private void opened(Learner learner) {
-    if (learner.step() > config.training().steps()) {
+  /** Everything that training needs is there: only now does the folder change. */
+  private void opened(ExperimentConfig own, Learner learner, Path checkpoints) {
+    if (learner.step() > own.training().steps()) {
       throw new UsageException(
           "training.steps is "
-              + config.training().steps()
+              + own.training().steps()
               + ", and the newest checkpoint in "
-              + folder.checkpoints()
+              + checkpoints
               + " is of step "
               + learner.step()
               + " already: give as many steps or more");
     }
-    folder.writeConfig(config);
-    folder.writeBaseline(trainedFrom, environment);
-    folder.keepMetrics(learner.step());
+    RunFolder trained = new RunFolder(checkpoints.getParent());
+    trained.writeConfig(own);
+    trained.writeBaseline(trainedFrom, environment);
+    trained.keepMetrics(learner.step());
   }
 
   /** Finds the baseline and logs exploration around it. */
@@ -124,8 +153,12 @@ final class Session {
 
   /** A search may turn out to be impossible only when it runs: the run folder waits for it. */
   private Baseline baseline() {
+    return searched(pipeline::baseline);
+  }
+
+  private static <T> T searched(Supplier<T> stages) {
     try {
-      return pipeline.baseline();
+      return stages.get();
     } catch (SearchBudgetException e) {
       throw new UsageException(e.getMessage(), e);
     }
@@ -138,7 +171,7 @@ final class Session {
     Pipeline.Trained trained =
         pipeline.train(
             Learner.Start.at(Pipeline.start(baseline, data)),
-            data,
+            List.of(data),
             folder.checkpoints(),
             resume,
             (Long step, Map<String, Double> means) -> folder.appendMetrics(step, means));
@@ -162,6 +195,51 @@ final class Session {
     out.print(Results.table(offline));
     out.flush();
     Results.putOffline(result, offline);
+  }
+
+  /** Goes through the rounds of progressive training, or those that are left. */
+  ProgressiveTraining.Result rounds() {
+    folder.writeConfig(config);
+    ProgressiveTraining training = new ProgressiveTraining(pipeline, folder.path());
+    ProgressiveTraining.Result run = searched(() -> training.run(listener()));
+    folder.serve(run.served());
+    String table = Results.table(run.rounds(), environment.scoreNames());
+    Json.writeText(folder.rounds(), table);
+    out.print(table);
+    out.println(
+        run.served() == 0
+            ? "No round's policy was served: the baseline is tested against itself"
+            : "Served at the end: " + folder.round(run.served()).path());
+    out.flush();
+    Results.putRounds(result, run);
+    return run;
+  }
+
+  private ProgressiveTraining.Listener listener() {
+    return new ProgressiveTraining.Listener() {
+      @Override
+      public void baseline(Baseline baseline) {
+        trainedFrom = baseline;
+        folder.writeBaseline(baseline, environment);
+      }
+
+      @Override
+      public void begin(int number, int rounds) {
+        out.printf("Round %d of %d%n", number, rounds);
+        out.flush();
+      }
+
+      @Override
+      public void metrics(int number, long step, Map<String, Double> means) {
+        folder.round(number).appendMetrics(step, means);
+      }
+
+      @Override
+      public void end(Round round) {
+        out.print(Results.line(round));
+        out.flush();
+      }
+    };
   }
 
   /** Tests a policy on users that nothing was learned from. */
@@ -198,5 +276,22 @@ final class Session {
     out.println("Left in " + folder.path());
     out.flush();
     common.writeJson(result);
+  }
+
+  /** The result is safe by now: a chart that cannot be drawn is not worth losing it. */
+  void draw(Runnable drawing) {
+    try {
+      drawing.run();
+    } catch (RuntimeException | Error e) { // a JVM without fonts or a desktop throws errors here
+      PrintWriter err = common.spec.commandLine().getErr();
+      err.println(
+          "unifiedrl: warning: no chart was drawn ("
+              + FileErrors.message(e)
+              + "); everything else is in "
+              + folder.path());
+      if (common.verbose) {
+        e.printStackTrace(err);
+      }
+    }
   }
 }

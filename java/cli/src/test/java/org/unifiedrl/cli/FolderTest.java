@@ -204,6 +204,7 @@ class FolderTest {
   @ValueSource(
       strings = {
         "demo",
+        "progressive",
         "explore",
         "train",
         "evaluate",
@@ -217,7 +218,7 @@ class FolderTest {
     String out = temporary.resolve("out").toString();
     String[] arguments =
         switch (command) {
-          case "demo", "explore" ->
+          case "demo", "progressive", "explore" ->
               new String[] {"--quiet", "--out", out, "--config", shared.resolve("tiny.yaml") + ""};
           case "train" -> new String[] {"--quiet", "--out", out, "--data", log + ""};
           case "evaluate" ->
@@ -312,7 +313,7 @@ class FolderTest {
     return contents;
   }
 
-  private static void copy(Path from, Path to) throws IOException {
+  static void copy(Path from, Path to) throws IOException {
     try (Stream<Path> tree = Files.walk(from)) {
       for (Path path : tree.toList()) {
         Files.copy(path, to.resolve(from.relativize(path)));

@@ -22,6 +22,7 @@ class MainTest {
   @ValueSource(
       strings = {
         "demo",
+        "progressive",
         "explore",
         "train",
         "evaluate",
@@ -50,6 +51,7 @@ class MainTest {
     assertThat(run.out())
         .contains(
             "demo",
+            "progressive",
             "explore",
             "train",
             "evaluate",

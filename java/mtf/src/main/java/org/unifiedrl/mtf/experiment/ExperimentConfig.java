@@ -10,6 +10,7 @@ import org.unifiedrl.engine.ReplayPlacement;
 import org.unifiedrl.mtf.baseline.ConstantVectorSearch.Objective;
 import org.unifiedrl.mtf.baseline.SearchBudget;
 import org.unifiedrl.mtf.evaluation.FittedQEvaluation;
+import org.unifiedrl.mtf.evaluation.OffPolicyEstimator;
 import org.unifiedrl.mtf.exploration.UniformBox;
 import org.unifiedrl.mtf.session.SimulatorConfig;
 
@@ -27,6 +28,7 @@ import org.unifiedrl.mtf.session.SimulatorConfig;
  * @param training offline training
  * @param algorithms what only one algorithm has; written as if its sections stood here
  * @param evaluation evaluation, offline and by A/B test
+ * @param progressive rounds of progressive training; a run of one round ignores it
  * @param simulator the simulated world; other environments ignore it
  */
 public record ExperimentConfig(
@@ -40,6 +42,7 @@ public record ExperimentConfig(
     Training training,
     @JsonUnwrapped AlgorithmConfigs algorithms,
     Evaluation evaluation,
+    Progressive progressive,
     SimulatorConfig simulator) {
 
   /** How the baseline is found: one constant vector, or in the last case a network. */
@@ -106,6 +109,30 @@ public record ExperimentConfig(
     JUDGE,
     /** Users of the training range that exploration left out: to choose settings on. */
     VALIDATION
+  }
+
+  /** Which logs a round of progressive training learns from. */
+  public enum RoundData {
+    /** That of the round. */
+    LATEST,
+    /** Those of all rounds so far, each row with its own baseline action and box. */
+    POOLED
+  }
+
+  /** What a round of progressive training starts from. */
+  public enum RoundStart {
+    /** Actor and critics of the served policy. */
+    WARM,
+    /** New critics, and a new actor at the served policy's mean action. */
+    FRESH
+  }
+
+  /** How the box of the next round is chosen. */
+  public enum BoxSchedule {
+    /** Every round has that of {@code exploration}. */
+    FIXED,
+    /** As wide as the last policy that was served moved. */
+    MEASURED
   }
 
   /** What trains. */
@@ -357,6 +384,23 @@ public record ExperimentConfig(
       positive("exploration.days", days);
       positive("exploration.lanes", lanes);
     }
+
+    /** The same with other bounds of the box. */
+    Exploration withBounds(Bounds bounds) {
+      return new Exploration(
+          kind,
+          halfWidth,
+          bounds.lower(),
+          bounds.upper(),
+          standardDeviation,
+          correlation,
+          users,
+          heldOutUsers,
+          days,
+          lanes,
+          logCandidates,
+          guide);
+    }
   }
 
   /**
@@ -474,6 +518,33 @@ public record ExperimentConfig(
       require("training.critic_rate", criticRate, criticRate > 0, "positive");
       require("training.gradient_clip", gradientClip, gradientClip >= 0, "at least 0");
     }
+
+    /** The same with another number of steps. */
+    Training withSteps(long number) {
+      return new Training(
+          algorithm,
+          number,
+          batch,
+          hidden,
+          criticsPerGroup,
+          eta,
+          omega,
+          penaltyForm,
+          lambda,
+          beta,
+          theta,
+          discount,
+          groupWeights,
+          targetRate,
+          targetPeriod,
+          actorRate,
+          criticRate,
+          gradientClip,
+          normaliseReturns,
+          report,
+          checkpoint,
+          keep);
+    }
   }
 
   /**
@@ -546,6 +617,75 @@ public record ExperimentConfig(
     }
   }
 
+  /**
+   * Progressive training (specification 4.2): {@code exploration.users}, {@code
+   * exploration.held_out_users} and {@code training.steps} are those of the whole run, split evenly
+   * over its rounds, so that it costs what one plain run costs; the canaries' requests come on top,
+   * and nothing is learned from them. {@link Gate} says what is served next.
+   *
+   * @param rounds rounds of exploration and training
+   * @param data which logs a round learns from
+   * @param start what its training starts from
+   * @param box how the next round's box is chosen
+   * @param boxPercentile of |mu_new - mu_old| in each dimension, which is the next half-width of a
+   *     measured box; in (0, 100]
+   * @param leastHalfWidth smallest half-width of a measured box
+   * @param largestHalfWidth largest half-width of a measured box
+   * @param leastEssShare effective share of the held-out requests below which NCIS has no say in
+   *     the gate; at least 0.01, below which it is refused anyway
+   * @param ncisMargin loss in NCIS that the gate tolerates, in percent of the served policy's value
+   * @param gaucMargin loss in MTF-GAUC that it tolerates
+   * @param canaryShare share of the training range's users whom each canary A/B test serves by both
+   *     policies
+   * @param canaryMargin loss in UVC and in UDT, in percent, that the canary tolerates
+   */
+  public record Progressive(
+      int rounds,
+      RoundData data,
+      RoundStart start,
+      BoxSchedule box,
+      double boxPercentile,
+      double leastHalfWidth,
+      double largestHalfWidth,
+      double leastEssShare,
+      double ncisMargin,
+      double gaucMargin,
+      double canaryShare,
+      double canaryMargin) {
+
+    public Progressive {
+      positive("progressive.rounds", rounds);
+      require(
+          "progressive.box_percentile",
+          boxPercentile,
+          boxPercentile > 0 && boxPercentile <= 100,
+          "in (0, 100]");
+      require(
+          "progressive.least_half_width",
+          leastHalfWidth,
+          leastHalfWidth >= UniformBox.LEAST && leastHalfWidth <= 2,
+          "from 1e-6 to 2");
+      require(
+          "progressive.largest_half_width",
+          largestHalfWidth,
+          largestHalfWidth >= leastHalfWidth && largestHalfWidth <= 2,
+          "from progressive.least_half_width to 2");
+      require(
+          "progressive.least_ess_share",
+          leastEssShare,
+          leastEssShare >= OffPolicyEstimator.MINIMUM_ESS_SHARE && leastEssShare <= 1,
+          "from 0.01 to 1");
+      require("progressive.ncis_margin", ncisMargin, ncisMargin >= 0, "at least 0");
+      require("progressive.gauc_margin", gaucMargin, gaucMargin >= 0, "at least 0");
+      require(
+          "progressive.canary_share",
+          canaryShare,
+          canaryShare > 0 && canaryShare <= 1,
+          "in (0, 1]");
+      require("progressive.canary_margin", canaryMargin, canaryMargin >= 0, "at least 0");
+    }
+  }
+
   public ExperimentConfig {
     if (threads < 0) {
       throw new IllegalArgumentException(
@@ -554,8 +694,9 @@ public record ExperimentConfig(
   }
 
   /**
-   * The demo's configuration: a few minutes on two processors. The box and the group weights were
-   * chosen on validation users (see README), not on those that the A/B test serves.
+   * The demo's configuration: a few minutes on two processors. The box, the group weights and the
+   * pooling of rounds were chosen on validation users (see README), not on those that the A/B test
+   * serves.
    */
   public static ExperimentConfig defaults() {
     return new ExperimentConfig(
@@ -631,7 +772,37 @@ public record ExperimentConfig(
             64,
             1_000,
             true),
+        new Progressive(
+            5,
+            RoundData.POOLED,
+            RoundStart.WARM,
+            BoxSchedule.MEASURED,
+            95,
+            0.05,
+            0.3,
+            0.01,
+            1,
+            0.005,
+            0.02,
+            1),
         SimulatorConfig.defaults());
+  }
+
+  /** This run's part in a round of progressive training. */
+  ExperimentConfig ofRound(Bounds bounds, long steps) {
+    return new ExperimentConfig(
+        environment,
+        seed,
+        backend,
+        threads,
+        engine,
+        baseline,
+        exploration.withBounds(bounds),
+        training.withSteps(steps),
+        algorithms,
+        evaluation,
+        progressive,
+        simulator);
   }
 
   /** Threads to use: {@link #threads}, or the number of processors. */

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.mtf.algorithm.CriticEnsemble;
 import org.unifiedrl.mtf.baseline.Baseline;
@@ -176,7 +177,7 @@ public final class ExplorationMeasurement {
       Path checkpoints = folder.resolve("checkpoints");
       pipeline.train(
           Learner.Start.at(Pipeline.start(baseline, log)),
-          log,
+          List.of(log),
           checkpoints,
           false,
           (step, metrics) -> {});

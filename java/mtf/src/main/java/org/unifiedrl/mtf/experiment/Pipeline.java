@@ -91,11 +91,20 @@ public final class Pipeline {
       Environment environment,
       Learner.Factory learners,
       RunListener listener) {
+    this(config, environment, learners, listener, Populations.of(environment, config));
+  }
+
+  private Pipeline(
+      ExperimentConfig config,
+      Environment environment,
+      Learner.Factory learners,
+      RunListener listener,
+      Populations populations) {
     this.config = config;
     this.environment = environment;
     this.learners = learners;
     this.listener = listener;
-    this.populations = Populations.of(environment, config);
+    this.populations = populations;
     Algorithms.of(config);
     checkBounds();
     if (config.baseline().kind() != ExperimentConfig.BaselineKind.EQUAL) {
@@ -114,6 +123,56 @@ public final class Pipeline {
               + " reward groups "
               + environment.rewardGroups());
     }
+  }
+
+  /**
+   * Prepares the stages of a progressive run; {@link ProgressiveTraining} goes through its rounds.
+   *
+   * @throws IllegalArgumentException if the configuration does not fit the environment, or there
+   *     are more rounds than steps or users
+   */
+  public static Pipeline progressive(
+      ExperimentConfig config,
+      Environment environment,
+      Learner.Factory learners,
+      RunListener listener) {
+    if (config.training().steps() < config.progressive().rounds()) {
+      throw new IllegalArgumentException(
+          "training.steps is "
+              + config.training().steps()
+              + ", and progressive.rounds "
+              + config.progressive().rounds()
+              + ": expected at least one step for each round");
+    }
+    return new Pipeline(
+        config, environment, learners, listener, Populations.progressive(environment, config));
+  }
+
+  /** The stages of one round of this progressive run: its users, steps and box; from 1. */
+  Pipeline round(int number, Bounds bounds) {
+    int rounds = config.progressive().rounds();
+    long steps = config.training().steps();
+    long own = steps * number / rounds - steps * (number - 1) / rounds;
+    return new Pipeline(
+        config.ofRound(bounds, own),
+        environment,
+        learners,
+        listener,
+        populations.round(number, rounds));
+  }
+
+  ExperimentConfig config() {
+    return config;
+  }
+
+  /** The bounds that the baseline is explored in. */
+  Bounds bounds() {
+    return Bounds.of(config.exploration(), environment.actionSize());
+  }
+
+  /** The policy of the newest checkpoint in a folder. */
+  Supplier<Policy> policy(Path checkpoints) {
+    return learners.policy(checkpoints);
   }
 
   /**
@@ -242,6 +301,11 @@ public final class Pipeline {
     if (!baseline.hasNetwork()) {
       return baseline.action();
     }
+    return meanServedAction(data);
+  }
+
+  /** Mean action of the policy that a log was explored around. */
+  static float[] meanServedAction(Path data) {
     try (Replay replay = Replay.open(data)) {
       ReplaySchema schema = replay.schema();
       int column = schema.columnIndex(ReplaySchema.BASELINE_ACTION);
@@ -347,21 +411,11 @@ public final class Pipeline {
   }
 
   private float[] lower() {
-    ExperimentConfig.Exploration settings = config.exploration();
-    return bounds(
-        "exploration.lower_bounds",
-        settings.lowerBounds(),
-        -settings.halfWidth(),
-        environment.actionSize());
+    return floats(bounds().lower());
   }
 
   private float[] upper() {
-    ExperimentConfig.Exploration settings = config.exploration();
-    return bounds(
-        "exploration.upper_bounds",
-        settings.upperBounds(),
-        settings.halfWidth(),
-        environment.actionSize());
+    return floats(bounds().upper());
   }
 
   /**
@@ -469,22 +523,12 @@ public final class Pipeline {
     return number -> new MlpPolicy(ParameterNoise.perturbed(weights, sigma, seed, number));
   }
 
-  private static float[] bounds(String key, List<Double> chosen, double usual, int size) {
-    float[] bounds = new float[size];
-    Arrays.fill(bounds, (float) usual);
-    if (!chosen.isEmpty() && chosen.size() != size) {
-      throw new IllegalArgumentException(
-          key
-              + " has "
-              + chosen.size()
-              + " values: expected one for each of the "
-              + size
-              + " action dimensions, or none");
+  private static float[] floats(List<Double> values) {
+    float[] floats = new float[values.size()];
+    for (int k = 0; k < floats.length; k++) {
+      floats[k] = values.get(k).floatValue();
     }
-    for (int k = 0; k < chosen.size(); k++) {
-      bounds[k] = chosen.get(k).floatValue();
-    }
-    return bounds;
+    return floats;
   }
 
   private Exploration.Totals log(
@@ -505,22 +549,22 @@ public final class Pipeline {
   }
 
   /**
-   * Trains on a log.
+   * Trains on logs.
    *
    * @param start where training starts: at {@link #start(Baseline, Path)}, at least
-   * @param data shards to learn from
+   * @param data folders of the shards to learn from
    * @param checkpoints folder of checkpoints
    * @param resume whether to continue from the newest checkpoint
    * @param metrics receives (step, metrics by name) now and then
    */
   public Trained train(
       Learner.Start start,
-      Path data,
+      List<Path> data,
       Path checkpoints,
       boolean resume,
       BiConsumer<Long, Map<String, Double>> metrics) {
     ExperimentConfig.Training settings = config.training();
-    try (Replay replay = Replay.open(data);
+    try (Replay replay = Replay.open(data, Replay.Options.DEFAULT);
         Learner learner = learners.open(config, replay, start, checkpoints, resume);
         RunListener.Stage stage = listener.begin("train", "steps", settings.steps())) {
       while (learner.step() < settings.steps()) {
@@ -596,9 +640,20 @@ public final class Pipeline {
    * of {@code evaluation.population}.
    */
   public AbTest.Result compare(Supplier<? extends Policy> baseline, Supplier<Policy> policy) {
-    AbTest.Settings settings = test(populations.test());
-    try (RunListener.Stage stage =
-        listener.begin("compare", "users", 2L * settings.users().count())) {
+    return abTest("compare", test(populations.test()), baseline, policy);
+  }
+
+  /** The same for a part of the users that progressive training sets aside for it. */
+  AbTest.Result canary(Supplier<? extends Policy> served, Supplier<Policy> policy) {
+    return abTest("canary", test(populations.canary()), served, policy);
+  }
+
+  private AbTest.Result abTest(
+      String name,
+      AbTest.Settings settings,
+      Supplier<? extends Policy> baseline,
+      Supplier<Policy> policy) {
+    try (RunListener.Stage stage = listener.begin(name, "users", 2L * settings.users().count())) {
       return AbTest.run(
           environment, baseline, policy, settings, (served, total) -> stage.at(served, ""));
     }

@@ -214,7 +214,7 @@ public final class CellRunner {
     Pipeline.Trained trained =
         pipeline.train(
             Learner.Start.at(Pipeline.start(log.search().baseline(), log.train())),
-            log.train(),
+            List.of(log.train()),
             folder,
             false,
             (Long step, Map<String, Double> m) -> {});

@@ -89,6 +89,7 @@ class EstimatorAgreementTest {
             16,
             200,
             false),
+        d.progressive(),
         d.simulator());
   }
 

@@ -79,6 +79,7 @@ class PipelineTest {
             16,
             100,
             false),
+        d.progressive(),
         d.simulator());
   }
 
@@ -199,7 +200,7 @@ class PipelineTest {
     pipeline.explore(() -> middle, log, guideRun.resolve("shards/held-out"));
     pipeline.train(
         Learner.Start.at(middle.action()),
-        log,
+        List.of(log),
         guideRun.resolve("checkpoints"),
         false,
         (step, metrics) -> {});
