@@ -16,11 +16,12 @@ import torch
 from safetensors import safe_open
 
 import golden_deterministic
+import golden_stochastic
 import golden_unifiedrl
 from golden_common import ADAM, Adam, compute, make_net, serialise, single, tensor
 
 FOLDER = Path(__file__).resolve().parents[2] / "java/mtf/src/test/resources/golden"
-CASES = golden_unifiedrl.CASES + golden_deterministic.CASES
+CASES = golden_unifiedrl.CASES + golden_deterministic.CASES + golden_stochastic.CASES
 
 
 def check_adam():

@@ -413,6 +413,9 @@ TEST(gradient_of_expectile) {
     check_op(
         one, 1, [&](Engine& engine) { return engine.tensor(dv, E * B); },
         [&](Engine& engine) { return dot(engine.tensor(loss, E * B), std::vector<double>(static_cast<size_t>(E * B), 1.0 / static_cast<double>(B))); });
+  }
+}
+
 // With respect to x, and to gain and bias.
 TEST(gradient_of_layer_norm) {
   int64_t E = 2, B = 3, F = 5;

@@ -47,7 +47,7 @@ class StudyReportTest {
       Cell after = new Cell("w", "box, wide", "rl", seed, Making.TRAIN, any, any);
       cells.addAll(List.of(before, after));
       results.add(result(before, 1, Double.NaN));
-      results.add(result(after, seed == 1 ? 1.25f : 1.75f, seed));
+      results.add(result(after, seed == 1 ? 1.25f : 1.75f, (double) seed));
     }
     ObjectNode header = Json.object();
     header.put("name", "trial").put("title", "A title").put("question", "Is it so?");

@@ -1,5 +1,6 @@
 package org.unifiedrl.mtf.experiment;
 
+import org.unifiedrl.mtf.algorithm.IqlConfig;
 import org.unifiedrl.mtf.algorithm.ReBracConfig;
 import org.unifiedrl.mtf.algorithm.Td3BcConfig;
 import org.unifiedrl.mtf.algorithm.Td3Config;
@@ -13,9 +14,14 @@ import org.unifiedrl.mtf.algorithm.UnifiedRlV4Config;
  * @param td3 TD3
  * @param td3Bc TD3+BC
  * @param rebrac ReBRAC
+ * @param iql IQL
  */
 public record AlgorithmConfigs(
-    UnifiedRlV4Config unifiedrlV4, Td3Config td3, Td3BcConfig td3Bc, ReBracConfig rebrac) {
+    UnifiedRlV4Config unifiedrlV4,
+    Td3Config td3,
+    Td3BcConfig td3Bc,
+    ReBracConfig rebrac,
+    IqlConfig iql) {
 
   /** All defaults. */
   public static AlgorithmConfigs defaults() {
@@ -23,6 +29,7 @@ public record AlgorithmConfigs(
         UnifiedRlV4Config.defaults(),
         Td3Config.defaults(),
         Td3BcConfig.defaults(),
-        ReBracConfig.defaults());
+        ReBracConfig.defaults(),
+        IqlConfig.defaults());
   }
 }

@@ -148,7 +148,9 @@ public record ExperimentConfig(
     /** TD3 with behaviour cloning. */
     TD3_BC,
     /** TD3 with behaviour cloning of actor and targets, and layer-normed critics. */
-    REBRAC
+    REBRAC,
+    /** Expectile regression and advantage-weighted imitation. */
+    IQL
   }
 
   /** Form of the actor's box penalty d, specification section 0. */

@@ -36,8 +36,12 @@ class JournalTest {
     };
   }
 
-  private static Numbers never() {
-    throw new AssertionError("this stage was done");
+  @SuppressWarnings(
+      "UnnecessaryLambda") // as a method reference its type would only be in the result
+  private static <T> Supplier<T> never() {
+    return () -> {
+      throw new AssertionError("this stage was done");
+    };
   }
 
   @Test
@@ -61,11 +65,9 @@ class JournalTest {
     AtomicInteger runs = new AtomicInteger();
     for (int again = 0; again < 2; again++) {
       try (Journal journal = Journal.open(run)) {
-        assertThat(journal.stage("a", float[].class, List.of(), () -> new float[0]))
+        assertThat(journal.<float[]>stage("a", float[].class, List.of(), never()))
             .isEqualTo(floats);
-        assertThat(
-                journal.<Numbers>stage(
-                    "b", Numbers.class, List.of(run.resolve("out")), JournalTest::never))
+        assertThat(journal.<Numbers>stage("b", Numbers.class, List.of(run.resolve("out")), never()))
             .isEqualTo(NUMBERS);
         assertThat(journal.stage("c", Integer.class, List.of(), runs::incrementAndGet))
             .isEqualTo(1);
@@ -82,8 +84,7 @@ class JournalTest {
     Files.delete(out.resolve(".tmp/leftover")); // no output
     Files.writeString(out.resolve("file"), "y");
     try (Journal journal = Journal.open(run)) {
-      assertThatThrownBy(
-              () -> journal.stage("train", Numbers.class, List.of(out), JournalTest::never))
+      assertThatThrownBy(() -> journal.stage("train", Numbers.class, List.of(out), never()))
           .isInstanceOf(IllegalStateException.class)
           .hasMessageContaining("out/file")
           .hasMessageContaining("stage 'train', is not what that stage left")
@@ -91,14 +92,13 @@ class JournalTest {
     }
     Files.delete(out.resolve("file"));
     try (Journal journal = Journal.open(run)) {
-      assertThatThrownBy(
-              () -> journal.stage("train", Numbers.class, List.of(out), JournalTest::never))
+      assertThatThrownBy(() -> journal.stage("train", Numbers.class, List.of(out), never()))
           .hasMessageContaining("out/file")
           .hasMessageContaining("cannot be read");
     }
     Files.writeString(out.resolve("file"), "x");
     try (Journal journal = Journal.open(run)) {
-      assertThat(journal.<Numbers>stage("train", Numbers.class, List.of(out), JournalTest::never))
+      assertThat(journal.<Numbers>stage("train", Numbers.class, List.of(out), never()))
           .isEqualTo(NUMBERS);
     }
   }
