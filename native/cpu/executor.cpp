@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include "core/blocks.h"
 #include "core/error.h"
 #include "core/memory.h"
 #include "core/options.h"
@@ -789,7 +790,22 @@ void CpuExecutor::gather(const Op& op) {
   }
 }
 
+constexpr int64_t kBlockPiece = 2048;  // elements that one worker takes of a block: some microseconds, as waking another costs
+
+void CpuExecutor::run_block_op(const Op& op, const StepContext& context) {
+  Block<float> block = block_of<float>(program_, op, [&](int32_t tensor) { return whole(tensor); });
+  int64_t elements = std::max(program_.tensors[static_cast<size_t>(op.t[0])].elements(), block.members * block.rows * block.columns);
+  int64_t pieces = std::clamp<int64_t>(elements / kBlockPiece, 1, block.rows);
+  pool_.run(pieces, [&](int64_t piece, int32_t) {
+    run_block(block, HostRows<float>{context, piece * block.rows / pieces, (piece + 1) * block.rows / pieces});
+  });
+}
+
 void CpuExecutor::run_whole_op(const Op& op, const StepContext& context) {
+  if (is_block(op.code)) {
+    run_block_op(op, context);
+    return;
+  }
   const auto hyper = [&](size_t i) { return static_cast<float>(context.hypers[op.h[i]]); };
   const auto info = [&](size_t i) -> const Tensor& { return program_.tensors[static_cast<size_t>(op.t[i])]; };
   switch (op.code) {
@@ -861,6 +877,15 @@ void CpuExecutor::run_whole_op(const Op& op, const StepContext& context) {
         d[b] = sum;
         inside[b] = excess <= 0 ? 1.0f : 0.0f;
       }
+      return;
+    }
+    case UNIFIEDRL_OP_NORMALISER: {
+      const float* x = whole(op.t[0]);
+      double sum = 0;
+      for (int64_t i = 0; i < info(0).elements(); ++i) {
+        sum += std::fabs(static_cast<double>(x[i]));
+      }
+      *whole(op.t[1]) = normaliser(hyper(0), sum, info(0).elements());
       return;
     }
     case UNIFIEDRL_OP_METRIC: {
@@ -978,7 +1003,7 @@ static std::string cpu_description() {
   return format("%s loops, %s, %d processors", k->name, cpu::gemm_library(), cpu::usable_processors());
 }
 
-static bool cpu_supports(int32_t op) { return (op >= UNIFIEDRL_OP_SAMPLE && op <= UNIFIEDRL_OP_METRIC) || (op >= UNIFIEDRL_OP_LAYER_NORM && op <= UNIFIEDRL_OP_MLP_BACKWARD_TANGENT); }
+static bool cpu_supports(int32_t op) { return op >= UNIFIEDRL_OP_SAMPLE && op <= UNIFIEDRL_LAST_OP; }
 
 static std::unique_ptr<Executor> cpu_create(const Program& program, const Replay* replay, const unifiedrl_options& options) {
   check_host_options("cpu", options);

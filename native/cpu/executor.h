@@ -68,6 +68,7 @@ class CpuExecutor final : public Executor {
   void run_tile_op(const Op& op, const StepContext& context, const Place& place);
   void run_member_op(const Op& op, const StepContext& context, int64_t member, int32_t worker);
   void run_whole_op(const Op& op, const StepContext& context);
+  void run_block_op(const Op& op, const StepContext& context);
   void mlp_forward(const Op& op, const Place& place);
   void mlp_backward(const Op& op, const Place& place);
   void mlp_backward_input(const Op& op, const Place& place);

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "core/blocks.h"
 #include "core/error.h"
 #include "unifiedrl.h"
 
@@ -31,7 +32,7 @@ bool is_row_op(int32_t code) {
     case UNIFIEDRL_OP_BOX_PENALTY:
       return true;
     default:
-      return false;
+      return is_block(code);
   }
 }
 
@@ -361,6 +362,15 @@ void CudaExecutor::plan(bool fused) {
       case UNIFIEDRL_OP_DIVERSITY: plan_diversity(o); break;
       case UNIFIEDRL_OP_ADAM:
       case UNIFIEDRL_OP_SOFT_UPDATE: plan_update(o); break;
+      case UNIFIEDRL_OP_NORMALISER: {
+        const float* x = data(op.t[0]);
+        float* result = data(op.t[1]);
+        int64_t elements = info(op, 0).elements();
+        int32_t scale = op.h[0];
+        Context context = this->context();
+        add(o, o + 1, [=] { normalise(x, elements, scale, result, context, stream_); });
+        break;
+      }
       case UNIFIEDRL_OP_METRIC:
         metric_list_.push_back({data(op.t[0]), info(op, 0).elements(), op.i[0]});
         if (options_.materialise != 0) {
@@ -388,12 +398,15 @@ void CudaExecutor::plan_row_op(size_t o) {
   const Op& op = program_.ops[o];
   int32_t first_output = op_outputs(op)[0];
   int64_t rows = program_.tensors[static_cast<size_t>(first_output)].rows;
-  flush_losses_of(op_inputs(op));
-  if (pending_.last != 0 && pending_.rows != rows) {
+  std::vector<int32_t> inputs = op_inputs(op);
+  flush_losses_of(inputs);
+  // Blocks of threads are not ordered: what other rows hold must come from an earlier launch.
+  if (pending_.last != 0 && (pending_.rows != rows || (reads_other_rows(op.code) && writes_pending(inputs)))) {
     flush_rows();
   }
   const Tensor& out = program_.tensors[static_cast<size_t>(first_output)];
   open_rows(o, rows, out.members * out.columns);
+  pending_.blocks = pending_.blocks || is_block(op.code);
   row_op_list_.push_back(row_op(op, o));
   if (op.code == UNIFIEDRL_OP_SQUARED_ERROR) {
     losses_.push_back({o, op.t[2], op.t[3], data(op.t[0]), data(op.t[1]), info(op, 0).members, rows, data(op.t[3])});
@@ -435,8 +448,9 @@ void CudaExecutor::flush_rows() {
   const RowOp* ops = arena_.at<RowOp>(row_ops_) + pending_.begin;
   int32_t count = static_cast<int32_t>(row_op_list_.size() - pending_.begin);
   int64_t rows = pending_.rows, widest = pending_.widest;
+  bool blocks = pending_.blocks;
   Context context = this->context();
-  add(pending_.first, pending_.last, [=] { row_ops(ops, count, rows, widest, context, properties_.multiprocessors, stream_); });
+  add(pending_.first, pending_.last, [=] { row_ops(ops, count, rows, widest, blocks, context, properties_.multiprocessors, stream_); });
   pending_ = Pending();
 }
 
@@ -445,10 +459,14 @@ void CudaExecutor::flush_for(const Op& op) {
     return;
   }
   std::vector<int32_t> inputs = op_inputs(op);
-  if (std::any_of(inputs.begin(), inputs.end(), [&](int32_t id) { return contains(pending_.written, id); })) {
+  if (writes_pending(inputs)) {
     flush_rows();
   }
   flush_losses_of(inputs);
+}
+
+bool CudaExecutor::writes_pending(const std::vector<int32_t>& tensors) const {
+  return std::any_of(tensors.begin(), tensors.end(), [&](int32_t id) { return contains(pending_.written, id); });
 }
 
 void CudaExecutor::flush_losses_of(const std::vector<int32_t>& tensors) {
@@ -471,6 +489,10 @@ void CudaExecutor::flush_losses() {
 RowOp CudaExecutor::row_op(const Op& op, size_t o) const {
   RowOp r{};
   r.code = op.code;
+  if (is_block(op.code)) {
+    r.block = block_of<float>(program_, op, [&](int32_t tensor) { return data(tensor); });
+    return r;
+  }
   const Tensor& x = info(op, 0);
   r.members = x.members;
   r.columns = x.columns;
@@ -1016,12 +1038,13 @@ void CudaExecutor::plan_update(size_t& o) {
   u.squared = place.squared;
   u.parts = place.squared ? weight_gradient_parts(network(op)) : kNormParts;
   std::copy_n(op.h.begin(), 6, u.hypers);
+  u.period = op.i[0];
   if (options_.materialise == 0 && o + 1 < program_.ops.size()) {
     const Op& next = program_.ops[o + 1];
     if (next.code == UNIFIEDRL_OP_SOFT_UPDATE && next.n[1] == op.n[0]) {
       u.target = section(next.n[0], UNIFIEDRL_PARAMETERS);
       u.target_low = arena_.at<bf16>(networks_[static_cast<size_t>(next.n[0])].low);
-      u.period = next.i[0];
+      u.target_period = next.i[0];
       u.weight = next.h[0];
       ++o;
     }
@@ -1281,7 +1304,7 @@ void CudaExecutor::write_tensor(int32_t tensor, const double* source) {
   std::vector<float> values(source, source + t.elements());
   upload(arena_.at<void>(place.data), values.data(), static_cast<int64_t>(values.size() * sizeof(float)));
   if (place.copy_op >= 0) {
-    row_ops(arena_.at<RowOp>(row_ops_) + place.copy_op, 1, t.rows, t.members * t.columns, context(), properties_.multiprocessors, stream_);
+    row_ops(arena_.at<RowOp>(row_ops_) + place.copy_op, 1, t.rows, t.members * t.columns, false, context(), properties_.multiprocessors, stream_);
     stream_.synchronise();
   }
 }

@@ -76,6 +76,7 @@ class CudaExecutor final : public Executor {
     size_t first = 0, last = 0;  // ops
     size_t begin = 0;            // in row_op_list_
     int64_t rows = 0, widest = 0;
+    bool blocks = false;         // some are building blocks
     std::vector<int32_t> written;
   };
   // A loss, whose sum over the batch waits for something that reads it; with it can go the gradients that its dq leads to.
@@ -101,6 +102,7 @@ class CudaExecutor final : public Executor {
   void flush_rows();
   // Launches what the op reads and what still waits.
   void flush_for(const Op& op);
+  bool writes_pending(const std::vector<int32_t>& tensors) const;
   void flush_losses();
   // Those that wait, if one of these tensors is among them.
   void flush_losses_of(const std::vector<int32_t>& tensors);

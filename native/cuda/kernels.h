@@ -6,6 +6,7 @@
 
 #include "core/program.h"
 #include "cuda/device.h"
+#include "ops/blocks.h"
 #include "ops/updates.h"
 
 namespace unifiedrl::cuda {
@@ -44,13 +45,17 @@ struct RowOp {
   int64_t replay_rows;
   int64_t stage_slot;      // bytes from one half of the stage to the other; 0: the replay is resident
   int64_t stage_steps;     // steps in one half
+  Block<float> block;      // building blocks (ops/blocks.h), which use nothing else but the code
 };
 
-// Runs ops [0, count), which lie in device memory, on all rows: each block takes some rows through all of them.
-void row_ops(const RowOp* ops, int32_t count, int64_t rows, int64_t widest, const Context& context, int32_t multiprocessors, Stream& stream);
+// Runs ops [0, count), which lie in device memory, on all rows: each block takes some rows through all of them. `blocks`: some are building blocks.
+void row_ops(const RowOp* ops, int32_t count, int64_t rows, int64_t widest, bool blocks, const Context& context, int32_t multiprocessors, Stream& stream);
 
 // loss_e = mean_b (q - y)^2
 void member_losses(const float* q, const float* y, int64_t members, int64_t rows, float* loss, Stream& stream);
+
+// result = scale / max(mean of |x|, 1e-8); scale is a hyper-parameter.
+void normalise(const float* x, int64_t elements, int32_t scale, float* result, const Context& context, Stream& stream);
 
 // ---- layers ----
 
@@ -205,14 +210,15 @@ struct Update {
   int32_t parts;
   bool squared;            // whether they are there already
   int32_t hypers[6];       // rate, beta1, beta2, epsilon, decay, clip
+  int64_t period;
   // The soft update that follows, in the same pass; target is null where none does.
   float* target;
   bf16* target_low;
-  int64_t period;
+  int64_t target_period;
   int32_t weight;          // hyper-parameter w
 };
-// Squares of all gradients, unless they are there, then clipping, Adam, the copy and the soft update in one pass. Nothing changes where a gradient is
-// not finite.
+// Squares of all gradients, unless they are there, then clipping, Adam, the copy and the soft update in one pass, each at the steps of its period. Nothing
+// changes where a gradient is not finite.
 void adam_update(const Update& update, const Context& context, int32_t multiprocessors, Stream& stream);
 
 void soft_update(const float* source, float* target, bf16* target_low, int64_t elements, int64_t period, int32_t weight, const Context& context,

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "cuda/kernels.h"
+#include "ops/blocks.h"
 #include "ops/box.h"
 #include "ops/losses.h"
 #include "ops/random.h"
@@ -19,6 +20,8 @@ struct Tile {
   const State* state;
   const double* hypers;
   UNIFIEDRL_DEVICE float hyper(int32_t id) const { return static_cast<float>(hypers[id]); }
+  UNIFIEDRL_DEVICE uint64_t seed() const { return state->seed; }
+  UNIFIEDRL_DEVICE int64_t step() const { return state->done + 1; }
   // visit(member, row, column) for each element of [members, tile, columns], of which row_ops() sees to it that there are at most kMostElements:
   // divisions of 64 bits would take longer than all else.
   template <typename Visit>
@@ -149,12 +152,20 @@ UNIFIEDRL_DEVICE void run_op(const RowOp& op, const Tile& tile) {
   }
 }
 
+// Building blocks need more registers than the other ops: a launch without any is not to pay for them.
+template <bool kBlocks>
 UNIFIEDRL_KERNEL void run_ops(const RowOp* ops, int32_t count, int64_t rows, int64_t tile_rows, Context context) {
   for (int64_t first = blockIdx.x * tile_rows; first < rows; first += gridDim.x * tile_rows) {
     Tile tile{first, rows - first < tile_rows ? rows - first : tile_rows, rows, context.state, context.hypers};
     for (int32_t k = 0; k < count; ++k) {
-      RowOp op = ops[k];  // in registers: in memory, its fields would be read again for each element, as what is written could be one of them
-      run_op(op, tile);
+      // In registers: in memory, its fields would be read again for each element, as what is written could be one of them.
+      if (kBlocks && is_block(ops[k].code)) {
+        Block<float> block = ops[k].block;
+        run_block(block, tile);
+      } else {
+        RowOp op = ops[k];
+        run_op(op, tile);
+      }
       __syncthreads();  // the next op reads what other threads of this block wrote to these rows
     }
   }
@@ -162,7 +173,7 @@ UNIFIEDRL_KERNEL void run_ops(const RowOp* ops, int32_t count, int64_t rows, int
 
 }  // namespace
 
-void row_ops(const RowOp* ops, int32_t count, int64_t rows, int64_t widest, const Context& context, int32_t multiprocessors, Stream& stream) {
+void row_ops(const RowOp* ops, int32_t count, int64_t rows, int64_t widest, bool blocks, const Context& context, int32_t multiprocessors, Stream& stream) {
   if (widest > kMostElements) {
     throw Error(UNIFIEDRL_UNAVAILABLE, format("a row of a tensor has %lld elements; back end 'cuda' runs up to %lld", static_cast<long long>(widest),
                                               static_cast<long long>(kMostElements)));
@@ -171,8 +182,8 @@ void row_ops(const RowOp* ops, int32_t count, int64_t rows, int64_t widest, cons
   int64_t spread = (rows + 4 * multiprocessors - 1) / (4 * multiprocessors);
   int64_t filled = (kThreads + widest - 1) / widest;
   int64_t tile = std::clamp<int64_t>(std::max(spread, filled), 1, std::min<int64_t>(64, kMostElements / widest));
-  unsigned blocks = static_cast<unsigned>(std::min<int64_t>((rows + tile - 1) / tile, 32 * multiprocessors));
-  launch(run_ops, Dim{blocks}, Dim{kThreads}, 0, stream, ops, count, rows, tile, context);
+  unsigned grid = static_cast<unsigned>(std::min<int64_t>((rows + tile - 1) / tile, 32 * multiprocessors));
+  launch(blocks ? run_ops<true> : run_ops<false>, Dim{grid}, Dim{kThreads}, 0, stream, ops, count, rows, tile, context);
 }
 
 }  // namespace unifiedrl::cuda

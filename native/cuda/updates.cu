@@ -83,7 +83,7 @@ UNIFIEDRL_KERNEL void adam_kernel(UNIFIEDRL_PARAMETER Update u, Context context)
   }
   if (threadIdx.x == kThreads - 1) {  // which most likely has no norm to form
     const auto h = [&](int k) { return context.hypers[u.hypers[k]]; };
-    steps[0] = adam_step<float>(h(0), h(1), h(2), h(3), h(4), context.state->done + 1);
+    steps[0] = adam_step<float>(h(0), h(1), h(2), h(3), h(4), quotient(context.state->done + 1, u.period));  // 0 where none is due: not used
   }
   __syncthreads();
   if (threadIdx.x == 0) {
@@ -112,14 +112,21 @@ UNIFIEDRL_KERNEL void adam_kernel(UNIFIEDRL_PARAMETER Update u, Context context)
   if (blockIdx.x == 0 && threadIdx.x == 0) {
     u.norm[e] = norm;
   }
+  // Whether Adam and the soft update have their turn.
+  int64_t now = context.state->done + 1;
+  bool moves = now % u.period == 0, due = u.target != nullptr && now % u.target_period == 0;
+  if (!moves && !due) {
+    return;
+  }
   AdamStep<float> step = steps[0];
   float scale = static_cast<float>(clip_factor(static_cast<double>(norm), context.hypers[u.hypers[5]]));
-  bool due = u.target != nullptr && (context.state->done + 1) % u.period == 0;
   float w = due ? static_cast<float>(context.hypers[u.weight]) : 0.0f;
   each_parameter(u.layout, e, [&](int64_t k) {
-    adam(step, scale * u.gradient[k], &u.parameter[k], &u.moment1[k], &u.moment2[k]);
+    if (moves) {
+      adam(step, scale * u.gradient[k], &u.parameter[k], &u.moment1[k], &u.moment2[k]);
+    }
     float parameter = u.parameter[k];
-    if (u.low != nullptr) {
+    if (moves && u.low != nullptr) {
       u.low[k] = to_bf16(parameter);
     }
     if (due) {
@@ -167,6 +174,19 @@ UNIFIEDRL_KERNEL void member_losses_kernel(const float* q, const float* y, int64
   sum = block_sum(sum, room);
   if (threadIdx.x == 0) {
     loss[blockIdx.x] = static_cast<float>(sum / static_cast<double>(rows));
+  }
+}
+
+// One block: the sum has a fixed order.
+UNIFIEDRL_KERNEL void normalise_kernel(const float* x, int64_t elements, int32_t scale, float* result, Context context) {
+  auto room = shared<double>(0, kThreads);
+  double sum = 0;
+  for (int64_t k = threadIdx.x; k < elements; k += kThreads) {
+    sum += static_cast<double>(std::fabs(x[k]));
+  }
+  sum = block_sum(sum, room);
+  if (threadIdx.x == 0) {
+    result[0] = normaliser(static_cast<float>(context.hypers[scale]), sum, elements);
   }
 }
 
@@ -259,6 +279,10 @@ void copy_low(const float* parameters, bf16* low, int64_t elements, int32_t mult
 
 void member_losses(const float* q, const float* y, int64_t members, int64_t rows, float* loss, Stream& stream) {
   launch(member_losses_kernel, Dim{static_cast<unsigned>(members)}, Dim{kThreads}, kThreads * sizeof(double), stream, q, y, rows, loss);
+}
+
+void normalise(const float* x, int64_t elements, int32_t scale, float* result, const Context& context, Stream& stream) {
+  launch(normalise_kernel, Dim{1}, Dim{kThreads}, kThreads * sizeof(double), stream, x, elements, scale, result, context);
 }
 
 void step_metrics(const Metric* metrics, int32_t count, int64_t largest, int64_t slots, float* ring, double* partial, bool advance, const Context& context,

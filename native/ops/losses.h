@@ -1,4 +1,4 @@
-// Critic target, critic loss and ensemble objective (specification section 0), one batch row at a time.
+// Critic target, critic loss and ensemble objective (specification section 0), and what other algorithms weight losses by, one batch row at a time.
 #pragma once
 
 #include <cmath>
@@ -37,6 +37,19 @@ UNIFIEDRL_HD inline void group_moments(const T* q, int64_t m, int64_t stride, T*
 template <typename T>
 UNIFIEDRL_HD inline T group_gradient(T q, T mean, T deviation, T weight, T lambda, int64_t m, int64_t rows) {
   return weight * (T(-1) + lambda * (q - mean) / deviation) / (T(m) * T(rows));
+}
+
+// Weight of a difference that an exponential policy improvement gives (Peng et al., 2019), at most `cap`.
+template <typename T>
+UNIFIEDRL_HD inline T exp_weight(T difference, T beta, T cap) {
+  T weight = std::exp(beta * difference);
+  return weight > cap ? cap : weight;
+}
+
+// |tau - [u < 0]|, the weight of u^2 in the expectile loss (Kostrikov et al., 2022).
+template <typename T>
+UNIFIEDRL_HD inline T expectile_weight(T difference, T tau) {
+  return difference < T(0) ? T(1) - tau : tau;
 }
 
 }  // namespace unifiedrl

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/blocks.h"
 #include "core/error.h"
 #include "core/memory.h"
 #include "core/options.h"
@@ -87,11 +88,26 @@ void ReferenceExecutor<T>::run_op(const Op& op, const StepContext& context) {
     case UNIFIEDRL_OP_ADAM: adam_update(op, context); break;
     case UNIFIEDRL_OP_SOFT_UPDATE: soft_updates(op, context); break;
     case UNIFIEDRL_OP_METRIC: metric(op, context); break;
+    case UNIFIEDRL_OP_NORMALISER: {
+      double sum = 0;
+      for (int64_t i = 0; i < info(op, 0).elements(); ++i) {
+        sum += std::abs(static_cast<double>(data(op.t[0])[i]));
+      }
+      data(op.t[1])[0] = normaliser(hyper(op, context, 0), sum, info(op, 0).elements());
+      break;
+    }
     case UNIFIEDRL_OP_LAYER_NORM: normalise_layer(op, context); break;
     case UNIFIEDRL_OP_LAYER_NORM_BACKWARD: normalise_layer_backward(op); break;
     case UNIFIEDRL_OP_DIVERSITY: gradient_diversity(op); break;
     case UNIFIEDRL_OP_MLP_BACKWARD_TANGENT: mlp_backward_tangent(op); break;
+    default: block(op, context); break;
   }
+}
+
+template <typename T>
+void ReferenceExecutor<T>::block(const Op& op, const StepContext& context) {
+  Block<T> b = block_of<T>(program_, op, [&](int32_t tensor) { return data(tensor); });
+  run_block(b, HostRows<T>{context, 0, b.rows});
 }
 
 template <typename T>
@@ -547,7 +563,7 @@ static std::unique_ptr<Executor> create(const Program& program, const Replay* re
 }
 
 static int32_t reference_score() { return 1; }
-static bool reference_supports(int32_t) { return true; }
+static bool reference_supports(int32_t op) { return op >= UNIFIEDRL_OP_SAMPLE && op <= UNIFIEDRL_LAST_OP; }
 
 // Slow on purpose, so never chosen by "auto".
 const Backend kReferenceBackend = {

@@ -40,6 +40,7 @@ class ReferenceExecutor final : public Executor {
   void adam_update(const Op& op, const StepContext& context);
   void soft_updates(const Op& op, const StepContext& context);
   void metric(const Op& op, const StepContext& context);
+  void block(const Op& op, const StepContext& context);
   void normalise_layer(const Op& op, const StepContext& context);
   void normalise_layer_backward(const Op& op);
   void gradient_diversity(const Op& op);

@@ -1,4 +1,6 @@
 // Every derivative of the reference back end against central differences, in double.
+#include <functional>
+
 #include "engine.h"
 
 using namespace test;
@@ -251,6 +253,166 @@ TEST(gradient_of_box_penalty) {
       }
       return 1.3 * sum / static_cast<double>(B);
     });
+  }
+}
+
+namespace {
+
+// One op on constants x, and optional others, in a program of its own: derivatives of its outputs with respect to x against differences.
+struct OneOp {
+  Program p;
+  std::vector<std::pair<int32_t, std::vector<double>>> constants;
+  std::vector<std::pair<int32_t, int64_t>> outputs;
+
+  int32_t in(int64_t e, int64_t b, int64_t f, std::vector<double> values) {
+    constants.emplace_back(p.constant("in", e, b, f), values);
+    return constants.back().first;
+  }
+  int32_t out(int64_t e, int64_t b, int64_t f) {
+    outputs.emplace_back(p.tensor("out", e, b, f), e * b * f);
+    return outputs.back().first;
+  }
+};
+
+// The gradient that `derived` forms of the outputs must be that of `value`, with respect to constant `at`.
+void check_op(const OneOp& one, size_t at, const std::function<std::vector<double>(Engine&)>& derived, const std::function<double(Engine&)>& value) {
+  Engine engine(one.p, "reference");
+  for (const auto& [id, values] : one.constants) {
+    engine.set_tensor64(id, values);
+  }
+  engine.run(1);
+  const auto& [id, values] = one.constants[at];
+  check_gradient(values, derived(engine), [&, id = id](const std::vector<double>& moved) {
+    engine.set_tensor64(id, moved);
+    engine.run(1);
+    return value(engine);
+  });
+}
+
+double dot(const std::vector<double>& a, const std::vector<double>& b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    sum += a[i] * b[i];
+  }
+  return sum;
+}
+
+std::vector<double> values(uint32_t seed, int64_t n, float low = -1, float high = 1) { return widen(Random(seed).vector(n, low, high)); }
+
+// Heads [E, B, 2A] whose log_std lie below -0.9, inside, and above 0.7 in turn.
+std::vector<double> heads(uint32_t seed, int64_t rows, int64_t dimensions) {
+  std::vector<double> head = values(seed, rows * 2 * dimensions);
+  for (int64_t row = 0, turn = 0; row < rows; ++row) {
+    for (int64_t k = 0; k < dimensions; ++k, ++turn) {
+      double& log_std = head[static_cast<size_t>((2 * row + 1) * dimensions + k)];
+      log_std = turn % 4 == 1 ? -1 + 0.05 * log_std : turn % 4 == 3 ? 0.8 + 0.05 * log_std : 0.6 * log_std;
+    }
+  }
+  return head;
+}
+
+}  // namespace
+
+TEST(share_of_clip) {
+  OneOp one;
+  int32_t x = one.in(2, 3, 4, values(21, 24)), out = one.out(2, 3, 4), inside = one.out(2, 3, 4);
+  one.p.op("clip", UNIFIEDRL_OP_CLIP, {x, out, inside}, {}, {}, {one.p.hyper("low", -0.4), one.p.hyper("high", 0.6)});
+  std::vector<double> weights = values(22, 24);
+  check_op(
+      one, 0,
+      [&](Engine& engine) {
+        std::vector<double> result = engine.tensor(inside, 24);
+        for (size_t k = 0; k < result.size(); ++k) {
+          result[k] *= weights[k];
+        }
+        return result;
+      },
+      [&](Engine& engine) { return dot(engine.tensor(out, 24), weights); });
+}
+
+TEST(share_of_group_extreme) {
+  const int64_t G = 2, m = 3, B = 4, F = 2;
+  OneOp one;
+  int32_t q = one.in(G * m, B, F, values(23, G * m * B * F)), out = one.out(G, B, F), share = one.out(G * m, B, F);
+  one.p.op("extreme", UNIFIEDRL_OP_GROUP_EXTREME, {q, out, share}, {}, {m}, {one.p.hyper("w", 0.75)});
+  check_op(
+      one, 0, [&](Engine& engine) { return engine.tensor(share, G * m * B * F); },
+      [&](Engine& engine) { return dot(engine.tensor(out, G * B * F), std::vector<double>(static_cast<size_t>(G * B * F), 1)); });
+}
+
+TEST(share_of_row_reduce) {
+  const int64_t E = 2, B = 3, n = 4, F = 3;
+  for (int64_t kind : {UNIFIEDRL_SUM, UNIFIEDRL_MEAN, UNIFIEDRL_MAX, UNIFIEDRL_LOG_SUM_EXP}) {
+    for (int64_t columns : {int64_t{1}, F}) {
+      OneOp one;
+      int32_t x = one.in(E, B * n, F, values(24, E * B * n * F)), out = one.out(E, B, columns), share = one.out(E, B * n, F);
+      one.p.op("reduce", UNIFIEDRL_OP_ROW_REDUCE, {x, out, share}, {}, {n, kind}, {one.p.hyper("temperature", 0.5)});
+      check_op(
+          one, 0, [&](Engine& engine) { return engine.tensor(share, E * B * n * F); },
+          [&](Engine& engine) { return dot(engine.tensor(out, E * B * columns), std::vector<double>(static_cast<size_t>(E * B * columns), 1)); });
+    }
+  }
+}
+
+TEST(gradient_of_gaussian_sample) {
+  const int64_t E = 2, B = 3, A = 4;
+  for (int64_t squash : {0, 1}) {
+    for (int given : {1, 2, 3}) {  // daction, dlog_prob, both
+      OneOp one;
+      int32_t low = one.p.hyper("low", -0.9), high = one.p.hyper("high", 0.7);
+      std::vector<double> to_action = values(26, E * B * A), to_log_prob = values(27, E * B);
+      int32_t head = one.in(E, B, 2 * A, heads(25, E * B, A)), noise = one.in(E, B, A, values(28, E * B * A, -2, 2));
+      int32_t daction = (given & 1) != 0 ? one.in(E, B, A, to_action) : UNIFIEDRL_NONE;
+      int32_t dlog_prob = (given & 2) != 0 ? one.in(E, B, 1, to_log_prob) : UNIFIEDRL_NONE;
+      int32_t action = one.out(E, B, A), log_prob = one.out(E, B, 1), dhead = one.out(E, B, 2 * A);
+      one.p.op("sample", UNIFIEDRL_OP_GAUSSIAN_SAMPLE, {head, noise, action, log_prob}, {}, {squash}, {low, high});
+      one.p.op("backward", UNIFIEDRL_OP_GAUSSIAN_SAMPLE_BACKWARD, {head, noise, action, daction, dlog_prob, dhead}, {}, {squash}, {low, high});
+      check_op(
+          one, 0, [&](Engine& engine) { return engine.tensor(dhead, E * B * 2 * A); },
+          [&](Engine& engine) {
+            return ((given & 1) != 0 ? dot(engine.tensor(action, E * B * A), to_action) : 0) +
+                   ((given & 2) != 0 ? dot(engine.tensor(log_prob, E * B), to_log_prob) : 0);
+          });
+    }
+  }
+}
+
+TEST(gradient_of_gaussian_log_prob) {
+  const int64_t E = 2, B = 3, A = 4;
+  for (int64_t squash : {0, 1}) {
+    for (int64_t members : {int64_t{1}, E}) {
+      OneOp one;
+      int32_t head = one.in(E, B, 2 * A, heads(29, E * B, A)), action = one.in(members, B, A, values(30, members * B * A));
+      int32_t log_prob = one.out(E, B, 1), dhead = one.out(E, B, 2 * A);
+      one.p.op("log_prob", UNIFIEDRL_OP_GAUSSIAN_LOG_PROB, {head, action, log_prob, dhead}, {}, {squash},
+               {one.p.hyper("low", -0.9), one.p.hyper("high", 0.7)});
+      check_op(
+          one, 0, [&](Engine& engine) { return engine.tensor(dhead, E * B * 2 * A); },
+          [&](Engine& engine) { return dot(engine.tensor(log_prob, E * B), std::vector<double>(static_cast<size_t>(E * B), 1)); });
+    }
+  }
+}
+
+TEST(gradient_of_gaussian_kl) {
+  const int64_t E = 2, B = 3, A = 4;
+  OneOp one;
+  int32_t head = one.in(E, B, 2 * A, heads(31, E * B, A)), kl = one.out(E, B, 1), dhead = one.out(E, B, 2 * A);
+  one.p.op("kl", UNIFIEDRL_OP_GAUSSIAN_KL, {head, kl, dhead}, {}, {}, {one.p.hyper("low", -0.9), one.p.hyper("high", 0.7)});
+  check_op(
+      one, 0, [&](Engine& engine) { return engine.tensor(dhead, E * B * 2 * A); },
+      [&](Engine& engine) { return dot(engine.tensor(kl, E * B), std::vector<double>(static_cast<size_t>(E * B), 1)); });
+}
+
+TEST(gradient_of_expectile) {
+  const int64_t E = 3, B = 5;
+  for (int64_t members : {int64_t{1}, E}) {
+    OneOp one;
+    int32_t q = one.in(members, B, 1, values(32, members * B)), v = one.in(E, B, 1, values(33, E * B));
+    int32_t loss = one.out(E, B, 1), dv = one.out(E, B, 1);
+    one.p.op("expectile", UNIFIEDRL_OP_EXPECTILE, {q, v, loss, dv}, {}, {}, {one.p.hyper("tau", 0.7)});
+    check_op(
+        one, 1, [&](Engine& engine) { return engine.tensor(dv, E * B); },
+        [&](Engine& engine) { return dot(engine.tensor(loss, E * B), std::vector<double>(static_cast<size_t>(E * B), 1.0 / static_cast<double>(B))); });
   }
 }
 

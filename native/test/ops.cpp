@@ -33,6 +33,82 @@ struct Bench {
   }
 };
 
+// Building blocks, on few rows and on so many that they are split.
+void elementwise(Bench& b, int64_t members, int64_t rows, int64_t columns) {
+  constexpr int32_t kNone = UNIFIEDRL_NONE;
+  const auto in = [&] { return b.in(members, rows, columns); };
+  const auto out = [&] { return b.out(members, rows, columns); };
+  int32_t low = b.p.hyper("low", -0.5), high = b.p.hyper("high", 0.25), one = b.p.hyper("one", 1.5), two = b.p.hyper("two", -2), zero = b.p.hyper("zero", 0);
+  b.p.op("normal", UNIFIEDRL_OP_NOISE, {out()}, {}, {7, 0}, {one, zero});
+  b.p.op("cut", UNIFIEDRL_OP_NOISE, {out()}, {}, {8, 0}, {one, b.p.hyper("limit", 0.75)});
+  b.p.op("uniform", UNIFIEDRL_OP_NOISE, {out()}, {}, {9, 1}, {one, zero});
+  b.p.op("clip", UNIFIEDRL_OP_CLIP, {in(), out(), out()}, {}, {}, {low, high});
+  b.p.op("combine", UNIFIEDRL_OP_COMBINE, {in(), in(), out()}, {}, {}, {one, two, high});
+  b.p.op("affine", UNIFIEDRL_OP_COMBINE, {in(), kNone, out()}, {}, {}, {two, one, high});
+  b.p.op("shared", UNIFIEDRL_OP_COMBINE, {b.in(1, rows, 1), b.in(members, 1, columns), out()}, {}, {}, {one, two, high});
+  b.p.op("multiply", UNIFIEDRL_OP_MULTIPLY, {in(), in(), out()});
+  b.p.op("scalar", UNIFIEDRL_OP_MULTIPLY, {b.in(1, 1, 1), in(), out()});
+  b.p.op("weight", UNIFIEDRL_OP_EXP_WEIGHT, {in(), in(), out()}, {}, {}, {b.p.hyper("beta", 3), b.p.hyper("cap", 20)});
+  b.p.op("weight of one", UNIFIEDRL_OP_EXP_WEIGHT, {in(), kNone, out()}, {}, {}, {two, one});
+  b.p.op("normaliser", UNIFIEDRL_OP_NORMALISER, {in(), b.out(1, 1, 1)}, {}, {}, {b.p.hyper("scale", 2.5)});
+}
+
+void reductions(Bench& b, int64_t members, int64_t rows, int64_t n, int64_t columns) {
+  int32_t w = b.p.hyper("w", 0.75), temperature = b.p.hyper("temperature", 0.5);
+  b.p.op("extreme", UNIFIEDRL_OP_GROUP_EXTREME, {b.in(6, rows, columns), b.out(2, rows, columns), b.out(6, rows, columns)}, {}, {3}, {w});
+  for (int64_t kind : {UNIFIEDRL_SUM, UNIFIEDRL_MEAN, UNIFIEDRL_MAX, UNIFIEDRL_LOG_SUM_EXP}) {
+    b.p.op("rows", UNIFIEDRL_OP_ROW_REDUCE, {b.in(members, rows * n, columns), b.out(members, rows, columns), b.out(members, rows * n, columns)}, {},
+           {n, kind}, {temperature});
+    b.p.op("rows and columns", UNIFIEDRL_OP_ROW_REDUCE, {b.in(members, rows * n, columns), b.out(members, rows, 1), b.out(members, rows * n, columns)}, {},
+           {n, kind}, {temperature});
+  }
+}
+
+// Each reads rows that an op before it wrote.
+void layouts(Bench& b, int64_t members, int64_t rows, int64_t n, int64_t columns) {
+  int32_t sum = b.out(members, rows, columns), repeated = b.out(members, rows * n, columns), shape = b.out(members, rows, n * columns);
+  b.p.op("add", UNIFIEDRL_OP_ADD, {b.in(members, rows, columns), b.in(members, rows, columns), sum});
+  b.p.op("slice of a sum", UNIFIEDRL_OP_SLICE, {sum, b.out(1, rows - 1, 1)}, {}, {members - 1, 1, columns - 1});
+  b.p.op("repeat", UNIFIEDRL_OP_REPEAT, {sum, repeated}, {}, {n});
+  int32_t both = b.out(members, rows * n + rows, columns);
+  b.p.op("below", UNIFIEDRL_OP_CONCAT_ROWS, {repeated, sum, both});
+  b.p.op("above", UNIFIEDRL_OP_CONCAT_ROWS, {sum, repeated, b.out(members, rows * n + rows, columns)});
+  b.p.op("slice", UNIFIEDRL_OP_SLICE, {both, b.out(members, rows, columns)}, {}, {0, rows / 2, 0});
+  b.p.op("reshape", UNIFIEDRL_OP_RESHAPE, {repeated, shape});
+  // As many rows as what it reads, which the same launch could write: each row must wait for another one.
+  int32_t scaled = b.out(members, rows, columns), turned = b.out(members, rows, columns), last = b.out(members, rows, columns);
+  b.p.op("scaled", UNIFIEDRL_OP_MULTIPLY, {sum, b.in(1, 1, 1), scaled});
+  b.p.op("same", UNIFIEDRL_OP_RESHAPE, {scaled, turned});
+  b.p.op("next", UNIFIEDRL_OP_SLICE, {both, last}, {}, {0, rows * n, 0});
+  b.p.op("product", UNIFIEDRL_OP_MULTIPLY, {turned, last, b.out(members, rows, columns)});
+}
+
+// Heads are of order 1 and limits cut some of them off.
+void gaussians(Bench& b, int64_t members, int64_t rows, int64_t dimensions) {
+  constexpr int32_t kNone = UNIFIEDRL_NONE;
+  int32_t low = b.p.hyper("low", -0.75), high = b.p.hyper("high", 0.5);
+  for (int64_t squash : {0, 1}) {
+    int32_t head = b.in(members, rows, 2 * dimensions), noise = b.in(members, rows, dimensions), action = b.out(members, rows, dimensions);
+    int32_t daction = b.in(members, rows, dimensions), dlog_prob = b.in(members, rows, 1);
+    b.p.op("sample", UNIFIEDRL_OP_GAUSSIAN_SAMPLE, {head, noise, action, b.out(members, rows, 1)}, {}, {squash}, {low, high});
+    for (int given : {1, 2, 3}) {
+      b.p.op("backward", UNIFIEDRL_OP_GAUSSIAN_SAMPLE_BACKWARD,
+             {head, noise, action, (given & 1) != 0 ? daction : kNone, (given & 2) != 0 ? dlog_prob : kNone, b.out(members, rows, 2 * dimensions)}, {},
+             {squash}, {low, high});
+    }
+    for (int64_t shared : {int64_t{1}, members}) {
+      b.p.op("log_prob", UNIFIEDRL_OP_GAUSSIAN_LOG_PROB,
+             {head, b.in(shared, rows, dimensions), b.out(members, rows, 1), b.out(members, rows, 2 * dimensions)}, {}, {squash}, {low, high});
+    }
+  }
+  b.p.op("kl", UNIFIEDRL_OP_GAUSSIAN_KL, {b.in(members, rows, 2 * dimensions), b.out(members, rows, 1), b.out(members, rows, 2 * dimensions)}, {}, {},
+         {low, high});
+  for (int64_t shared : {int64_t{1}, members}) {
+    b.p.op("expectile", UNIFIEDRL_OP_EXPECTILE, {b.in(shared, rows, 1), b.in(members, rows, 1), b.out(members, rows, 1), b.out(members, rows, 1)}, {}, {},
+           {b.p.hyper("tau", 0.7)});
+  }
+}
+
 struct Variant {
   const char* name;
   std::function<void(Bench&)> build;
@@ -123,6 +199,18 @@ const std::vector<Variant>& variants() {
          b.p.op("objective", UNIFIEDRL_OP_ENSEMBLE_OBJECTIVE, {b.in(6, 37, 1), b.in(1, 1, 2), b.out(6, 37, 1), b.out(1, 37, 2), b.out(1, 37, 2)}, {}, {3},
                 {b.p.hyper("lambda", 0.7)});
        }},
+      // A few roundings, and exponents of at most 6 in magnitude.
+      {"element by element", [](Bench& b) { elementwise(b, 2, 5, 3); }, 3e-6},
+      {"element by element, many rows", [](Bench& b) { elementwise(b, 3, 700, 4); }, 3e-6},
+      {"reductions", [](Bench& b) { reductions(b, 2, 3, 4, 3); }, 3e-6},
+      {"reductions of many rows", [](Bench& b) { reductions(b, 1, 300, 5, 7); }, 3e-6},
+      {"reductions of single rows and columns", [](Bench& b) { reductions(b, 3, 37, 1, 1); }, 3e-6},
+      {"layouts", [](Bench& b) { layouts(b, 2, 6, 3, 2); }, 3e-7},
+      {"layouts of many rows", [](Bench& b) { layouts(b, 3, 300, 4, 5); }, 3e-7},
+      // Sums of up to ten terms, of which the largest are z^2 / 2 with z up to 5: exp, log1p and the product are each within some u.
+      {"Gaussians", [](Bench& b) { gaussians(b, 2, 5, 3); }, 3e-6},
+      {"Gaussians of many rows", [](Bench& b) { gaussians(b, 3, 600, 10); }, 3e-6},
+      {"Gaussians of one dimension", [](Bench& b) { gaussians(b, 1, 37, 1); }, 3e-6},
       {"layer norm", [](Bench& b) { layer_norm(b, 3, 37, 21); }},
       {"layer norm of many columns", [](Bench& b) { layer_norm(b, 1, 70, 100); }},
       {"layer norm of many rows", [](Bench& b) { layer_norm(b, 2, 600, 5); }},
@@ -330,6 +418,245 @@ TEST(a_unit_that_is_not_a_number_reaches_the_input_gradient) {
       engine.set_tensor(dy, {1, 1});
       engine.run(1);
       CHECK(engine.tensor(dx, 1)[0] == 2);
+    }
+  }
+}
+
+// One op on every back end; check(engine) sees its results.
+void on_every_backend(const Program& p, const std::vector<std::pair<int32_t, std::vector<float>>>& constants, const std::function<void(Engine&)>& check) {
+  for (int32_t i = 0; i < unifiedrl_backend_count(); ++i) {
+    Engine engine(p, unifiedrl_backend_name(i));
+    for (const auto& [id, values] : constants) {
+      engine.set_tensor(id, values);
+    }
+    engine.run(1);
+    check(engine);
+  }
+}
+
+// NaN stands for any value that is not a number.
+void check_values(const std::vector<double>& found, const std::vector<double>& expected, double tolerance = 1e-6) {
+  CHECK(found.size() == expected.size());
+  for (size_t k = 0; k < found.size(); ++k) {
+    if (std::isnan(expected[k])) {
+      CHECK(std::isnan(found[k]));
+    } else {
+      CHECK_NEAR(found[k], expected[k], tolerance);
+    }
+  }
+}
+
+const double kNot = static_cast<double>(kNaN);
+
+TEST(clip_includes_its_ends_and_keeps_what_is_not_a_number) {
+  Program p;
+  int32_t x = p.constant("x", 1, 1, 6), out = p.tensor("out", 1, 1, 6), inside = p.tensor("inside", 1, 1, 6);
+  p.op("clip", UNIFIEDRL_OP_CLIP, {x, out, inside}, {}, {}, {p.hyper("low", -0.5), p.hyper("high", 0.25)});
+  on_every_backend(p, {{x, {-0.5f, 0.25f, 0, -2, 3, kNaN}}}, [&](Engine& engine) {
+    check_values(engine.tensor(out, 6), {-0.5, 0.25, 0, -0.5, 0.25, kNot});
+    check_values(engine.tensor(inside, 6), {1, 1, 1, 0, 0, 0});
+  });
+}
+
+TEST(combine_and_multiply_broadcast) {
+  Program p;
+  int32_t x = p.constant("x", 2, 1, 2), y = p.constant("y", 1, 3, 1), sum = p.tensor("sum", 2, 3, 2), product = p.tensor("product", 2, 3, 2);
+  int32_t plain = p.tensor("plain", 2, 1, 2);
+  p.op("combine", UNIFIEDRL_OP_COMBINE, {x, y, sum}, {}, {}, {p.hyper("a", 2), p.hyper("b", -1), p.hyper("c", 10)});
+  p.op("plain", UNIFIEDRL_OP_COMBINE, {x, UNIFIEDRL_NONE, plain}, {}, {}, {p.hyper("a", 2), p.hyper("b", 5), p.hyper("c", 1)});
+  p.op("multiply", UNIFIEDRL_OP_MULTIPLY, {x, y, product});
+  on_every_backend(p, {{x, {1, 2, 3, 4}}, {y, {5, 6, 7}}}, [&](Engine& engine) {
+    check_values(engine.tensor(sum, 12), {7, 9, 6, 8, 5, 7, 11, 13, 10, 12, 9, 11});
+    check_values(engine.tensor(plain, 4), {3, 5, 7, 9});
+    check_values(engine.tensor(product, 12), {5, 10, 6, 12, 7, 14, 15, 20, 18, 24, 21, 28});
+  });
+}
+
+TEST(the_first_of_equal_extremes_has_the_share) {
+  Program p;
+  int32_t q = p.constant("q", 3, 4, 1), out = p.tensor("out", 1, 4, 1), share = p.tensor("share", 3, 4, 1);
+  p.op("extreme", UNIFIEDRL_OP_GROUP_EXTREME, {q, out, share}, {}, {3}, {p.hyper("w", 0.75)});
+  int32_t x = p.constant("x", 1, 8, 2), kinds[4], shares[4];
+  for (int64_t kind : {UNIFIEDRL_SUM, UNIFIEDRL_MEAN, UNIFIEDRL_MAX, UNIFIEDRL_LOG_SUM_EXP}) {
+    kinds[kind] = p.tensor("reduced", 1, 4, 1);
+    shares[kind] = p.tensor("share", 1, 8, 2);
+    p.op("reduce", UNIFIEDRL_OP_ROW_REDUCE, {x, kinds[kind], shares[kind]}, {}, {2, kind}, {p.hyper("temperature", 0.01)});
+  }
+  // Rows of q: all equal; ties of two; distinct; with NaN. Rows of x, of two each: ties; equal; far apart; with NaN.
+  on_every_backend(
+      p, {{q, {1, 2, 1, 1, 1, 2, 3, kNaN, 1, -1, 2, 3}}, {x, {1, 3, 3, 2, 0.5f, 0.5f, 0.5f, 0.5f, -80, 90, 0, 1, kNaN, 1, 1, 2}}}, [&](Engine& engine) {
+        check_values(engine.tensor(out, 4), {1, 0.75 * -1 + 0.25 * 2, 0.75 * 1 + 0.25 * 3, kNot});
+        check_values(engine.tensor(share, 12), {1, 0.25, 0.75, kNot, 0, 0, 0.25, kNot, 0, 0.75, 0, kNot});
+        check_values(engine.tensor(kinds[UNIFIEDRL_SUM], 4), {9, 2, 11, kNot});
+        check_values(engine.tensor(kinds[UNIFIEDRL_MEAN], 4), {2.25, 0.5, 2.75, kNot});
+        check_values(engine.tensor(kinds[UNIFIEDRL_MAX], 4), {3, 0.5, 90, kNot});
+        check_values(engine.tensor(kinds[UNIFIEDRL_LOG_SUM_EXP], 4), {3 + 0.01 * std::log(2), 0.5 + 0.01 * std::log(4), 90, kNot});
+        check_values(engine.tensor(shares[UNIFIEDRL_MAX], 16), {0, 1, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, kNot, kNot, kNot, kNot});
+        check_values(engine.tensor(shares[UNIFIEDRL_LOG_SUM_EXP], 16),
+                     {0, 0.5, 0.5, 0, 0.25, 0.25, 0.25, 0.25, 0, 1, 0, 0, kNot, kNot, kNot, kNot});
+      });
+}
+
+TEST(layouts_put_values_where_they_belong) {
+  Program p;
+  int32_t x = p.constant("x", 2, 2, 2), y = p.constant("y", 2, 1, 2), repeated = p.tensor("repeated", 2, 4, 2), both = p.tensor("both", 2, 3, 2);
+  int32_t slice = p.tensor("slice", 1, 2, 1), shape = p.tensor("shape", 2, 1, 4);
+  p.op("repeat", UNIFIEDRL_OP_REPEAT, {x, repeated}, {}, {2});
+  p.op("concat_rows", UNIFIEDRL_OP_CONCAT_ROWS, {x, y, both});
+  p.op("slice", UNIFIEDRL_OP_SLICE, {both, slice}, {}, {1, 1, 1});
+  p.op("reshape", UNIFIEDRL_OP_RESHAPE, {x, shape});
+  on_every_backend(p, {{x, {1, 2, 3, 4, 5, 6, 7, 8}}, {y, {9, 10, 11, 12}}}, [&](Engine& engine) {
+    check_values(engine.tensor(repeated, 16), {1, 2, 1, 2, 3, 4, 3, 4, 5, 6, 5, 6, 7, 8, 7, 8});
+    check_values(engine.tensor(both, 12), {1, 2, 3, 4, 9, 10, 5, 6, 7, 8, 11, 12});
+    check_values(engine.tensor(slice, 2), {8, 12});
+    check_values(engine.tensor(shape, 8), {1, 2, 3, 4, 5, 6, 7, 8});
+  });
+}
+
+// log(1 - tanh(u)^2) = 2 log 2 - 2 |u| to within 2 exp(-2 |u|), where tanh(u) itself is 1 in float32.
+TEST(squashed_densities_far_from_zero) {
+  const std::vector<float> means = {30, -30, 12, 0, 1000, kNaN};
+  const int64_t B = static_cast<int64_t>(means.size());
+  Program p;
+  int32_t head = p.constant("head", 1, B, 2), noise = p.constant("noise", 1, B, 1), one = p.constant("one", 1, B, 1), given = p.constant("given", 1, B, 1);
+  int32_t action = p.tensor("action", 1, B, 1), log_prob = p.tensor("log_prob", 1, B, 1), dhead = p.tensor("dhead", 1, B, 2);
+  int32_t of_given = p.tensor("of_given", 1, B, 1), dgiven = p.tensor("dgiven", 1, B, 2), low = p.hyper("low", -20), high = p.hyper("high", 2);
+  p.op("sample", UNIFIEDRL_OP_GAUSSIAN_SAMPLE, {head, noise, action, log_prob}, {}, {1}, {low, high});
+  p.op("backward", UNIFIEDRL_OP_GAUSSIAN_SAMPLE_BACKWARD, {head, noise, action, UNIFIEDRL_NONE, one, dhead}, {}, {1}, {low, high});
+  p.op("given", UNIFIEDRL_OP_GAUSSIAN_LOG_PROB, {head, given, of_given, dgiven}, {}, {1}, {low, high});
+  std::vector<float> heads;
+  for (float mean : means) {
+    heads.insert(heads.end(), {mean, 5});  // log_std is cut to 2
+  }
+  heads[7] = kNaN;  // of the mean 0
+  const std::vector<float> actions = {1, -1, 2, 0, 0, 0};
+  on_every_backend(p, {{head, heads}, {noise, std::vector<float>(static_cast<size_t>(B))}, {one, std::vector<float>(static_cast<size_t>(B), 1)}, {given, actions}},
+                   [&](Engine& engine) {
+                     const double density = -2 - 0.5 * std::log(2 * M_PI), log4 = 2 * std::log(2);
+                     check_values(engine.tensor(log_prob, B), {density - log4 + 60, density - log4 + 60, density - log4 + 24, kNot, density - log4 + 2000, kNot});
+                     check_values(engine.tensor(dhead, 2 * B), {2, 0, -2, 0, 2, 0, kNot, kNot, 2, 0, kNot, 0});
+                     const double u = std::atanh(1 - 1e-6), sd = std::exp(2), correction = std::log(1 - std::pow(1 - 1e-6, 2));
+                     const auto of = [&](double mean, double at, double c) { return density - 0.5 * std::pow((at - mean) / sd, 2) - c; };
+                     check_values(engine.tensor(of_given, B),
+                                  {of(30, u, correction), of(-30, -u, correction), of(12, u, correction), kNot, of(1000, 0, 0), kNot}, 1e-5);
+                     std::vector<double> slope = engine.tensor(dgiven, 2 * B);
+                     CHECK_NEAR(slope[0], (u - 30) / (sd * sd), 1e-6);
+                     CHECK(slope[1] == 0 && slope[9] == 0 && std::isnan(slope[7]) && std::isnan(slope[10]));
+                   });
+}
+
+TEST(weights_and_losses_at_the_edge_of_their_range) {
+  Program p;
+  int32_t x = p.constant("x", 1, 5, 1), y = p.constant("y", 1, 5, 1), weight = p.tensor("weight", 1, 5, 1), loss = p.tensor("loss", 1, 5, 1);
+  int32_t dv = p.tensor("dv", 1, 5, 1), none = p.constant("none", 1, 5, 1), scale = p.tensor("scale", 1, 1, 1), of_nothing = p.tensor("of nothing", 1, 1, 1);
+  int32_t kl = p.tensor("kl", 1, 5, 1), head = p.constant("head", 1, 5, 2), dhead = p.tensor("dhead", 1, 5, 2), broken = p.tensor("broken", 1, 1, 1);
+  p.op("weight", UNIFIEDRL_OP_EXP_WEIGHT, {x, y, weight}, {}, {}, {p.hyper("beta", 3), p.hyper("cap", 100)});
+  p.op("expectile", UNIFIEDRL_OP_EXPECTILE, {x, y, loss, dv}, {}, {}, {p.hyper("tau", 0.7)});
+  p.op("broken", UNIFIEDRL_OP_NORMALISER, {x, broken}, {}, {}, {p.hyper("scale", 3)});
+  p.op("scale", UNIFIEDRL_OP_NORMALISER, {y, scale}, {}, {}, {p.hyper("scale", 3)});
+  p.op("of nothing", UNIFIEDRL_OP_NORMALISER, {none, of_nothing}, {}, {}, {p.hyper("scale", 3)});
+  p.op("kl", UNIFIEDRL_OP_GAUSSIAN_KL, {head, kl, dhead}, {}, {}, {p.hyper("low", -1), p.hyper("high", 1)});
+  on_every_backend(p, {{x, {2, 0, 500, -500, kNaN}}, {y, {1, 2, 0, 1, -1}}, {head, {0, 0, 2, -4, -1, 4, 0, kNaN, kNaN, 0}}}, [&](Engine& engine) {
+    check_values(engine.tensor(weight, 5), {std::exp(3), std::exp(-6), 100, 0, kNot});
+    check_values(engine.tensor(loss, 5), {0.7, 0.3 * 4, 0.7 * 250000, 0.3 * 501 * 501, kNot});
+    check_values(engine.tensor(dv, 5), {-2 * 0.7 / 5, 2 * 0.3 * 2 / 5, -2 * 0.7 * 500 / 5, 2 * 0.3 * 501 / 5, kNot});
+    check_values(engine.tensor(scale, 1), {3});
+    CHECK_NEAR(engine.tensor(of_nothing, 1)[0] / 3e8, 1, 1e-6);
+    CHECK(std::isnan(engine.tensor(broken, 1)[0]));
+    check_values(engine.tensor(kl, 5), {0, (4 + std::exp(-2) - 1 + 2) / 2, (1 + std::exp(2) - 1 - 2) / 2, kNot, kNot});
+    check_values(engine.tensor(dhead, 10), {0, 0, 2, 0, -1, 0, 0, kNot, kNot, 0});
+  });
+}
+
+// Moments of 200,000 draws, within five of their standard errors; equal streams draw the same, others do not; nor does another step.
+TEST(noise_has_its_distribution_and_streams_are_independent) {
+  const int64_t n = 200000;
+  for (int64_t distribution : {0, 1}) {
+    Program p;
+    int32_t one = p.hyper("one", 1), none = p.hyper("none", 0), a = p.tensor("a", 1, n, 1), again = p.tensor("again", 1, 1, n), other = p.tensor("other", 1, n, 1);
+    int32_t scaled = p.tensor("scaled", 1, n, 1);
+    p.op("a", UNIFIEDRL_OP_NOISE, {a}, {}, {3, distribution}, {one, none});
+    p.op("again", UNIFIEDRL_OP_NOISE, {again}, {}, {3, distribution}, {one, none});
+    p.op("other", UNIFIEDRL_OP_NOISE, {other}, {}, {4, distribution}, {one, none});
+    p.op("scaled", UNIFIEDRL_OP_NOISE, {scaled}, {}, {3, distribution}, {p.hyper("scale", 2), p.hyper("limit", 0.5)});
+    Engine engine(p, unifiedrl_backend_name(0));
+    engine.run(1);
+    std::vector<double> x = engine.tensor(a, n), y = engine.tensor(other, n), cut = engine.tensor(scaled, n);
+    CHECK(x == engine.tensor(again, n));
+    engine.run(1);
+    std::vector<double> next = engine.tensor(a, n);
+    double sum = 0, squares = 0, fourth = 0, with_other = 0, with_next = 0, with_neighbour = 0, below = 0;
+    for (size_t k = 0; k < x.size(); ++k) {
+      sum += x[k];
+      squares += x[k] * x[k];
+      fourth += std::pow(x[k], 4);
+      with_other += x[k] * y[k];
+      with_next += x[k] * next[k];
+      with_neighbour += x[k] * x[(k + 1) % x.size()];
+      below += x[k] < -0.5 ? 1 : 0;
+      CHECK(distribution == 0 || std::fabs(x[k]) <= 1);
+      CHECK(cut[k] == std::fmin(std::fmax(2 * x[k], -0.5), 0.5));
+    }
+    const double draws = static_cast<double>(n), variance = distribution == 0 ? 1 : 1.0 / 3, kurtosis = distribution == 0 ? 3 : 0.2;
+    const double eighth = distribution == 0 ? 105 : 1.0 / 9, tail = distribution == 0 ? 0.5 * std::erfc(0.5 / std::sqrt(2.0)) : 0.25;
+    CHECK(std::fabs(sum / draws) < 5 * std::sqrt(variance / draws));
+    CHECK(std::fabs(squares / draws - variance) < 5 * std::sqrt((kurtosis - variance * variance) / draws));
+    CHECK(std::fabs(fourth / draws - kurtosis) < 5 * std::sqrt((eighth - kurtosis * kurtosis) / draws));
+    CHECK(std::fabs(below / draws - tail) < 5 * std::sqrt(tail * (1 - tail) / draws));
+    for (double product : {with_other, with_next, with_neighbour}) {
+      CHECK(std::fabs(product / draws) < 5 * variance / std::sqrt(draws));
+    }
+  }
+}
+
+// With a period of 2, Adam's k-th update is at step 2 k, and the soft update keeps its own period; the norm is formed at every step.
+TEST(adam_has_a_period) {
+  for (int32_t i = 0; i < unifiedrl_backend_count(); ++i) {
+    for (int32_t materialise : {0, 1}) {
+      for (int64_t members : {1, 2}) {
+        const auto run = [&](int64_t period, int64_t target_period, int64_t steps, std::vector<double>* target, double* norm) {
+          Program p;
+          int32_t net = p.network("net", members, {4, 2}), copy = p.network("copy", members, {4, 2}), x = p.constant("x", 1, 3, 4);
+          int32_t y = p.tensor("y", members, 3, 2), dy = p.constant("dy", members, 3, 2), norms = p.tensor("norm", members, 1, 1);
+          std::vector<int32_t> hypers;
+          for (double value : {1e-2, 0.9, 0.99, 1e-6, 0.3, 0.5}) {
+            hypers.push_back(p.hyper("adam", value));
+          }
+          p.op("forward", UNIFIEDRL_OP_MLP_FORWARD, {x, y, UNIFIEDRL_NONE}, {net});
+          p.op("backward", UNIFIEDRL_OP_MLP_BACKWARD, {x, y, UNIFIEDRL_NONE, dy}, {net});
+          p.op("adam", UNIFIEDRL_OP_ADAM, {norms}, {net}, {period}, hypers);
+          p.op("move", UNIFIEDRL_OP_SOFT_UPDATE, {}, {copy, net}, {target_period}, {p.hyper("w", 0.5)});
+          p.op("metric", UNIFIEDRL_OP_METRIC, {norms}, {}, {0});
+          unifiedrl_options options = {};
+          options.materialise = materialise;
+          Engine engine(p, unifiedrl_backend_name(i), options);
+          CHECK_OK(unifiedrl_network_initialise(engine.handle, net, 2));
+          CHECK_OK(unifiedrl_network_initialise(engine.handle, copy, 3));
+          Random random(41);
+          engine.set_tensor(x, random.vector(12));
+          engine.set_tensor(dy, random.vector(members * 6));
+          engine.run(steps);
+          *target = engine.network(copy);
+          std::vector<float> rows(static_cast<size_t>(steps));
+          int64_t drained = 0;
+          CHECK_OK(unifiedrl_engine_metrics(engine.handle, rows.data(), steps, &drained));
+          CHECK(drained == steps);
+          for (float row : rows) {
+            CHECK(row > 0 && row == rows[0]);
+          }
+          *norm = static_cast<double>(rows[0]);
+          return engine.network(net);
+        };
+        std::vector<double> target, plain_target;
+        double norm, plain_norm;
+        check_values(run(2, 1, 7, &target, &norm), run(1, 1, 3, &plain_target, &plain_norm), 1e-7);
+        CHECK_NEAR(norm, plain_norm, 1e-6);
+        // Between Adam's updates the target still moves: it is nearer to the network than where both move together.
+        CHECK(target != plain_target);
+        std::vector<double> rarely = run(2, 3, 3, &target, &norm), once = run(1, 1, 1, &plain_target, &plain_norm);
+        check_values(rarely, once, 1e-7);
+        check_values(target, plain_target, 1e-7);
+      }
     }
   }
 }
