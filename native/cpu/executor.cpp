@@ -124,8 +124,9 @@ void CpuExecutor::plan() {
       bool after_update = is_member_op(program_.ops[before.last - 1].code);
       bool same = before.members == region.members && (region.rows == 0 || before.rows == region.rows || before.rows == 0);
       // A forward pass after an update must see the whole update, and shared tensors are only complete when their region is.
-      // A second backward pass of a network starts its gradients anew, for all rows: not tile by tile beside the first.
-      bool again = forms_gradients(op) &&
+      // A second backward pass of a network starts its gradients anew, or adds to them, for all rows: not tile by tile beside the first, or sums
+      // would be formed in another order than where each op runs on its own.
+      bool again = (forms_gradients(op) || op.code == UNIFIEDRL_OP_MLP_BACKWARD_TANGENT) &&
                    std::any_of(program_.ops.begin() + static_cast<ptrdiff_t>(before.first), program_.ops.begin() + static_cast<ptrdiff_t>(o),
                                [&](const Op& earlier) {
                                  bool gradients = forms_gradients(earlier) || earlier.code == UNIFIEDRL_OP_MLP_BACKWARD_TANGENT;

@@ -514,6 +514,52 @@ TEST(layouts_put_values_where_they_belong) {
 }
 
 // log(1 - tanh(u)^2) = 2 log 2 - 2 |u| to within 2 exp(-2 |u|), where tanh(u) itself is 1 in float32.
+// Rows: -1 and 3, no variance, not a number; the gain is (2, 1) and the bias (0.5, 0), the variance's epsilon 4.
+TEST(layer_norm_of_rows_without_variance) {
+  const double deviation = std::sqrt(8.0), flat = 0.5;
+  for (int32_t i = 0; i < unifiedrl_backend_count(); ++i) {
+    for (int64_t relu : {0, 1}) {
+      Program p;
+      int32_t net = p.network("net", 1, {1, 2}), x = p.constant("x", 1, 3, 2), y = p.tensor("y", 1, 3, 2), stat = p.tensor("stat", 1, 3, 2);
+      int32_t dy = p.constant("dy", 1, 3, 2), dx = p.tensor("dx", 1, 3, 2);
+      p.op("norm", UNIFIEDRL_OP_LAYER_NORM, {x, y, stat}, {net}, {relu}, {p.hyper("epsilon", 4)});
+      p.op("backward", UNIFIEDRL_OP_LAYER_NORM_BACKWARD, {x, stat, dy, dx}, {net}, {relu, 0});
+      unifiedrl_options options = {};
+      options.materialise = 1;
+      Engine engine(p, unifiedrl_backend_name(i), options);
+      engine.set_network(net, {2, 1, 0.5, 0});
+      engine.set_tensor(x, {-1, 3, 7, 7, kNaN, 1});
+      engine.set_tensor(dy, {1, 0, 1, 0, 1, 0});
+      engine.run(1);
+      if (relu == 0) {
+        check_values(engine.tensor(stat, 6), {1, 1 / deviation, 7, flat, kNot, kNot});
+        check_values(engine.tensor(y, 6), {0.5 - 4 / deviation, 2 / deviation, 0.5, 0, kNot, kNot});
+        // g = (2, 0), mean 1, xhat = (-2, 2) / sd, mean of g xhat -2 / sd: dx = (1 - 4 / 8, -1 + 4 / 8) / sd
+        check_values(engine.tensor(dx, 6), {0.5 / deviation, -0.5 / deviation, 0.5, -0.5, kNot, kNot});
+      } else {  // h = (0, 3), variance 2.25
+        check_values(engine.tensor(stat, 6), {1.5, 0.4, 7, flat, kNot, kNot});
+        check_values(engine.tensor(y, 6), {0.5 - 1.2, 0.6, 0.5, 0, kNot, kNot});
+        // xhat = (-0.6, 0.6), mean of g xhat -0.6: the second column's 0.4 (-1 + 0.36), and nothing through the unit that is off
+        check_values(engine.tensor(dx, 6), {0, 0.4 * (-1 + 0.36), 0.5, -0.5, kNot, kNot});
+      }
+    }
+  }
+}
+
+// Rows: equal directions, opposite ones, at right angles, none at all, not a number.
+TEST(diversity_of_gradients_at_known_angles) {
+  Program p;
+  int32_t g = p.constant("g", 2, 5, 2), d = p.tensor("d", 1, 5, 1), dg = p.tensor("dg", 2, 5, 2);
+  p.op("diversity", UNIFIEDRL_OP_DIVERSITY, {g, d, dg});
+  on_every_backend(p, {{g, {3, 4, 3, 4, 2, 0, 0, 0, kNaN, 1, /* the other member */ 6, 8, -6, -8, 0, 4, 0, 0, 1, 1}}}, [&](Engine& engine) {
+    // Both orders of the pair count: twice its cosine.
+    check_values(engine.tensor(d, 5), {2, -2, 0, 0, kNot});
+    // At right angles the gradient is the other's direction, twice, divided by the length and by the rows.
+    std::vector<double> found = engine.tensor(dg, 20);
+    check_values(found, {0, 0, 0, 0, 0, 0.2, 0, 0, kNot, kNot, 0, 0, 0, 0, 0.1, 0, 0, 0, kNot, kNot});
+  });
+}
+
 TEST(squashed_densities_far_from_zero) {
   const std::vector<float> means = {30, -30, 12, 0, 1000, kNaN};
   const int64_t B = static_cast<int64_t>(means.size());
