@@ -50,7 +50,7 @@ class Options(ctypes.Structure):  # unifiedrl_options
 
 
 class Library:
-    ABI_VERSION = 3
+    ABI_VERSION = 4
 
     def __init__(self, path, cuda=None, beside=()):
         for other in beside:
@@ -208,7 +208,7 @@ class Step:
         n, H = self.networks, sum(a.hidden)
         rates = lambda name: [h[k] for k in (f"{name}_learning_rate", "adam_beta1", "adam_beta2", "adam_epsilon", "decay", "clip")]
         norm = lambda name: p.tensor(f"{name}_norm", 1 if name == "actor" else E, 1, 1)
-        adam = lambda name: p.op(f"{name} adam", ADAM, (norm(name),), (n[name],), h=rates(name))
+        adam = lambda name: p.op(f"{name} adam", ADAM, (norm(name),), (n[name],), (1,), rates(name))
         soft = lambda name: p.op(f"{name} target", SOFT_UPDATE, (), (n[f"target_{name}"], n[name]), (TARGET_PERIOD,), (h["target_rate"],))
         self.weights = p.tensor("weights", 1, 1, GROUPS, CONSTANT)
         next_action, phi, next_q, y = work("next_action", 1, a.actions), work("phi", 1, 1), work("next_q", E, 1), work("y", E, 1)

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/memory.h"
 #include "core/plugin.h"
+#include "ops/diversity.h"
 
 namespace unifiedrl {
 namespace {
@@ -123,7 +124,7 @@ class CheckExecutor final : public Executor {
       for (int32_t id : op_outputs(op)) {
         tensor(op, id, context);
       }
-      if (op.code == UNIFIEDRL_OP_MLP_BACKWARD) {
+      if (forms_gradients(op) || op.code == UNIFIEDRL_OP_MLP_BACKWARD_TANGENT) {
         section(op, UNIFIEDRL_GRADIENTS);
       } else if (op.code == UNIFIEDRL_OP_ADAM) {
         for (int32_t s : {UNIFIEDRL_PARAMETERS, UNIFIEDRL_MOMENT1, UNIFIEDRL_MOMENT2}) {
@@ -181,6 +182,18 @@ class CheckExecutor final : public Executor {
     return slack;
   }
 
+  // What rounding adds to each element of dg: parts of about 2 / (|g| rows) cancel where gradients are parallel.
+  std::vector<double> diversity_slack(const Op& op) const {
+    const Tensor& info = program_.tensors[static_cast<size_t>(op.t[0])];
+    std::vector<double> g = values(op.t[0]), slack(g.size());
+    size_t columns = static_cast<size_t>(info.columns);
+    for (size_t row = 0; row < g.size(); row += columns) {
+      double inverse = inverse_norm(&g[row], info.columns);
+      std::fill_n(&slack[row], columns, tolerance(op) * 4 * inverse / static_cast<double>(info.rows));
+    }
+    return slack;
+  }
+
   // Sums z that the hidden units of a forward pass take the sign of, [E, B, H], in double from what A starts with.
   std::vector<double> hidden_sums(const Op& op) const {
     const Network& n = program_.networks[static_cast<size_t>(op.n[0])];
@@ -225,6 +238,11 @@ class CheckExecutor final : public Executor {
     } else if (op.code == UNIFIEDRL_OP_ENSEMBLE_OBJECTIVE && id == op.t[2]) {
       std::vector<double> slack = objective_slack(op, context);
       compare(op, what, 0, t.elements(), scale, slack.data());
+    } else if (op.code == UNIFIEDRL_OP_DIVERSITY && id == op.t[2]) {
+      std::vector<double> slack = diversity_slack(op);
+      compare(op, what, 0, t.elements(), scale, slack.data());
+    } else if (op.code == UNIFIEDRL_OP_DIVERSITY) {
+      compare(op, what, 0, t.elements(), std::max(scale, static_cast<double>(program_.tensors[static_cast<size_t>(op.t[0])].members)));
     } else {
       compare(op, what, 0, t.elements(), scale);
     }

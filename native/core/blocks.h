@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/backend.h"
 #include "core/program.h"
 #include "ops/blocks.h"
 
@@ -35,5 +36,25 @@ Block<T> block_of(const Program& program, const Op& op, Data data) {
   }
   return block;
 }
+
+// Rows [first, last) for run_block, on the host.
+template <typename T>
+struct HostRows {
+  const StepContext& context;
+  int64_t first, last;
+  template <typename Visit>
+  void each(int64_t members, int64_t columns, Visit visit) const {
+    for (int64_t e = 0; e < members; ++e) {
+      for (int64_t b = first; b < last; ++b) {
+        for (int64_t f = 0; f < columns; ++f) {
+          visit(e, b, f);
+        }
+      }
+    }
+  }
+  T hyper(int32_t slot) const { return static_cast<T>(context.hypers[slot]); }
+  uint64_t seed() const { return context.seed; }
+  int64_t step() const { return context.step; }
+};
 
 }  // namespace unifiedrl

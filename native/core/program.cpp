@@ -43,11 +43,6 @@ struct Signature {
   std::vector<HyperSlot> hypers;
 };
 
-// Whether an op writes a network's gradient section afresh.
-bool forms_gradients(const Op& op) {
-  return op.code == UNIFIEDRL_OP_MLP_BACKWARD || (op.code == UNIFIEDRL_OP_LAYER_NORM_BACKWARD && op.i[1] == 1);
-}
-
 constexpr double kFloatMax = std::numeric_limits<float>::max();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -802,6 +797,10 @@ void Program::check_replay(const Replay* replay) const {
 const char* op_name(int32_t code) {
   const Signature* s = signature(code);
   return s == nullptr ? "?" : s->name;
+}
+
+bool forms_gradients(const Op& op) {
+  return op.code == UNIFIEDRL_OP_MLP_BACKWARD || (op.code == UNIFIEDRL_OP_LAYER_NORM_BACKWARD && op.i[1] == 1);
 }
 
 std::vector<int32_t> op_inputs(const Op& op) { return used(op, kIn); }

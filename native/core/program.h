@@ -77,6 +77,9 @@ class Program {
 // Name of an op code, "?" if unknown.
 const char* op_name(int32_t code);
 
+// Whether an op writes the gradient section of its first network afresh.
+bool forms_gradients(const Op& op);
+
 // Tensors an op reads and writes, in no particular order; "none" entries are left out.
 std::vector<int32_t> op_inputs(const Op& op);
 std::vector<int32_t> op_outputs(const Op& op);

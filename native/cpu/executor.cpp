@@ -15,7 +15,9 @@
 #include "core/memory.h"
 #include "core/options.h"
 #include "ops/box.h"
+#include "ops/diversity.h"
 #include "ops/losses.h"
+#include "ops/normalisation.h"
 #include "ops/random.h"
 
 namespace unifiedrl::cpu {
@@ -24,6 +26,8 @@ namespace {
 
 // Bytes beyond any machine's, so that sums of sizes cannot overflow.
 constexpr int64_t kTooMuch = int64_t{1} << 60;
+
+constexpr int64_t kDiversityRows = 64;  // of a piece of work
 
 int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
@@ -58,6 +62,9 @@ bool is_tile_op(int32_t code) {
     case UNIFIEDRL_OP_ADD:
     case UNIFIEDRL_OP_TD_TARGET:
     case UNIFIEDRL_OP_SQUARED_ERROR:
+    case UNIFIEDRL_OP_LAYER_NORM:
+    case UNIFIEDRL_OP_LAYER_NORM_BACKWARD:
+    case UNIFIEDRL_OP_MLP_BACKWARD_TANGENT:
       return true;
     default:
       return false;
@@ -67,7 +74,9 @@ bool is_tile_op(int32_t code) {
 // Ops on a member's parameters, run once its rows are done.
 bool is_member_op(int32_t code) { return code == UNIFIEDRL_OP_ADAM || code == UNIFIEDRL_OP_SOFT_UPDATE; }
 
-bool accumulates(int32_t code) { return code == UNIFIEDRL_OP_MLP_BACKWARD || code == UNIFIEDRL_OP_SQUARED_ERROR; }
+bool accumulates(const Op& op) {
+  return forms_gradients(op) || op.code == UNIFIEDRL_OP_MLP_BACKWARD_TANGENT || op.code == UNIFIEDRL_OP_SQUARED_ERROR;
+}
 
 // Floats that hold one member's signs of `rows` rows.
 int64_t sign_floats(const Network& network, int64_t rows) {
@@ -105,20 +114,24 @@ void CpuExecutor::plan() {
     if (is_member_op(op.code)) {
       region.members = program_.networks[static_cast<size_t>(op.n[0])].members;
     } else if (is_tile_op(op.code)) {
-      const Tensor& out = program_.tensors[static_cast<size_t>(op.code == UNIFIEDRL_OP_MLP_BACKWARD ? op.t[3] : op_outputs(op)[0])];
+      const Tensor& out = program_.tensors[static_cast<size_t>(op_outputs(op).empty() ? op.t[3] : op_outputs(op)[0])];
       region.members = out.members;
       region.rows = out.rows;
-      region.accumulates = accumulates(op.code);
+      region.accumulates = accumulates(op);
     }
     if (region.members > 0 && !materialise_ && !regions_.empty()) {
       Region& before = regions_.back();
       bool after_update = is_member_op(program_.ops[before.last - 1].code);
       bool same = before.members == region.members && (region.rows == 0 || before.rows == region.rows || before.rows == 0);
       // A forward pass after an update must see the whole update, and shared tensors are only complete when their region is.
-      // A second backward pass of a network starts its gradients anew, for all rows: not tile by tile beside the first.
-      bool again = op.code == UNIFIEDRL_OP_MLP_BACKWARD &&
+      // A second backward pass of a network starts its gradients anew, or adds to them, for all rows: not tile by tile beside the first, or sums
+      // would be formed in another order than where each op runs on its own.
+      bool again = (forms_gradients(op) || op.code == UNIFIEDRL_OP_MLP_BACKWARD_TANGENT) &&
                    std::any_of(program_.ops.begin() + static_cast<ptrdiff_t>(before.first), program_.ops.begin() + static_cast<ptrdiff_t>(o),
-                               [&](const Op& earlier) { return earlier.code == op.code && earlier.n[0] == op.n[0]; });
+                               [&](const Op& earlier) {
+                                 bool gradients = forms_gradients(earlier) || earlier.code == UNIFIEDRL_OP_MLP_BACKWARD_TANGENT;
+                                 return gradients && earlier.n[0] == op.n[0];
+                               });
       if (same && region.members > 1 && !again && (is_member_op(op.code) || !after_update)) {
         before.last = o + 1;
         before.rows = std::max(before.rows, region.rows);
@@ -143,6 +156,9 @@ bool CpuExecutor::gradients_stay(int32_t network, const std::vector<size_t>& reg
     const Op& op = program_.ops[o];
     if (op.n.empty() || op.n[0] != network) {
       continue;
+    }
+    if (op.code == UNIFIEDRL_OP_LAYER_NORM_BACKWARD || op.code == UNIFIEDRL_OP_MLP_BACKWARD_TANGENT) {
+      return false;  // too few to be worth a place, or added to from another region
     }
     if (op.code == UNIFIEDRL_OP_MLP_BACKWARD) {
       if (!used) {
@@ -268,11 +284,21 @@ void CpuExecutor::allocate() {
   int64_t gradients = place_gradients(region_of);
   double area = static_cast<double>(tile) * static_cast<double>(widest);
   int64_t scratch_floats = area < static_cast<double>(kTooMuch >> 14) ? tile * widest : kTooMuch >> 14;
+  int64_t tangents = 0;
+  for (const Op& op : program_.ops) {
+    if (op.code == UNIFIEDRL_OP_MLP_BACKWARD_TANGENT) {
+      tangents = std::max(tangents, tile * program_.networks[static_cast<size_t>(op.n[0])].hidden());
+    } else if (op.code == UNIFIEDRL_OP_DIVERSITY) {
+      const Tensor& g = program_.tensors[static_cast<size_t>(op.t[0])];
+      tangents = std::max(tangents, g.members + g.columns);
+    }
+  }
   workers_.resize(static_cast<size_t>(workers));
   for (Worker& worker : workers_) {
     for (Buffer& scratch : worker.scratch) {
       wanted.push_back({&scratch, scratch_floats, "scratch memory of a worker"});
     }
+    wanted.push_back({&worker.tangents, tangents, "scratch memory of a worker"});
     wanted.push_back({&worker.gradients, gradients, "gradients of a worker"});
   }
   for (const Wanted& w : wanted) {
@@ -414,6 +440,9 @@ void CpuExecutor::run_tile_op(const Op& op, const StepContext& context, const Pl
     case UNIFIEDRL_OP_MLP_FORWARD: mlp_forward(op, place); return;
     case UNIFIEDRL_OP_MLP_BACKWARD: mlp_backward(op, place); return;
     case UNIFIEDRL_OP_MLP_BACKWARD_INPUT: mlp_backward_input(op, place); return;
+    case UNIFIEDRL_OP_MLP_BACKWARD_TANGENT: mlp_backward_tangent(op, place); return;
+    case UNIFIEDRL_OP_LAYER_NORM: layer_norm(op, context, place); return;
+    case UNIFIEDRL_OP_LAYER_NORM_BACKWARD: layer_norm_backward(op, place); return;
     case UNIFIEDRL_OP_ADD: {
       const float *x = at(op.t[0], place), *y = at(op.t[1], place);
       float* out = at(op.t[2], place);
@@ -561,6 +590,99 @@ void CpuExecutor::mlp_backward_input(const Op& op, const Place& place) {
   }
 }
 
+void CpuExecutor::mlp_backward_tangent(const Op& op, const Place& place) {
+  const Network& network = program_.networks[static_cast<size_t>(op.n[0])];
+  const NetworkStorage& storage = networks_[static_cast<size_t>(op.n[0])];
+  Worker& worker = workers_[static_cast<size_t>(place.worker)];
+  int64_t columns = program_.tensors[static_cast<size_t>(op.t[3])].columns;
+  // What of layer l's inputs is not 0 throughout: those of the direction, or all.
+  const auto first = [&](size_t l) { return l == 0 ? op.i[0] : 0; };
+  const auto count = [&](size_t l) { return l == 0 ? columns : network.layers[l].in; };
+  const float* direction = at(op.t[3], place);
+  const float* along = direction;
+  float* next = worker.tangents.data();
+  for (size_t l = 0; l + 1 < network.layers.size(); ++l) {
+    const Layer& layer = network.layers[l];
+    gemm(*kernels_, false, false, place.rows, layer.out, count(l), along, count(l), weight(network, storage, l, place.member) + first(l) * layer.out,
+         layer.out, false, next, layer.out);
+    kernels_->relu_backward(place.rows, layer.out, tape_layer(op.t[1], network, l, place), next, nullptr);
+    along = next;
+    next += place.rows * layer.out;
+  }
+  const float* dz = at(op.t[2], place);
+  for (size_t l = network.layers.size(); l-- > 0;) {
+    const Layer& layer = network.layers[l];
+    float* dw = weight_gradient(op.n[0], l, place) + first(l) * layer.out;
+    gemm(*kernels_, true, false, count(l), layer.out, place.rows, along, count(l), dz, layer.out, true, dw, layer.out);
+    if (l > 0) {
+      float* below = worker.scratch[l % 2].data();
+      gemm(*kernels_, false, true, place.rows, layer.in, layer.out, dz, layer.out, weight(network, storage, l, place.member), layer.out, false, below,
+           layer.in);
+      kernels_->relu_backward(place.rows, layer.in, tape_layer(op.t[1], network, l - 1, place), below, nullptr);
+      dz = below;
+      along = l == 1 ? direction : along - place.rows * network.layers[l - 2].out;
+    }
+  }
+}
+
+void CpuExecutor::layer_norm(const Op& op, const StepContext& context, const Place& place) {
+  const Network& network = program_.networks[static_cast<size_t>(op.n[0])];
+  const NetworkStorage& storage = networks_[static_cast<size_t>(op.n[0])];
+  int64_t columns = network.outputs();
+  const float *gain = weight(network, storage, 0, place.member), *shift = bias(network, storage, 0, place.member), *x = at(op.t[0], place);
+  float *y = at(op.t[1], place), *stat = at(op.t[2], place), epsilon = static_cast<float>(context.hypers[op.h[0]]);
+  for (int64_t r = 0; r < place.rows; ++r, x += columns, y += columns, stat += 2) {
+    unifiedrl::layer_norm(OneLane(), columns, x, gain, shift, op.i[0] == 1, epsilon, y, stat);
+  }
+}
+
+void CpuExecutor::layer_norm_backward(const Op& op, const Place& place) {
+  const Network& network = program_.networks[static_cast<size_t>(op.n[0])];
+  int64_t columns = network.outputs();
+  bool relu = op.i[0] == 1;
+  const float *gain = weight(network, networks_[static_cast<size_t>(op.n[0])], 0, place.member), *x = at(op.t[0], place), *stat = at(op.t[1], place);
+  const float* dy = at(op.t[2], place);
+  float *dx = at(op.t[3], place), *dgain = nullptr, *dbias = nullptr;
+  if (forms_gradients(op)) {
+    dgain = weight_gradient(op.n[0], 0, place);
+    dbias = bias_gradient(op.n[0], 0, place);
+    if (place.first_tile) {
+      std::fill_n(dgain, columns, 0.0f);
+      std::fill_n(dbias, columns, 0.0f);
+    }
+    kernels_->column_sums(place.rows, columns, dy, dbias);
+  }
+  for (int64_t r = 0; r < place.rows; ++r, x += columns, stat += 2, dy += columns, dx += columns) {
+    unifiedrl::layer_norm_backward(OneLane(), columns, x, stat, gain, dy, relu, dx);
+    for (int64_t f = 0; dgain != nullptr && f < columns; ++f) {
+      dgain[f] += dy[f] * ((rectified(x[f], relu) - stat[0]) * stat[1]);
+    }
+  }
+}
+
+void CpuExecutor::diversity(const Op& op) {
+  const Tensor& info = program_.tensors[static_cast<size_t>(op.t[0])];
+  const float* g = whole(op.t[0]);
+  float *d = whole(op.t[1]), *dg = whole(op.t[2]);
+  int64_t member = info.rows * info.columns;
+  pool_.run((info.rows + kDiversityRows - 1) / kDiversityRows, [&](int64_t item, int32_t worker) {
+    float *inverse = workers_[static_cast<size_t>(worker)].tangents.data(), *sum = inverse + info.members;
+    for (int64_t b = item * kDiversityRows; b < std::min(info.rows, (item + 1) * kDiversityRows); ++b) {
+      const float* row = g + b * info.columns;
+      for (int64_t e = 0; e < info.members; ++e) {
+        inverse[e] = inverse_norm(row + e * member, info.columns);
+      }
+      for (int64_t f = 0; f < info.columns; ++f) {
+        sum[f] = direction_sum(row + f, member, inverse, 1, info.members);
+      }
+      d[b] = unifiedrl::diversity(sum, info.columns, inverse, 1, info.members);
+      for (int64_t e = 0; e < info.members; ++e) {
+        diversity_gradient(row + e * member, inverse[e], sum, info.columns, info.members, info.rows, dg + e * member + b * info.columns);
+      }
+    }
+  });
+}
+
 void CpuExecutor::run_member_op(const Op& op, const StepContext& context, int64_t member, int32_t worker) {
   if (op.code == UNIFIEDRL_OP_ADAM) {
     adam(op, context, member, worker);
@@ -669,25 +791,6 @@ void CpuExecutor::gather(const Op& op) {
   }
 }
 
-// Rows [first, last) of a block, for one step.
-struct RowRange {
-  const StepContext& context;
-  int64_t first, last;
-  float hyper(int32_t slot) const { return static_cast<float>(context.hypers[slot]); }
-  uint64_t seed() const { return context.seed; }
-  int64_t step() const { return context.step; }
-  template <typename Visit>
-  void each(int64_t members, int64_t columns, Visit visit) const {
-    for (int64_t e = 0; e < members; ++e) {
-      for (int64_t b = first; b < last; ++b) {
-        for (int64_t f = 0; f < columns; ++f) {
-          visit(e, b, f);
-        }
-      }
-    }
-  }
-};
-
 constexpr int64_t kBlockPiece = 2048;  // elements that one worker takes of a block: some microseconds, as waking another costs
 
 void CpuExecutor::run_block_op(const Op& op, const StepContext& context) {
@@ -695,7 +798,7 @@ void CpuExecutor::run_block_op(const Op& op, const StepContext& context) {
   int64_t elements = std::max(program_.tensors[static_cast<size_t>(op.t[0])].elements(), block.members * block.rows * block.columns);
   int64_t pieces = std::clamp<int64_t>(elements / kBlockPiece, 1, block.rows);
   pool_.run(pieces, [&](int64_t piece, int32_t) {
-    run_block(block, RowRange{context, piece * block.rows / pieces, (piece + 1) * block.rows / pieces});
+    run_block(block, HostRows<float>{context, piece * block.rows / pieces, (piece + 1) * block.rows / pieces});
   });
 }
 
@@ -713,6 +816,7 @@ void CpuExecutor::run_whole_op(const Op& op, const StepContext& context) {
       return;
     }
     case UNIFIEDRL_OP_GATHER: gather(op); return;
+    case UNIFIEDRL_OP_DIVERSITY: diversity(op); return;
     case UNIFIEDRL_OP_MEMBER_SUM: {
       int64_t n = info(1).elements();
       const float* x = whole(op.t[0]);
@@ -900,7 +1004,7 @@ static std::string cpu_description() {
   return format("%s loops, %s, %d processors", k->name, cpu::gemm_library(), cpu::usable_processors());
 }
 
-static bool cpu_supports(int32_t op) { return op >= UNIFIEDRL_OP_SAMPLE && op <= UNIFIEDRL_OP_NORMALISER; }
+static bool cpu_supports(int32_t op) { return op >= UNIFIEDRL_OP_SAMPLE && op <= UNIFIEDRL_LAST_OP; }
 
 static std::unique_ptr<Executor> cpu_create(const Program& program, const Replay* replay, const unifiedrl_options& options) {
   check_host_options("cpu", options);

@@ -48,6 +48,7 @@ class CpuExecutor final : public Executor {
   };
   struct Worker {
     Buffer scratch[3];        // [tile, widest layer]
+    Buffer tangents;          // [tile, hidden units] of a second derivative, or what the members' gradients have in common
     Buffer gradients;         // one member of each network that a region trains
   };
   // Where an op stands: member, first row of its tile, rows in it.
@@ -71,6 +72,10 @@ class CpuExecutor final : public Executor {
   void mlp_forward(const Op& op, const Place& place);
   void mlp_backward(const Op& op, const Place& place);
   void mlp_backward_input(const Op& op, const Place& place);
+  void mlp_backward_tangent(const Op& op, const Place& place);
+  void layer_norm(const Op& op, const StepContext& context, const Place& place);
+  void layer_norm_backward(const Op& op, const Place& place);
+  void diversity(const Op& op);
   void adam(const Op& op, const StepContext& context, int64_t member, int32_t worker);
   void gather(const Op& op);
 

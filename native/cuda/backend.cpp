@@ -27,7 +27,7 @@ std::string description() {
   return text;
 }
 
-bool supports(int32_t op) { return op >= UNIFIEDRL_OP_SAMPLE && op <= UNIFIEDRL_OP_NORMALISER; }
+bool supports(int32_t op) { return op >= UNIFIEDRL_OP_SAMPLE && op <= UNIFIEDRL_LAST_OP; }
 
 std::unique_ptr<Executor> create(const Program& program, const Replay* replay, const unifiedrl_options& options) {
   return std::make_unique<CudaExecutor>(program, replay, options);

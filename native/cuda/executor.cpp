@@ -217,9 +217,11 @@ void CudaExecutor::place() {
   }
   int64_t copies = 0, largest_metric = 0;
   for (const Op& op : program_.ops) {
-    if (op.code == UNIFIEDRL_OP_MLP_FORWARD && network(op).layers.size() > 1) {
-      TensorPlace& x = tensors_[static_cast<size_t>(op.t[0])];
-      const Tensor& tensor = info(op, 0);
+    bool tangent = op.code == UNIFIEDRL_OP_MLP_BACKWARD_TANGENT;
+    if ((op.code == UNIFIEDRL_OP_MLP_FORWARD || tangent) && network(op).layers.size() > 1) {
+      size_t k = tangent ? 3 : 0;
+      TensorPlace& x = tensors_[static_cast<size_t>(op.t[k])];
+      const Tensor& tensor = info(op, k);
       int64_t ld = round_up(tensor.columns, low() ? 8 : 4);  // 16 bytes: what tensor cores read at once
       x.input_ld = ld;
       if (x.input < 0 && (low() || ld != tensor.columns)) {
@@ -238,7 +240,10 @@ void CudaExecutor::place() {
   }
   for (int l = 0; l < kFusedLayers; ++l) {
     gradient_[l] = arena_.place(gradient_elements_[l], operand);
+    tangent_[l] = arena_.place(tangent_elements_[l], operand);
   }
+  addend_ = arena_.place(addend_elements_, kFloat);
+  diversity_ = arena_.place(diversity_elements_, kFloat);
   partial_ = arena_.place(partial_elements_, kFloat);
   row_ops_ = arena_.place(static_cast<int64_t>(program_.ops.size()) + copies, sizeof(RowOp));
   metrics_ = arena_.place(static_cast<int64_t>(metric_list_.size()), sizeof(Metric));
@@ -250,7 +255,12 @@ void CudaExecutor::place() {
 
 // Room that the networks share, one op after another.
 void CudaExecutor::place_network_scratch(const Op& op) {
-  bool forward = op.code == UNIFIEDRL_OP_MLP_FORWARD, backward = op.code == UNIFIEDRL_OP_MLP_BACKWARD;
+  if (op.code == UNIFIEDRL_OP_DIVERSITY) {
+    diversity_elements_ = std::max(diversity_elements_, info(op, 0).rows * (info(op, 0).members + info(op, 0).columns));
+    return;
+  }
+  bool forward = op.code == UNIFIEDRL_OP_MLP_FORWARD, tangent = op.code == UNIFIEDRL_OP_MLP_BACKWARD_TANGENT;
+  bool backward = forms_gradients(op) || tangent;
   if (!forward && !backward && op.code != UNIFIEDRL_OP_MLP_BACKWARD_INPUT) {
     return;
   }
@@ -263,11 +273,19 @@ void CudaExecutor::place_network_scratch(const Op& op) {
       int64_t& room = forward ? hidden_elements_ : gradient_elements_[l];
       room = std::max(room, n.members * rows * layer.out);
     }
+    if (tangent) {
+      tangent_elements_[l] = hidden ? std::max(tangent_elements_[l], n.members * rows * layer.out) : tangent_elements_[l];
+      addend_elements_ = std::max(addend_elements_, n.members * layer.in * layer.out);
+    }
     if (backward) {
       int64_t elements = hidden ? layer.out : layer.in * layer.out;
       for (int64_t count : {elements, layer.out}) {
         int64_t splits = batch_sum_splits(n.members, rows, count, properties_.multiprocessors);
         partial_elements_ = std::max(partial_elements_, splits > 1 ? splits * n.members * count : 0);
+      }
+      if (tangent && n.layers.size() == 1) {  // of some of the inputs
+        int64_t part = info(op, 3).columns * layer.out, splits = batch_sum_splits(n.members, rows, part, properties_.multiprocessors);
+        partial_elements_ = std::max(partial_elements_, splits > 1 ? splits * n.members * part : 0);
       }
     }
   }
@@ -338,6 +356,10 @@ void CudaExecutor::plan(bool fused) {
       case UNIFIEDRL_OP_MLP_FORWARD: plan_forward(o); break;
       case UNIFIEDRL_OP_MLP_BACKWARD: plan_backward(o, false); break;
       case UNIFIEDRL_OP_MLP_BACKWARD_INPUT: plan_backward(o, true); break;
+      case UNIFIEDRL_OP_MLP_BACKWARD_TANGENT: low() ? plan_tangent_as<bf16>(o) : plan_tangent_as<float>(o); break;
+      case UNIFIEDRL_OP_LAYER_NORM: plan_layer_norm(o); break;
+      case UNIFIEDRL_OP_LAYER_NORM_BACKWARD: plan_layer_norm_backward(o); break;
+      case UNIFIEDRL_OP_DIVERSITY: plan_diversity(o); break;
       case UNIFIEDRL_OP_ADAM:
       case UNIFIEDRL_OP_SOFT_UPDATE: plan_update(o); break;
       case UNIFIEDRL_OP_NORMALISER: {
@@ -731,40 +753,169 @@ void CudaExecutor::plan_backward_as(size_t o, bool to_input) {
     add(o, o + 1, [=] { fused_backward(network, dz, tape, gradients, properties_, stream_); });
     any_fused_ = true;
   } else {
-    const TensorPlace& tape = tensors_[static_cast<size_t>(tape_id)];
-    T* above = arena_.at<T>(gradient_[last - 1]);
-    Rows<T> below_top{arena_.at<T>(tape.layers[last - 1]), rows * top.in, top.in};
-    add(o, o + 1, [=] { output_layer_gradient(dz, master + top.weight, top.in, 0, top.in, below_top, members, rows, above, stream_); });
-    for (size_t l = last; l-- > 0;) {
-      const Layer& layer = n.layers[l];
-      const T *sums = arena_.at<T>(gradient_[l]), *weight = weights<T>(op.n[0]) + layer.weight;
-      if (l > 0) {
-        T* below = arena_.at<T>(gradient_[l - 1]);
-        const T* h = arena_.at<T>(tape.layers[l - 1]);
-        void* mask = tape.masked[l - 1] != 0 ? arena_.at<void>(tape.masks[l - 1]) : nullptr;
-        GemmShape shape = hidden_gradient_shape(n, l, rows, alignment_of({sums, weight, below}));
-        shape.epilogue = mask != nullptr ? Epilogue::kReluGradient : Epilogue::kNone;
-        const Gemm* gemm = product(shape);
-        add(o, o + 1, [=] { gemm->run(sums, weight, below, nullptr, mask, stream_); });
-        if (mask == nullptr) {
-          int64_t elements = members * rows * layer.in;
-          add(o, o + 1, [=] { relu_gradient(below, h, elements, properties_.multiprocessors, stream_); });
-        }
-      } else if (to_input) {
-        const T* part = weight + first * layer.out;
-        GemmShape shape = hidden_gradient_shape(n, 0, rows, alignment_of({sums, part, dx}));
-        shape.out = Type::kFloat32;
-        shape.columns = shape.ldc = count;
-        shape.stride_c = rows * count;
-        shape.epilogue = Epilogue::kNone;
-        const Gemm* gemm = product(shape);
-        add(o, o + 1, [=] { gemm->run(sums, part, dx, nullptr, nullptr, stream_); });
-      }
+    plan_hidden_gradients<T>(o, dz, tape_id, rows);
+    if (to_input) {
+      const Layer& layer = n.layers[0];
+      const T *sums = arena_.at<T>(gradient_[0]), *part = weights<T>(op.n[0]) + layer.weight + first * layer.out;
+      GemmShape shape = hidden_gradient_shape(n, 0, rows, alignment_of({sums, part, dx}));
+      shape.out = Type::kFloat32;
+      shape.columns = shape.ldc = count;
+      shape.stride_c = rows * count;
+      shape.epilogue = Epilogue::kNone;
+      const Gemm* gemm = product(shape);
+      add(o, o + 1, [=] { gemm->run(sums, part, dx, nullptr, nullptr, stream_); });
     }
   }
   if (!to_input) {
     plan_weight_gradients<T>(o);
   }
+}
+
+template <typename T>
+void CudaExecutor::plan_hidden_gradients(size_t o, const OutputGradient& dz, int32_t tape_id, int64_t rows) {
+  const Op& op = program_.ops[o];
+  const Network& n = network(op);
+  int64_t members = n.members;
+  size_t last = n.layers.size() - 1;
+  const Layer& top = n.layers[last];
+  const TensorPlace& tape = tensors_[static_cast<size_t>(tape_id)];
+  const float* master = section(op.n[0], UNIFIEDRL_PARAMETERS);
+  T* above = arena_.at<T>(gradient_[last - 1]);
+  Rows<T> below_top{arena_.at<T>(tape.layers[last - 1]), rows * top.in, top.in};
+  add(o, o + 1, [=] { output_layer_gradient(dz, master + top.weight, top.in, 0, top.in, below_top, members, rows, above, stream_); });
+  for (size_t l = last - 1; l > 0; --l) {
+    const Layer& layer = n.layers[l];
+    const T *sums = arena_.at<T>(gradient_[l]), *weight = weights<T>(op.n[0]) + layer.weight, *h = arena_.at<T>(tape.layers[l - 1]);
+    T* below = arena_.at<T>(gradient_[l - 1]);
+    void* mask = tape.masked[l - 1] != 0 ? arena_.at<void>(tape.masks[l - 1]) : nullptr;
+    GemmShape shape = hidden_gradient_shape(n, l, rows, alignment_of({sums, weight, below}));
+    shape.epilogue = mask != nullptr ? Epilogue::kReluGradient : Epilogue::kNone;
+    const Gemm* gemm = product(shape);
+    add(o, o + 1, [=] { gemm->run(sums, weight, below, nullptr, mask, stream_); });
+    if (mask == nullptr) {
+      int64_t elements = members * rows * layer.in;
+      add(o, o + 1, [=] { relu_gradient(below, h, elements, properties_.multiprocessors, stream_); });
+    }
+  }
+}
+
+// Along the direction through the layers, back as in a backward pass, and the products of both are added to the gradients.
+template <typename T>
+void CudaExecutor::plan_tangent_as(size_t o) {
+  const Op& op = program_.ops[o];
+  const Network& n = network(op);
+  networks_[static_cast<size_t>(op.n[0])].squared = false;  // the squares of a fused backward pass are without what is added here
+  int64_t rows = info(op, 0).rows, members = n.members, first = op.i[0], columns = info(op, 3).columns;
+  size_t last = n.layers.size() - 1;
+  OutputGradient dz{data(op.t[2]), nullptr, n.outputs()};
+  float *gradient = section(op.n[0], UNIFIEDRL_GRADIENTS), *partial = arena_.at<float>(partial_), *addend = arena_.at<float>(addend_);
+  const auto add_to = [&](const Layer& layer, int64_t from, int64_t in) {
+    float* result = gradient + layer.weight + from * layer.out;
+    int64_t count = in * layer.out, stride = layer.in * layer.out;
+    add(o, o + 1, [=] { add_gradient(addend, members, count, stride, result, properties_.multiprocessors, stream_); });
+  };
+  if (last == 0) {
+    Rows<float> direction = direct_rows(op.t[3]);
+    int64_t splits = batch_sum_splits(members, rows, columns * n.outputs(), properties_.multiprocessors);
+    add(o, o + 1, [=] { output_weight_gradient(direction, dz, members, rows, columns, splits, partial, addend, stream_); });
+    add_to(n.layers[0], first, columns);
+    return;
+  }
+  const TensorPlace& tape = tensors_[static_cast<size_t>(op.t[1])];
+  const auto from = [&](size_t l) { return l == 0 ? first : 0; };
+  const auto width = [&](size_t l) { return l == 0 ? columns : n.layers[l].in; };
+  std::vector<Rows<T>> along{input_rows<T>(op.t[3])};
+  for (size_t l = 0; l < last; ++l) {
+    const Layer& layer = n.layers[l];
+    const T *in = along[l].data, *weight = weights<T>(op.n[0]) + layer.weight + from(l) * layer.out, *h = arena_.at<T>(tape.layers[l]);
+    T* out = arena_.at<T>(tangent_[l]);
+    GemmShape shape;
+    shape.batch = members;
+    shape.rows = rows;
+    shape.columns = layer.out;
+    shape.inner = width(l);
+    shape.in = operand();
+    shape.out = low() ? Type::kBf16 : Type::kFloat32;
+    shape.lda = along[l].ld;
+    shape.ldb = shape.ldc = layer.out;
+    shape.stride_a = along[l].member;
+    shape.stride_b = layer.in * layer.out;
+    shape.stride_c = rows * layer.out;
+    shape.alignment = alignment_of({in, weight, out});
+    const Gemm* gemm = product(shape);
+    int64_t elements = members * rows * layer.out;
+    add(o, o + 1, [=] { gemm->run(in, weight, out, nullptr, nullptr, stream_); });
+    add(o, o + 1, [=] { relu_gradient(out, h, elements, properties_.multiprocessors, stream_); });
+    along.push_back({out, rows * layer.out, layer.out});
+  }
+  plan_hidden_gradients<T>(o, dz, op.t[1], rows);
+  Rows<T> below_top = along[last];
+  const Layer& top = n.layers[last];
+  int64_t splits = batch_sum_splits(members, rows, top.in * top.out, properties_.multiprocessors);
+  add(o, o + 1, [=] { output_weight_gradient(below_top, dz, members, rows, top.in, splits, partial, addend, stream_); });
+  add_to(top, 0, top.in);
+  for (size_t l = last; l-- > 0;) {
+    const Layer& layer = n.layers[l];
+    const T *in = along[l].data, *sums = arena_.at<T>(gradient_[l]);
+    GemmShape shape;
+    shape.batch = members;
+    shape.rows = width(l);
+    shape.columns = layer.out;
+    shape.inner = rows;
+    shape.in = operand();
+    shape.transpose_a = true;
+    shape.lda = along[l].ld;
+    shape.ldb = shape.ldc = layer.out;
+    shape.stride_a = along[l].member;
+    shape.stride_b = rows * layer.out;
+    shape.stride_c = width(l) * layer.out;
+    shape.alignment = alignment_of({in, sums, addend});
+    const Gemm* gemm = product(shape);
+    add(o, o + 1, [=] { gemm->run(in, sums, addend, nullptr, nullptr, stream_); });
+    add_to(layer, from(l), width(l));
+  }
+}
+
+void CudaExecutor::plan_layer_norm(size_t o) {
+  const Op& op = program_.ops[o];
+  const Tensor& x = info(op, 0);
+  const Layer& affine = network(op).layers[0];
+  const float *in = data(op.t[0]), *gain = section(op.n[0], UNIFIEDRL_PARAMETERS) + affine.weight;
+  const float* bias = section(op.n[0], UNIFIEDRL_PARAMETERS) + affine.bias;
+  float *y = data(op.t[1]), *stat = data(op.t[2]);
+  bool relu = op.i[0] == 1;
+  int32_t epsilon = op.h[0];
+  int64_t members = x.members, rows = x.rows, columns = x.columns;
+  Context context = this->context();
+  add(o, o + 1, [=] { layer_norm(in, gain, bias, relu, epsilon, members, rows, columns, y, stat, context, properties_.multiprocessors, stream_); });
+}
+
+void CudaExecutor::plan_layer_norm_backward(size_t o) {
+  const Op& op = program_.ops[o];
+  const Tensor& tensor = info(op, 0);
+  const Layer& affine = network(op).layers[0];
+  const float *x = data(op.t[0]), *stat = data(op.t[1]), *dy = data(op.t[2]), *gain = section(op.n[0], UNIFIEDRL_PARAMETERS) + affine.weight;
+  float* dx = data(op.t[3]);
+  bool relu = op.i[0] == 1;
+  int64_t members = tensor.members, rows = tensor.rows, columns = tensor.columns;
+  add(o, o + 1, [=] { layer_norm_backward(x, stat, gain, dy, relu, members, rows, columns, dx, properties_.multiprocessors, stream_); });
+  if (forms_gradients(op)) {
+    networks_[static_cast<size_t>(op.n[0])].squared = false;
+    float* partial = arena_.at<float>(partial_);
+    float *dgain = section(op.n[0], UNIFIEDRL_GRADIENTS) + affine.weight, *dbias = section(op.n[0], UNIFIEDRL_GRADIENTS) + affine.bias;
+    int64_t splits = batch_sum_splits(members, rows, columns, properties_.multiprocessors);
+    add(o, o + 1, [=] { gain_gradient(x, stat, dy, relu, members, rows, columns, splits, partial, dgain, stream_); });
+    add(o, o + 1, [=] { column_sums(dy, members, rows, columns, splits, partial, dbias, stream_); });
+  }
+}
+
+void CudaExecutor::plan_diversity(size_t o) {
+  const Op& op = program_.ops[o];
+  const Tensor& tensor = info(op, 0);
+  const float* g = data(op.t[0]);
+  float *d = data(op.t[1]), *dg = data(op.t[2]), *room = arena_.at<float>(diversity_);
+  int64_t members = tensor.members, rows = tensor.rows, columns = tensor.columns;
+  add(o, o + 1, [=] { diversity(g, members, rows, columns, room, d, dg, properties_.multiprocessors, stream_); });
 }
 
 // From activations and from the gradients of the sums, layer by layer.

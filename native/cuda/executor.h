@@ -112,6 +112,14 @@ class CudaExecutor final : public Executor {
   void plan_forward_as(size_t o);
   template <typename T>
   void plan_backward_as(size_t o, bool to_input);
+  // Gradients of the sums of hidden layers, from the output's down, as matrix products.
+  template <typename T>
+  void plan_hidden_gradients(size_t o, const OutputGradient& dz, int32_t tape, int64_t rows);
+  template <typename T>
+  void plan_tangent_as(size_t o);
+  void plan_layer_norm(size_t o);
+  void plan_layer_norm_backward(size_t o);
+  void plan_diversity(size_t o);
   template <typename T>
   void plan_weight_gradients(size_t o);
   template <typename T>
@@ -172,6 +180,9 @@ class CudaExecutor final : public Executor {
   int64_t hidden_[2] = {-1, -1};                           // activations that nobody keeps
   int64_t gradient_[kFusedLayers] = {};                    // gradients of the sums of each hidden layer
   int64_t hidden_elements_ = 0, gradient_elements_[kFusedLayers] = {}, partial_elements_ = 0;
+  int64_t tangent_[kFusedLayers] = {}, tangent_elements_[kFusedLayers] = {};  // second derivatives: hidden layers along the direction
+  int64_t addend_ = -1, addend_elements_ = 0;              // gradients that are added to others
+  int64_t diversity_ = -1, diversity_elements_ = 0;
   int64_t partial_ = -1, state_ = -1, hypers_ = -1, ring_ = -1, metrics_ = -1, metric_partial_ = -1, row_ops_ = -1;
   std::vector<RowOp> row_op_list_;
   std::vector<Metric> metric_list_;

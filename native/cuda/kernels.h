@@ -111,6 +111,21 @@ void bias_relu(T* h, const float* bias, int64_t members, int64_t rows, int64_t c
 template <typename T>
 void relu_gradient(T* dz, const T* h, int64_t elements, int32_t multiprocessors, Stream& stream);
 
+// result[e, k] += addend[e, k], k < count, where members of the result are `stride` apart.
+void add_gradient(const float* addend, int64_t members, int64_t count, int64_t stride, float* result, int32_t multiprocessors, Stream& stream);
+
+// Layer normalisation (ops/normalisation.h) of [E, B, columns]; gain and bias [E, columns], stat [E, B, 2].
+void layer_norm(const float* x, const float* gain, const float* bias, bool relu, int32_t epsilon, int64_t members, int64_t rows, int64_t columns, float* y,
+                float* stat, const Context& context, int32_t multiprocessors, Stream& stream);
+void layer_norm_backward(const float* x, const float* stat, const float* gain, const float* dy, bool relu, int64_t members, int64_t rows, int64_t columns,
+                         float* dx, int32_t multiprocessors, Stream& stream);
+// Gradient of the gain, in splits as above; that of the bias is column_sums of dy.
+void gain_gradient(const float* x, const float* stat, const float* dy, bool relu, int64_t members, int64_t rows, int64_t columns, int64_t splits,
+                   float* partial, float* result, Stream& stream);
+
+// Similarity of the members' gradients g [E, B, columns] (ops/diversity.h); room has E B + B columns floats.
+void diversity(const float* g, int64_t members, int64_t rows, int64_t columns, float* room, float* d, float* dg, int32_t multiprocessors, Stream& stream);
+
 // ---- whole networks in one kernel ----
 
 constexpr int kFusedWidth = 256;  // of inputs and hidden layers, at most

@@ -3,6 +3,8 @@
 #include <cmath>
 
 #include "cuda/kernels.h"
+#include "ops/diversity.h"
+#include "ops/normalisation.h"
 
 namespace unifiedrl::cuda {
 namespace {
@@ -72,6 +74,16 @@ struct ColumnTerms {
   const T* dz;
   int64_t columns;
   UNIFIEDRL_DEVICE float operator()(int64_t e, int64_t b, int64_t k, int64_t rows) const { return load_as_float(dz + (e * rows + b) * columns + k); }
+};
+
+struct GainTerms {
+  const float *x, *stat, *dy;
+  int64_t columns;
+  bool relu;
+  UNIFIEDRL_DEVICE float operator()(int64_t e, int64_t b, int64_t k, int64_t rows) const {
+    int64_t row = e * rows + b, at = row * columns + k;
+    return dy[at] * ((rectified(x[at], relu) - stat[2 * row]) * stat[2 * row + 1]);
+  }
 };
 
 constexpr int kElements = 32, kLanes = kThreads / kElements;  // elements of a block, and threads that share the rows of one
@@ -145,6 +157,73 @@ UNIFIEDRL_KERNEL void relu_gradient_kernel(T* dz, const T* h, int64_t elements) 
   }
 }
 
+// What each thread of a launch of one dimension does: visit(k) for some k < count.
+template <typename Visit>
+UNIFIEDRL_DEVICE void spread(int64_t count, Visit visit) {
+  for (int64_t k = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; k < count; k += static_cast<int64_t>(gridDim.x) * blockDim.x) {
+    visit(k);
+  }
+}
+
+UNIFIEDRL_KERNEL void add_gradient_kernel(const float* addend, int64_t members, int64_t count, int64_t stride, float* result) {
+  spread(members * count, [&](int64_t k) { result[k / count * stride + k % count] += addend[k]; });
+}
+
+// The lanes of a warp, which takes a row.
+struct WarpLanes {
+  int64_t first, step;
+  UNIFIEDRL_DEVICE float sum(float x) const {
+    for (int mask = kWarp / 2; mask > 0; mask /= 2) {
+      x += shuffle_xor(x, mask);
+    }
+    return x;
+  }
+};
+
+// visit(lanes, member, row) for the rows of [E, B] that this warp takes.
+template <typename Visit>
+UNIFIEDRL_DEVICE void each_row(int64_t members, int64_t rows, Visit visit) {
+  WarpLanes lanes{static_cast<int64_t>(threadIdx.x) % kWarp, kWarp};
+  for (int64_t r = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / kWarp; r < members * rows; r += static_cast<int64_t>(gridDim.x) * kWarps) {
+    visit(lanes, r / rows, r);
+  }
+}
+
+UNIFIEDRL_KERNEL void layer_norm_kernel(const float* x, const float* gain, const float* bias, bool relu, int32_t epsilon, int64_t members, int64_t rows,
+                                        int64_t columns, float* y, float* stat, Context context) {
+  float floor = static_cast<float>(context.hypers[epsilon]);
+  each_row(members, rows, [&](const WarpLanes& lanes, int64_t e, int64_t r) {
+    unifiedrl::layer_norm(lanes, columns, x + r * columns, gain + e * columns, bias + e * columns, relu, floor, y + r * columns, stat + 2 * r);
+  });
+}
+
+UNIFIEDRL_KERNEL void layer_norm_backward_kernel(const float* x, const float* stat, const float* gain, const float* dy, bool relu, int64_t members,
+                                                 int64_t rows, int64_t columns, float* dx) {
+  each_row(members, rows, [&](const WarpLanes& lanes, int64_t e, int64_t r) {
+    unifiedrl::layer_norm_backward(lanes, columns, x + r * columns, stat + 2 * r, gain + e * columns, dy + r * columns, relu, dx + r * columns);
+  });
+}
+
+// One after the other: 1 / |g| [E, B], their sum's direction [B, columns], the result.
+UNIFIEDRL_KERNEL void inverse_norms(const float* g, int64_t members, int64_t rows, int64_t columns, float* inverse) {
+  spread(members * rows, [&](int64_t r) { inverse[r] = inverse_norm(g + r * columns, columns); });
+}
+
+UNIFIEDRL_KERNEL void direction_sums(const float* g, const float* inverse, int64_t members, int64_t rows, int64_t columns, float* sum) {
+  spread(rows * columns, [&](int64_t k) { sum[k] = direction_sum(g + k, rows * columns, inverse + k / columns, rows, members); });
+}
+
+UNIFIEDRL_KERNEL void diversity_kernel(const float* g, const float* inverse, const float* sum, int64_t members, int64_t rows, int64_t columns, float* d,
+                                       float* dg) {
+  spread(members * rows, [&](int64_t r) {
+    int64_t b = r % rows;
+    if (r < rows) {
+      d[b] = unifiedrl::diversity(sum + b * columns, columns, inverse + b, rows, members);
+    }
+    diversity_gradient(g + r * columns, inverse[r], sum + b * columns, columns, members, rows, dg + r * columns);
+  });
+}
+
 }  // namespace
 
 template <typename T>
@@ -192,6 +271,37 @@ void bias_relu(T* h, const float* bias, int64_t members, int64_t rows, int64_t c
 template <typename T>
 void relu_gradient(T* dz, const T* h, int64_t elements, int32_t multiprocessors, Stream& stream) {
   launch(relu_gradient_kernel<T>, Dim{blocks_for(elements, 4 * kThreads, 32 * multiprocessors)}, Dim{kThreads}, 0, stream, dz, h, elements);
+}
+
+void add_gradient(const float* addend, int64_t members, int64_t count, int64_t stride, float* result, int32_t multiprocessors, Stream& stream) {
+  launch(add_gradient_kernel, Dim{blocks_for(members * count, kThreads, 32 * multiprocessors)}, Dim{kThreads}, 0, stream, addend, members, count, stride,
+         result);
+}
+
+void layer_norm(const float* x, const float* gain, const float* bias, bool relu, int32_t epsilon, int64_t members, int64_t rows, int64_t columns, float* y,
+                float* stat, const Context& context, int32_t multiprocessors, Stream& stream) {
+  launch(layer_norm_kernel, Dim{blocks_for(members * rows, kWarps, 32 * multiprocessors)}, Dim{kThreads}, 0, stream, x, gain, bias, relu, epsilon, members,
+         rows, columns, y, stat, context);
+}
+
+void layer_norm_backward(const float* x, const float* stat, const float* gain, const float* dy, bool relu, int64_t members, int64_t rows, int64_t columns,
+                         float* dx, int32_t multiprocessors, Stream& stream) {
+  launch(layer_norm_backward_kernel, Dim{blocks_for(members * rows, kWarps, 32 * multiprocessors)}, Dim{kThreads}, 0, stream, x, stat, gain, dy, relu,
+         members, rows, columns, dx);
+}
+
+void gain_gradient(const float* x, const float* stat, const float* dy, bool relu, int64_t members, int64_t rows, int64_t columns, int64_t splits,
+                   float* partial, float* result, Stream& stream) {
+  sum_over_batch(GainTerms{x, stat, dy, columns, relu}, members, rows, columns, splits, partial, result, stream);
+}
+
+void diversity(const float* g, int64_t members, int64_t rows, int64_t columns, float* room, float* d, float* dg, int32_t multiprocessors, Stream& stream) {
+  float *inverse = room, *sum = room + members * rows;
+  const auto blocks = [&](int64_t count) { return Dim{blocks_for(count, kThreads, 32 * multiprocessors)}; };
+  launch(inverse_norms, blocks(members * rows), Dim{kThreads}, 0, stream, g, members, rows, columns, inverse);
+  launch(direction_sums, blocks(rows * columns), Dim{kThreads}, 0, stream, g, static_cast<const float*>(inverse), members, rows, columns, sum);
+  launch(diversity_kernel, blocks(members * rows), Dim{kThreads}, 0, stream, g, static_cast<const float*>(inverse), static_cast<const float*>(sum), members,
+         rows, columns, d, dg);
 }
 
 #define UNIFIEDRL_LAYERS(T)                                                                                                                            \

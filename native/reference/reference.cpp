@@ -8,7 +8,9 @@
 #include "core/memory.h"
 #include "core/options.h"
 #include "ops/box.h"
+#include "ops/diversity.h"
 #include "ops/losses.h"
+#include "ops/normalisation.h"
 #include "ops/random.h"
 #include "ops/updates.h"
 
@@ -16,7 +18,15 @@ namespace unifiedrl::reference {
 
 template <typename T>
 ReferenceExecutor<T>::ReferenceExecutor(const Program& program, const Replay* replay) : program_(program), replay_(replay) {
-  int64_t widest = 1;
+  int64_t widest = 1, deepest = 0, members = 0;
+  for (const Op& op : program.ops) {
+    if (op.code == UNIFIEDRL_OP_DIVERSITY) {
+      members = std::max(members, info(op, 0).members);
+      widest = std::max(widest, info(op, 0).columns);
+    } else if (op.code == UNIFIEDRL_OP_MLP_BACKWARD_TANGENT) {
+      deepest = std::max(deepest, network(op).inputs() + network(op).hidden());
+    }
+  }
   for (const Tensor& t : program.tensors) {
     bytes_ += t.elements() * static_cast<int64_t>(t.kind == UNIFIEDRL_TENSOR_ROWS ? sizeof(int64_t) : sizeof(T));
   }
@@ -26,7 +36,7 @@ ReferenceExecutor<T>::ReferenceExecutor(const Program& program, const Replay* re
       widest = std::max({widest, layer.in, layer.out});
     }
   }
-  bytes_ += 2 * widest * static_cast<int64_t>(sizeof(T));
+  bytes_ += (2 * widest + deepest + members) * static_cast<int64_t>(sizeof(T));
   check_memory(bytes_, "the program");
   tensors_.resize(program.tensors.size());
   rows_.resize(program.tensors.size());
@@ -42,6 +52,8 @@ ReferenceExecutor<T>::ReferenceExecutor(const Program& program, const Replay* re
   }
   above_.resize(static_cast<size_t>(widest));
   below_.resize(static_cast<size_t>(widest));
+  tangent_.resize(static_cast<size_t>(deepest));
+  inverse_.resize(static_cast<size_t>(members));
 }
 
 template <typename T>
@@ -55,10 +67,6 @@ void ReferenceExecutor<T>::run(Run& run) {
 
 template <typename T>
 void ReferenceExecutor<T>::run_op(const Op& op, const StepContext& context) {
-  if (is_block(op.code)) {
-    block(op, context);
-    return;
-  }
   switch (op.code) {
     case UNIFIEDRL_OP_SAMPLE: sample(op, context); break;
     case UNIFIEDRL_OP_GATHER: gather(op); break;
@@ -79,9 +87,27 @@ void ReferenceExecutor<T>::run_op(const Op& op, const StepContext& context) {
     case UNIFIEDRL_OP_BOX_PENALTY: box_penalties(op, context); break;
     case UNIFIEDRL_OP_ADAM: adam_update(op, context); break;
     case UNIFIEDRL_OP_SOFT_UPDATE: soft_updates(op, context); break;
-    case UNIFIEDRL_OP_NORMALISER: normalise(op, context); break;
     case UNIFIEDRL_OP_METRIC: metric(op, context); break;
+    case UNIFIEDRL_OP_NORMALISER: {
+      double sum = 0;
+      for (int64_t i = 0; i < info(op, 0).elements(); ++i) {
+        sum += std::abs(static_cast<double>(data(op.t[0])[i]));
+      }
+      data(op.t[1])[0] = normaliser(hyper(op, context, 0), sum, info(op, 0).elements());
+      break;
+    }
+    case UNIFIEDRL_OP_LAYER_NORM: normalise_layer(op, context); break;
+    case UNIFIEDRL_OP_LAYER_NORM_BACKWARD: normalise_layer_backward(op); break;
+    case UNIFIEDRL_OP_DIVERSITY: gradient_diversity(op); break;
+    case UNIFIEDRL_OP_MLP_BACKWARD_TANGENT: mlp_backward_tangent(op); break;
+    default: block(op, context); break;
   }
+}
+
+template <typename T>
+void ReferenceExecutor<T>::block(const Op& op, const StepContext& context) {
+  Block<T> b = block_of<T>(program_, op, [&](int32_t tensor) { return data(tensor); });
+  run_block(b, HostRows<T>{context, 0, b.rows});
 }
 
 template <typename T>
@@ -380,39 +406,109 @@ void ReferenceExecutor<T>::metric(const Op& op, const StepContext& context) {
   context.metrics[op.i[0]] = static_cast<float>(sum / static_cast<double>(info(op, 0).elements()));
 }
 
-// All rows of a block, for one step.
 template <typename T>
-struct WholeRange {
-  const StepContext& context;
-  int64_t rows;
-  T hyper(int32_t slot) const { return static_cast<T>(context.hypers[slot]); }
-  uint64_t seed() const { return context.seed; }
-  int64_t step() const { return context.step; }
-  template <typename Visit>
-  void each(int64_t members, int64_t columns, Visit visit) const {
-    for (int64_t e = 0; e < members; ++e) {
-      for (int64_t b = 0; b < rows; ++b) {
-        for (int64_t f = 0; f < columns; ++f) {
-          visit(e, b, f);
+void ReferenceExecutor<T>::normalise_layer(const Op& op, const StepContext& context) {
+  const Tensor& x = info(op, 0);
+  const Layer& affine = network(op).layers[0];
+  const T* parameters = section(op, UNIFIEDRL_PARAMETERS);
+  for (int64_t e = 0; e < x.members; ++e) {
+    const T *gain = parameters + affine.weight + e * x.columns, *bias = parameters + affine.bias + e * x.columns;
+    for (int64_t b = 0; b < x.rows; ++b) {
+      int64_t at = b * x.columns;
+      layer_norm(OneLane(), x.columns, member(op, 0, e) + at, gain, bias, op.i[0] == 1, hyper(op, context, 0), member(op, 1, e) + at,
+                 member(op, 2, e) + 2 * b);
+    }
+  }
+}
+
+template <typename T>
+void ReferenceExecutor<T>::normalise_layer_backward(const Op& op) {
+  const Tensor& tensor = info(op, 0);
+  const Layer& affine = network(op).layers[0];
+  const T* parameters = section(op, UNIFIEDRL_PARAMETERS);
+  bool relu = op.i[0] == 1, forms_gradients = op.i[1] == 1;
+  if (forms_gradients) {
+    std::fill_n(section(op, UNIFIEDRL_GRADIENTS), network(op).size, T(0));
+  }
+  for (int64_t e = 0; e < tensor.members; ++e) {
+    const T* gain = parameters + affine.weight + e * tensor.columns;
+    for (int64_t b = 0; b < tensor.rows; ++b) {
+      int64_t at = b * tensor.columns;
+      const T *x = member(op, 0, e) + at, *stat = member(op, 1, e) + 2 * b, *dy = member(op, 2, e) + at;
+      layer_norm_backward(OneLane(), tensor.columns, x, stat, gain, dy, relu, member(op, 3, e) + at);
+      if (forms_gradients) {
+        T *dgain = section(op, UNIFIEDRL_GRADIENTS) + affine.weight + e * tensor.columns;
+        T *dbias = section(op, UNIFIEDRL_GRADIENTS) + affine.bias + e * tensor.columns;
+        for (int64_t f = 0; f < tensor.columns; ++f) {
+          dgain[f] += dy[f] * ((rectified(x[f], relu) - stat[0]) * stat[1]);
+          dbias[f] += dy[f];
         }
       }
     }
   }
-};
-
-template <typename T>
-void ReferenceExecutor<T>::block(const Op& op, const StepContext& context) {
-  Block<T> block = block_of<T>(program_, op, [&](int32_t tensor) { return data(tensor); });
-  run_block(block, WholeRange<T>{context, block.rows});
 }
 
 template <typename T>
-void ReferenceExecutor<T>::normalise(const Op& op, const StepContext& context) {
-  double sum = 0;
-  for (int64_t i = 0; i < info(op, 0).elements(); ++i) {
-    sum += std::fabs(static_cast<double>(data(op.t[0])[i]));
+void ReferenceExecutor<T>::gradient_diversity(const Op& op) {
+  const Tensor& g = info(op, 0);
+  for (int64_t b = 0; b < g.rows; ++b) {
+    int64_t at = b * g.columns;
+    for (int64_t e = 0; e < g.members; ++e) {
+      inverse_[static_cast<size_t>(e)] = inverse_norm(member(op, 0, e) + at, g.columns);
+    }
+    for (int64_t f = 0; f < g.columns; ++f) {
+      above_[static_cast<size_t>(f)] = direction_sum(data(op.t[0]) + at + f, g.rows * g.columns, inverse_.data(), 1, g.members);
+    }
+    data(op.t[1])[b] = diversity(above_.data(), g.columns, inverse_.data(), 1, g.members);
+    for (int64_t e = 0; e < g.members; ++e) {
+      diversity_gradient(member(op, 0, e) + at, inverse_[static_cast<size_t>(e)], above_.data(), g.columns, g.members, g.rows, member(op, 2, e) + at);
+    }
   }
-  data(op.t[1])[0] = normaliser(hyper(op, context, 0), sum, info(op, 0).elements());
+}
+
+template <typename T>
+void ReferenceExecutor<T>::mlp_backward_tangent(const Op& op) {
+  const Network& n = network(op);
+  const T* parameters = section(op, UNIFIEDRL_PARAMETERS);
+  int64_t columns = info(op, 3).columns;
+  for (int64_t e = 0; e < n.members; ++e) {
+    for (int64_t b = 0; b < info(op, 0).rows; ++b) {
+      const T* tape = n.hidden() == 0 ? nullptr : member(op, 1, e) + b * n.hidden();
+      // Along the direction through the layers: hdot_0 = direction, hdot_l = [h_l > 0] (hdot_(l-1) W_l).
+      std::fill_n(tangent_.begin(), n.inputs(), T(0));
+      std::copy_n(member(op, 3, e) + b * columns, columns, tangent_.begin() + op.i[0]);
+      T* in = tangent_.data();
+      for (size_t l = 0; l + 1 < n.layers.size(); ++l) {
+        const Layer& layer = n.layers[l];
+        const T* weight = parameters + layer.weight + e * layer.in * layer.out;
+        T* out = in + layer.in;
+        for (int64_t j = 0; j < layer.out; ++j, ++tape) {
+          T sum = 0;
+          for (int64_t i = 0; i < layer.in; ++i) {
+            sum += in[i] * weight[i * layer.out + j];
+          }
+          out[j] = *tape <= T(0) ? T(0) : sum;
+        }
+        in = out;
+      }
+      // And back as in op 5: dW_l += hdot_(l-1)^T dz_l.
+      std::copy_n(member(op, 2, e) + b * n.outputs(), n.outputs(), below_.begin());
+      for (size_t l = n.layers.size(); l-- > 0;) {
+        const Layer& layer = n.layers[l];
+        T* gradient = section(op, UNIFIEDRL_GRADIENTS) + layer.weight + e * layer.in * layer.out;
+        for (int64_t i = 0; i < layer.in; ++i) {
+          for (int64_t j = 0; j < layer.out; ++j) {
+            gradient[i * layer.out + j] += in[i] * below_[static_cast<size_t>(j)];
+          }
+        }
+        if (l > 0) {
+          tape -= layer.in;
+          layer_gradient(layer, parameters + layer.weight + e * layer.in * layer.out, 0, layer.in, tape, below_, above_);
+          in -= n.layers[l - 1].in;
+        }
+      }
+    }
+  }
 }
 
 template <typename From, typename To>
@@ -467,7 +563,7 @@ static std::unique_ptr<Executor> create(const Program& program, const Replay* re
 }
 
 static int32_t reference_score() { return 1; }
-static bool reference_supports(int32_t) { return true; }
+static bool reference_supports(int32_t op) { return op >= UNIFIEDRL_OP_SAMPLE && op <= UNIFIEDRL_LAST_OP; }
 
 // Slow on purpose, so never chosen by "auto".
 const Backend kReferenceBackend = {

@@ -41,7 +41,10 @@ class ReferenceExecutor final : public Executor {
   void soft_updates(const Op& op, const StepContext& context);
   void metric(const Op& op, const StepContext& context);
   void block(const Op& op, const StepContext& context);
-  void normalise(const Op& op, const StepContext& context);
+  void normalise_layer(const Op& op, const StepContext& context);
+  void normalise_layer_backward(const Op& op);
+  void gradient_diversity(const Op& op);
+  void mlp_backward_tangent(const Op& op);
 
   const Tensor& info(const Op& op, size_t k) const { return program_.tensors[static_cast<size_t>(op.t[k])]; }
   const Network& network(const Op& op, size_t k = 0) const { return program_.networks[static_cast<size_t>(op.n[k])]; }
@@ -64,6 +67,8 @@ class ReferenceExecutor final : public Executor {
   std::vector<std::vector<int64_t>> rows_;  // of ROWS tensors
   std::vector<Sections> networks_;
   std::vector<T> above_, below_;  // one row of a layer's activations or gradients
+  std::vector<T> tangent_;        // one row of every layer's inputs
+  std::vector<T> inverse_;        // one value a member
   int64_t bytes_ = 0;
 };
 

@@ -144,6 +144,41 @@ TEST(backward_passes_must_fit_their_forward_pass) {
   f.refuse("op 'move' changes network 'net'", UNIFIEDRL_OP_MLP_BACKWARD, {f.x, f.y, f.tape, f.dy}, {f.net});
 }
 
+TEST(normalisation_and_second_derivatives_must_fit) {
+  Fixture f;
+  int32_t y = f.p.tensor("normal", 2, 4, 3), stat = f.p.tensor("stat", 2, 4, 2), dx = f.p.tensor("dnormal", 2, 4, 3);
+  int32_t affine = f.p.network("affine", 2, {1, 3}), same = f.p.network("same", 2, {1, 3}), bounded = f.p.network("bounded", 2, {1, 3}, UNIFIEDRL_TANH);
+  f.refuse("sizes (1, 3)", UNIFIEDRL_OP_LAYER_NORM, {f.x2, y, stat}, {f.net}, {0}, {f.one});
+  f.refuse("sizes (1, 3)", UNIFIEDRL_OP_LAYER_NORM, {f.x2, y, stat}, {f.p.network("narrow", 2, {1, 2})}, {0}, {f.one});
+  f.refuse("2 members", UNIFIEDRL_OP_LAYER_NORM, {f.x2, y, stat}, {f.p.network("single", 1, {1, 3})}, {0}, {f.one});
+  f.refuse("must be linear", UNIFIEDRL_OP_LAYER_NORM, {f.x2, y, stat}, {bounded}, {0}, {f.one});
+  f.refuse("relu is 2", UNIFIEDRL_OP_LAYER_NORM, {f.x2, y, stat}, {affine}, {2}, {f.one});
+  f.refuse("epsilon", UNIFIEDRL_OP_LAYER_NORM, {f.x2, y, stat}, {affine}, {0}, {f.minus});
+  f.p.op("norm", UNIFIEDRL_OP_LAYER_NORM, {f.x2, y, stat}, {affine}, {0}, {f.one});
+  int32_t other_x = f.p.constant("other_x", 2, 4, 3);
+  f.refuse("layer_norm of the same x", UNIFIEDRL_OP_LAYER_NORM_BACKWARD, {other_x, stat, f.x2, dx}, {affine}, {0, 1});
+  f.refuse("layer_norm of the same x", UNIFIEDRL_OP_LAYER_NORM_BACKWARD, {f.x2, stat, f.x2, dx}, {same}, {0, 1});
+  f.refuse("layer_norm of the same x", UNIFIEDRL_OP_LAYER_NORM_BACKWARD, {f.x2, stat, f.x2, dx}, {affine}, {1, 1});
+  f.refuse("parameters is 2", UNIFIEDRL_OP_LAYER_NORM_BACKWARD, {f.x2, stat, f.x2, dx}, {affine}, {0, 2});
+  f.refuse("'dx' [2, 4, 2], but [2, 4, 3]", UNIFIEDRL_OP_LAYER_NORM_BACKWARD, {f.x2, stat, f.x2, f.dx}, {affine}, {0, 0});
+  f.refuse("one member", UNIFIEDRL_OP_DIVERSITY, {f.x, f.column, f.out});
+
+  f.p.op("forward", UNIFIEDRL_OP_MLP_FORWARD, {f.x, f.y, f.tape}, {f.net});
+  f.refuse("put its mlp_backward in front", UNIFIEDRL_OP_MLP_BACKWARD_TANGENT, {f.y, f.tape, f.dy, f.x2}, {f.net}, {0});
+  f.p.op("backward", UNIFIEDRL_OP_MLP_BACKWARD, {f.x, f.y, f.tape, f.dy}, {f.net});
+  f.refuse("'x2' [2, 4, 3], but [2, 4, 2]", UNIFIEDRL_OP_MLP_BACKWARD_TANGENT, {f.y, f.tape, f.dy, f.x2}, {f.net}, {1});
+  f.refuse("first is 3", UNIFIEDRL_OP_MLP_BACKWARD_TANGENT, {f.y, f.tape, f.dy, f.x2}, {f.net}, {3});
+  f.refuse("same tape", UNIFIEDRL_OP_MLP_BACKWARD_TANGENT, {f.y, UNIFIEDRL_NONE, f.dy, f.x2}, {f.net}, {0});
+  f.p.op("tangent", UNIFIEDRL_OP_MLP_BACKWARD_TANGENT, {f.y, f.tape, f.dy, f.x2}, {f.net}, {0});
+  f.p.op("adam", UNIFIEDRL_OP_ADAM, {f.norm}, {f.net}, {1}, {f.half, f.half, f.half, f.one, f.one, f.one});
+  f.refuse("op 'adam' changes network 'net'", UNIFIEDRL_OP_MLP_BACKWARD_TANGENT, {f.y, f.tape, f.dy, f.x2}, {f.net}, {0});
+
+  int32_t ends_in_tanh = f.p.network("ends in tanh", 2, {3, 2}, UNIFIEDRL_TANH);
+  f.p.op("forward 2", UNIFIEDRL_OP_MLP_FORWARD, {f.x, f.y2, UNIFIEDRL_NONE}, {ends_in_tanh});
+  f.p.op("backward 2", UNIFIEDRL_OP_MLP_BACKWARD, {f.x, f.y2, UNIFIEDRL_NONE, f.dy}, {ends_in_tanh});
+  f.refuse("ends in tanh; second derivatives", UNIFIEDRL_OP_MLP_BACKWARD_TANGENT, {f.y2, UNIFIEDRL_NONE, f.dy, f.x2}, {ends_in_tanh}, {0});
+}
+
 TEST(hyper_parameters_have_ranges_at_first_and_later) {
   Fixture f;
   f.refuse("'minus' (w) is -1; it must be finite and in [0, 1]", UNIFIEDRL_OP_SOFT_UPDATE, {}, {f.net, f.twin}, {1}, {f.minus});

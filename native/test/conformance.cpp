@@ -371,6 +371,70 @@ TEST(check_back_end_accepts_equals) {
   }
 }
 
+struct DiverseCase {
+  int64_t members, rows;
+  std::vector<int64_t> sizes;
+  int64_t first;
+};
+const DiverseCase kDiverseCases[] = {
+    {2, 1, {5, 1}, 2}, {3, 37, {9, 17, 13, 1}, 4}, {4, 70, {24, 32, 16, 1}, 20}, {2, 100, {33, 64, 1}, 0}, {10, 50, {40, 96, 80, 1}, 30}};
+
+// Gradients that another op adds to, as back ends run by default: the norm and the update are of the whole.
+TEST(second_derivatives_follow_the_reference) {
+  for (const std::string& backend : backends_under_test()) {
+    for (const DiverseCase& c : kDiverseCases) {
+      Diverse program(c.members, c.rows, c.sizes, c.first);
+      for (int32_t materialise : {0, 1}) {
+        unifiedrl_options options = {};
+        options.threads = 2;
+        options.tile_rows = 16;
+        options.materialise = materialise;
+        Engine reference(program.p, "reference", options), tested(program.p, backend.c_str(), options);
+        program.initialise(reference);
+        program.initialise(tested);
+        reference.run(1);
+        tested.run(1);
+        std::vector<std::vector<double>> expected = program.results(reference), found = program.results(tested);
+        for (size_t k = 0; k < expected.size(); ++k) {
+          double off = distance(found[k], expected[k]);
+          if (!(off <= 1e-5)) {
+            check::fail(__FILE__, __LINE__, "%s, %d rows, materialise %d: result %d is %g off", backend.c_str(), static_cast<int>(c.rows), materialise,
+                        static_cast<int>(k), off);
+          }
+        }
+        tested.run(3);
+      }
+      Engine both(program.p, ("check:reference," + backend).c_str());
+      program.initialise(both);
+      both.run(10);
+    }
+  }
+}
+
+TEST(cpu_second_derivatives_do_not_depend_on_threads_or_fusion) {
+  if (!has_cpu()) {
+    return;
+  }
+  for (const DiverseCase& c : kDiverseCases) {
+    Diverse program(c.members, c.rows, c.sizes, c.first);
+    std::vector<std::vector<double>> expected;
+    for (int32_t threads : {1, 3}) {
+      for (int32_t materialise : {0, 1}) {
+        unifiedrl_options options = {};
+        options.threads = threads;
+        options.materialise = materialise;
+        options.tile_rows = 32;
+        Engine engine(program.p, "cpu", options);
+        program.initialise(engine);
+        engine.run(5);
+        std::vector<std::vector<double>> found = program.results(engine);
+        expected = expected.empty() ? found : expected;
+        CHECK(found == expected);
+      }
+    }
+  }
+}
+
 TEST(bad_programs_are_refused_with_a_reason) {
   Program p;
   int32_t id;

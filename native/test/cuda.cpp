@@ -269,6 +269,53 @@ TEST(fused_networks_equal_those_in_layers) {
   }
 }
 
+// Biases that leave no hidden unit so close to 0 that a lower precision could switch it: one unit more or less is not rounding.
+void keep_units_apart(Engine& engine, const Diverse& program, const std::vector<int64_t>& sizes) {
+  std::vector<double> parameters = engine.network(program.critic);
+  size_t at = 0;
+  for (size_t l = 1; l < sizes.size(); ++l) {
+    at += static_cast<size_t>(program.E * sizes[l - 1] * sizes[l]);
+    for (int64_t k = 0; k < program.E * sizes[l]; ++k, ++at) {
+      parameters[at] = l + 1 == sizes.size() ? 0.0 : (k % 3 == 0 ? -4.0 : 4.0);
+    }
+  }
+  engine.set_network(program.critic, parameters);
+}
+
+// Whatever forms a network's gradients first, what is added to them counts in the norm and the update.
+TEST(second_derivatives_at_every_precision) {
+  for (const std::string& backend : devices()) {
+    for (const std::vector<int64_t>& sizes : {std::vector<int64_t>{24, 32, 16, 1}, {19, 17, 13, 1}, {40, 64, 1}, {9, 1}}) {
+      Diverse program(4, 77, sizes, sizes[0] / 2);
+      Engine reference(program.p, "reference");
+      program.initialise(reference);
+      keep_units_apart(reference, program, sizes);
+      reference.run(1);
+      std::vector<std::vector<double>> expected = program.results(reference);
+      for (auto [precision, close] : {std::pair(UNIFIEDRL_FP32, 1e-5), std::pair(UNIFIEDRL_TF32, 3e-3), std::pair(UNIFIEDRL_BF16, 3e-2)}) {
+        for (const char* way : {"layered", "fused"}) {
+          setenv("UNIFIEDRL_CUDA_NETWORKS", way, 1);
+          unifiedrl_options options = {};
+          options.precision = precision;
+          Engine engine(program.p, backend.c_str(), options);
+          unsetenv("UNIFIEDRL_CUDA_NETWORKS");
+          program.initialise(engine);
+          keep_units_apart(engine, program, sizes);
+          engine.run(1);
+          std::vector<std::vector<double>> found = program.results(engine);
+          for (size_t k = 0; k < expected.size(); ++k) {
+            double off = distance(found[k], expected[k]);
+            if (!(off <= close)) {
+              check::fail(__FILE__, __LINE__, "%s, %s, precision %d, %d inputs: result %d is %g off", backend.c_str(), way, precision,
+                          static_cast<int>(sizes[0]), static_cast<int>(k), off);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
 // A loss is formed late, with the gradients that it leads to where it can be: what reads it, at whatever place in the step, must find it there.
 TEST(a_loss_is_there_for_what_reads_it) {
   enum Reader { kNobody, kMetric, kRowOp, kRowOpBehind, kNetwork, kNetworkBehind, kError };

@@ -273,6 +273,63 @@ struct Step {
   }
 };
 
+// Members that normalise their inputs and learn from a loss and from the similarity of their input gradients: second derivatives, and every op that
+// writes, or adds to, gradients of one network.
+struct Diverse {
+  int64_t E, B, in, first, A;
+  Program p;
+  int32_t affine, critic, x, dq, critic_norm, affine_norm, d;
+
+  Diverse(int64_t members, int64_t rows, std::vector<int64_t> sizes, int64_t first_column) : E(members), B(rows), in(sizes[0]), first(first_column) {
+    A = in - first;
+    int64_t H = 0;
+    for (size_t l = 1; l + 1 < sizes.size(); ++l) {
+      H += sizes[l];
+    }
+    affine = p.network("affine", E, {1, in});
+    critic = p.network("critic", E, sizes);
+    x = p.constant("x", E, B, in);
+    dq = p.constant("dq", E, B, 1);
+    int32_t h = p.tensor("h", E, B, in), stat = p.tensor("stat", E, B, 2), q = p.tensor("q", E, B, 1), dh = p.tensor("dh", E, B, in);
+    int32_t tape = H == 0 ? UNIFIEDRL_NONE : p.tensor("tape", E, B, H, UNIFIEDRL_TENSOR_TAPE), g = p.tensor("g", E, B, A);
+    int32_t dg = p.tensor("dg", E, B, A), dx = p.tensor("dx", E, B, in);
+    d = p.tensor("d", 1, B, 1);
+    critic_norm = p.tensor("critic_norm", E, 1, 1);
+    affine_norm = p.tensor("affine_norm", E, 1, 1);
+    p.op("normalise", UNIFIEDRL_OP_LAYER_NORM, {x, h, stat}, {affine}, {1}, {p.hyper("norm epsilon", 1e-5)});
+    p.op("q", UNIFIEDRL_OP_MLP_FORWARD, {h, q, tape}, {critic});
+    p.op("to action", UNIFIEDRL_OP_MLP_BACKWARD_INPUT, {q, tape, dq, g}, {critic}, {first});
+    p.op("to input", UNIFIEDRL_OP_MLP_BACKWARD_INPUT, {q, tape, dq, dh}, {critic}, {0});
+    p.op("diversity", UNIFIEDRL_OP_DIVERSITY, {g, d, dg});
+    p.op("loss", UNIFIEDRL_OP_MLP_BACKWARD, {h, q, tape, dq}, {critic});
+    p.op("second", UNIFIEDRL_OP_MLP_BACKWARD_TANGENT, {q, tape, dq, dg}, {critic}, {first});
+    p.op("normalise backward", UNIFIEDRL_OP_LAYER_NORM_BACKWARD, {x, stat, dh, dx}, {affine}, {1, 1});
+    std::vector<int32_t> hypers;
+    for (double value : {1e-3, 0.9, 0.999, 1e-8, 0.0, 0.5}) {
+      hypers.push_back(p.hyper("adam", value));
+    }
+    p.op("critic adam", UNIFIEDRL_OP_ADAM, {critic_norm}, {critic}, {1}, hypers);
+    p.op("affine adam", UNIFIEDRL_OP_ADAM, {affine_norm}, {affine}, {1}, hypers);
+    p.op("metric", UNIFIEDRL_OP_METRIC, {d}, {}, {0});
+  }
+
+  void initialise(Engine& engine) const {
+    CHECK_OK(unifiedrl_network_initialise(engine.handle, critic, 5));
+    std::vector<double> parameters(static_cast<size_t>(2 * E * in), 1.0);  // gain 1, bias 0
+    std::fill(parameters.begin() + E * in, parameters.end(), 0.0);
+    engine.set_network(affine, parameters);
+    Random random(6);
+    engine.set_tensor(x, random.vector(E * B * in));
+    engine.set_tensor(dq, random.vector(E * B));
+  }
+
+  // What the updates were made of: first moments of both networks, and the norms.
+  std::vector<std::vector<double>> results(const Engine& engine) const {
+    return {engine.network(critic, UNIFIEDRL_MOMENT1), engine.network(affine, UNIFIEDRL_MOMENT1), engine.tensor(critic_norm, E),
+            engine.tensor(affine_norm, E)};
+  }
+};
+
 // Makes a reward of `store` not a number that `step` draws at step `at`, and not before.
 inline void spoil_reward(Store& store, const Step& step, uint64_t seed, int64_t at) {
   int64_t rows = static_cast<int64_t>(store.last.size());

@@ -416,4 +416,100 @@ TEST(gradient_of_expectile) {
   }
 }
 
+// With respect to x, and to gain and bias.
+TEST(gradient_of_layer_norm) {
+  int64_t E = 2, B = 3, F = 5;
+  for (int64_t relu : {0, 1}) {
+    Program p;
+    int32_t net = p.network("affine", E, {1, F}), x = p.constant("x", E, B, F), y = p.tensor("y", E, B, F), stat = p.tensor("stat", E, B, 2);
+    int32_t dy = p.constant("dy", E, B, F), dx = p.tensor("dx", E, B, F), epsilon = p.hyper("epsilon", 1e-3);
+    p.op("norm", UNIFIEDRL_OP_LAYER_NORM, {x, y, stat}, {net}, {relu}, {epsilon});
+    p.op("backward", UNIFIEDRL_OP_LAYER_NORM_BACKWARD, {x, stat, dy, dx}, {net}, {relu, 1});
+    unifiedrl_options options = {};
+    options.materialise = 1;
+    Engine engine(p, "reference", options);
+    Random random(21);
+    std::vector<float> weights = random.vector(E * B * F);
+    std::vector<double> input = widen(random.vector(E * B * F)), parameters = widen(random.vector(2 * E * F));
+    engine.set_tensor64(x, input);
+    engine.set_tensor(dy, weights);
+    engine.set_network(net, parameters);
+    const auto value = [&] {
+      engine.run(1);
+      return dot(engine.tensor(y, E * B * F), weights);
+    };
+    engine.run(1);
+    engine.run(1);  // the gradients are those of one step
+    std::vector<double> gradients = engine.network(net, UNIFIEDRL_GRADIENTS);
+    check_gradient(input, engine.tensor(dx, E * B * F), [&](const std::vector<double>& values) {
+      engine.set_tensor64(x, values);
+      return value();
+    });
+    engine.set_tensor64(x, input);
+    check_gradient(parameters, gradients, [&](const std::vector<double>& values) {
+      engine.set_network(net, values);
+      return value();
+    });
+  }
+}
+
+TEST(gradient_of_diversity) {
+  int64_t E = 4, B = 3, A = 3;
+  Program p;
+  int32_t g = p.constant("g", E, B, A), d = p.tensor("d", 1, B, 1), dg = p.tensor("dg", E, B, A);
+  p.op("diversity", UNIFIEDRL_OP_DIVERSITY, {g, d, dg});
+  Engine engine(p, "reference");
+  std::vector<double> values = widen(Random(22).vector(E * B * A));
+  engine.set_tensor64(g, values);
+  engine.run(1);
+  std::vector<double> gradient = engine.tensor(dg, E * B * A);
+  check_gradient(values, gradient, [&](const std::vector<double>& moved) {
+    engine.set_tensor64(g, moved);
+    engine.run(1);
+    double sum = 0;
+    for (double row : engine.tensor(d, B)) {
+      sum += row;
+    }
+    return sum / static_cast<double>(B);
+  });
+}
+
+// The parameters' gradients of SUM (direction * dx), beside those of an ordinary loss that are there already.
+TEST(gradient_of_input_gradient) {
+  for (const Shape& shape : kShapes) {
+    if (shape.activation != UNIFIEDRL_LINEAR) {
+      continue;
+    }
+    Program p;
+    int64_t hidden = 0;
+    for (size_t l = 1; l + 1 < shape.sizes.size(); ++l) {
+      hidden += shape.sizes[l];
+    }
+    int64_t E = shape.members, B = shape.rows, in = shape.sizes[0], out = shape.sizes.back(), first = in / 2, columns = in == 3 ? 1 : in - first;
+    int32_t net = p.network("net", E, shape.sizes), x = p.constant("x", shape.shared ? 1 : E, B, in), y = p.tensor("y", E, B, out);
+    int32_t tape = hidden == 0 ? UNIFIEDRL_NONE : p.tensor("tape", E, B, hidden, UNIFIEDRL_TENSOR_TAPE), dy = p.constant("dy", E, B, out);
+    int32_t above = p.constant("above", E, B, out), dx = p.tensor("dx", E, B, columns), direction = p.constant("direction", E, B, columns);
+    p.op("forward", UNIFIEDRL_OP_MLP_FORWARD, {x, y, tape}, {net});
+    p.op("loss", UNIFIEDRL_OP_MLP_BACKWARD, {x, y, tape, dy}, {net});
+    p.op("input", UNIFIEDRL_OP_MLP_BACKWARD_INPUT, {y, tape, above, dx}, {net}, {first});
+    p.op("tangent", UNIFIEDRL_OP_MLP_BACKWARD_TANGENT, {y, tape, above, direction}, {net}, {first});
+    unifiedrl_options options = {};
+    options.materialise = 1;
+    Engine engine(p, "reference", options);
+    CHECK_OK(unifiedrl_network_initialise(engine.handle, net, 11));
+    Random random(3);
+    std::vector<float> weights = random.vector(E * B * out), along = random.vector(E * B * columns);
+    engine.set_tensor(x, random.vector((shape.shared ? 1 : E) * B * in));
+    engine.set_tensor(dy, weights);
+    engine.set_tensor(above, random.vector(E * B * out));
+    engine.set_tensor(direction, along);
+    engine.run(2);
+    check_gradient(engine.network(net), engine.network(net, UNIFIEDRL_GRADIENTS), [&](const std::vector<double>& parameters) {
+      engine.set_network(net, parameters);
+      engine.run(1);
+      return dot(engine.tensor(y, E * B * out), weights) + dot(engine.tensor(dx, E * B * columns), along);
+    });
+  }
+}
+
 int main(int argc, char** argv) { return test::main(argc, argv); }

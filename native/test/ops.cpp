@@ -136,6 +136,33 @@ void mlp(Bench& b, int64_t members, int64_t x_members, int64_t rows, std::vector
   b.trained.push_back(net);
 }
 
+// Forward pass; gradients of a loss; then those of SUM (direction * dx) beside them.
+void tangent(Bench& b, int64_t members, int64_t x_members, int64_t rows, std::vector<int64_t> sizes, int64_t first, int64_t columns) {
+  int64_t hidden = sum_of_hidden(sizes), outputs = sizes.back();
+  int32_t net = b.network(members, sizes), x = b.in(x_members, rows, sizes[0]), y = b.out(members, rows, outputs);
+  int32_t tape = hidden == 0 ? UNIFIEDRL_NONE : b.p.tensor("tape", members, rows, hidden, UNIFIEDRL_TENSOR_TAPE), dy = b.in(members, rows, outputs);
+  b.p.op("forward", UNIFIEDRL_OP_MLP_FORWARD, {x, y, tape}, {net});
+  b.p.op("backward", UNIFIEDRL_OP_MLP_BACKWARD, {x, y, tape, b.in(members, rows, outputs)}, {net});
+  b.p.op("tangent", UNIFIEDRL_OP_MLP_BACKWARD_TANGENT, {y, tape, dy, b.in(members, rows, columns)}, {net}, {first});
+  b.p.op("again", UNIFIEDRL_OP_MLP_BACKWARD_TANGENT, {y, tape, b.in(members, rows, outputs), b.in(members, rows, 1)}, {net}, {sizes[0] - 1});
+  b.trained.push_back(net);
+}
+
+void layer_norm(Bench& b, int64_t members, int64_t rows, int64_t columns) {
+  int32_t epsilon = b.p.hyper("epsilon", 1e-5);
+  for (int64_t relu : {0, 1}) {
+    for (int64_t parameters : {0, 1}) {
+      int32_t net = b.network(members, {1, columns}), x = b.in(members, rows, columns), stat = b.out(members, rows, 2);
+      b.p.op("norm", UNIFIEDRL_OP_LAYER_NORM, {x, b.out(members, rows, columns), stat}, {net}, {relu}, {epsilon});
+      b.p.op("norm backward", UNIFIEDRL_OP_LAYER_NORM_BACKWARD, {x, stat, b.in(members, rows, columns), b.out(members, rows, columns)}, {net},
+             {relu, parameters});
+      if (parameters == 1) {
+        b.trained.push_back(net);
+      }
+    }
+  }
+}
+
 const std::vector<Variant>& variants() {
   constexpr int32_t kNone = UNIFIEDRL_NONE;
   static const std::vector<Variant> all = {
@@ -184,6 +211,17 @@ const std::vector<Variant>& variants() {
       {"Gaussians", [](Bench& b) { gaussians(b, 2, 5, 3); }, 3e-6},
       {"Gaussians of many rows", [](Bench& b) { gaussians(b, 3, 600, 10); }, 3e-6},
       {"Gaussians of one dimension", [](Bench& b) { gaussians(b, 1, 37, 1); }, 3e-6},
+      {"layer norm", [](Bench& b) { layer_norm(b, 3, 37, 21); }},
+      {"layer norm of many columns", [](Bench& b) { layer_norm(b, 1, 70, 100); }},
+      {"layer norm of many rows", [](Bench& b) { layer_norm(b, 2, 600, 5); }},
+      {"second derivatives", [](Bench& b) { tangent(b, 3, 1, 37, {9, 17, 13, 1}, 4, 5); }},
+      {"second derivatives of wide layers", [](Bench& b) { tangent(b, 2, 2, 96, {70, 80, 65, 3}, 3, 20); }},
+      {"second derivatives of fused layers", [](Bench& b) { tangent(b, 2, 1, 50, {24, 32, 16, 1}, 20, 4); }},
+      {"second derivatives of one layer", [](Bench& b) { tangent(b, 3, 1, 37, {11, 2}, 0, 11); }},
+      {"diversity", [](Bench& b) {
+         b.p.op("two", UNIFIEDRL_OP_DIVERSITY, {b.in(2, 37, 3), b.out(1, 37, 1), b.out(2, 37, 3)});
+         b.p.op("ten", UNIFIEDRL_OP_DIVERSITY, {b.in(10, 130, 12), b.out(1, 130, 1), b.out(10, 130, 12)});
+       }},
   };
   return all;
 }
@@ -476,6 +514,52 @@ TEST(layouts_put_values_where_they_belong) {
 }
 
 // log(1 - tanh(u)^2) = 2 log 2 - 2 |u| to within 2 exp(-2 |u|), where tanh(u) itself is 1 in float32.
+// Rows: -1 and 3, no variance, not a number; the gain is (2, 1) and the bias (0.5, 0), the variance's epsilon 4.
+TEST(layer_norm_of_rows_without_variance) {
+  const double deviation = std::sqrt(8.0), flat = 0.5;
+  for (int32_t i = 0; i < unifiedrl_backend_count(); ++i) {
+    for (int64_t relu : {0, 1}) {
+      Program p;
+      int32_t net = p.network("net", 1, {1, 2}), x = p.constant("x", 1, 3, 2), y = p.tensor("y", 1, 3, 2), stat = p.tensor("stat", 1, 3, 2);
+      int32_t dy = p.constant("dy", 1, 3, 2), dx = p.tensor("dx", 1, 3, 2);
+      p.op("norm", UNIFIEDRL_OP_LAYER_NORM, {x, y, stat}, {net}, {relu}, {p.hyper("epsilon", 4)});
+      p.op("backward", UNIFIEDRL_OP_LAYER_NORM_BACKWARD, {x, stat, dy, dx}, {net}, {relu, 0});
+      unifiedrl_options options = {};
+      options.materialise = 1;
+      Engine engine(p, unifiedrl_backend_name(i), options);
+      engine.set_network(net, {2, 1, 0.5, 0});
+      engine.set_tensor(x, {-1, 3, 7, 7, kNaN, 1});
+      engine.set_tensor(dy, {1, 0, 1, 0, 1, 0});
+      engine.run(1);
+      if (relu == 0) {
+        check_values(engine.tensor(stat, 6), {1, 1 / deviation, 7, flat, kNot, kNot});
+        check_values(engine.tensor(y, 6), {0.5 - 4 / deviation, 2 / deviation, 0.5, 0, kNot, kNot});
+        // g = (2, 0), mean 1, xhat = (-2, 2) / sd, mean of g xhat -2 / sd: dx = (1 - 4 / 8, -1 + 4 / 8) / sd
+        check_values(engine.tensor(dx, 6), {0.5 / deviation, -0.5 / deviation, 0.5, -0.5, kNot, kNot});
+      } else {  // h = (0, 3), variance 2.25
+        check_values(engine.tensor(stat, 6), {1.5, 0.4, 7, flat, kNot, kNot});
+        check_values(engine.tensor(y, 6), {0.5 - 1.2, 0.6, 0.5, 0, kNot, kNot});
+        // xhat = (-0.6, 0.6), mean of g xhat -0.6: the second column's 0.4 (-1 + 0.36), and nothing through the unit that is off
+        check_values(engine.tensor(dx, 6), {0, 0.4 * (-1 + 0.36), 0.5, -0.5, kNot, kNot});
+      }
+    }
+  }
+}
+
+// Rows: equal directions, opposite ones, at right angles, none at all, not a number.
+TEST(diversity_of_gradients_at_known_angles) {
+  Program p;
+  int32_t g = p.constant("g", 2, 5, 2), d = p.tensor("d", 1, 5, 1), dg = p.tensor("dg", 2, 5, 2);
+  p.op("diversity", UNIFIEDRL_OP_DIVERSITY, {g, d, dg});
+  on_every_backend(p, {{g, {3, 4, 3, 4, 2, 0, 0, 0, kNaN, 1, /* the other member */ 6, 8, -6, -8, 0, 4, 0, 0, 1, 1}}}, [&](Engine& engine) {
+    // Both orders of the pair count: twice its cosine.
+    check_values(engine.tensor(d, 5), {2, -2, 0, 0, kNot});
+    // At right angles the gradient is the other's direction, twice, divided by the length and by the rows.
+    std::vector<double> found = engine.tensor(dg, 20);
+    check_values(found, {0, 0, 0, 0, 0, 0.2, 0, 0, kNot, kNot, 0, 0, 0, 0, 0.1, 0, 0, 0, kNot, kNot});
+  });
+}
+
 TEST(squashed_densities_far_from_zero) {
   const std::vector<float> means = {30, -30, 12, 0, 1000, kNaN};
   const int64_t B = static_cast<int64_t>(means.size());

@@ -7,6 +7,7 @@ import java.awt.Font;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -21,6 +22,7 @@ import org.knowm.xchart.style.Styler;
 import org.knowm.xchart.style.markers.SeriesMarkers;
 import org.unifiedrl.mtf.evaluation.AbTest;
 import org.unifiedrl.mtf.evaluation.Interval;
+import org.unifiedrl.mtf.experiment.Round;
 
 /** One picture of a run: how it learned, and what the A/B test says. */
 final class Charts {
@@ -35,25 +37,30 @@ final class Charts {
           Map.of("q_mean", "mean over critics", "q_deviation", "deviation among critics"));
   private static final int WIDTH = 720;
   private static final int HEIGHT = 460;
+  private static final int ROW = 44;
 
   private Charts() {}
 
   /** Draws learning curves on the left and lifts with their intervals on the right. */
   static void write(Path file, List<JsonNode> metrics, AbTest.Result test, String title) {
-    try {
-      BitmapEncoder.saveBitmap(
-          List.of(curves(metrics, title), lifts(test)),
-          1,
-          2,
-          file.toString(),
-          BitmapEncoder.BitmapFormat.PNG);
-    } catch (IOException e) {
-      throw new UncheckedIOException("cannot write " + file + ": " + FileErrors.reason(e), e);
+    save(file, curves(metrics, title), lifts(test));
+  }
+
+  /** Draws each round's canary on the left and the reported A/B test on the right. */
+  static void write(Path file, Iterable<Round> rounds, AbTest.Result test, String title) {
+    Map<String, Interval> canaries = new LinkedHashMap<>();
+    for (Round round : rounds) {
+      String name = "round " + round.number() + (round.decision().served() ? "" : ", not served");
+      round.canary().ifPresent(canary -> canaries.put(name, canary.uvcLift()));
     }
+    String heading = "Canaries: " + title;
+    String axis = "UVC lift over the policy served so far, %, with 95 % interval";
+    save(file, intervals(heading, axis, canaries, HEIGHT), lifts(test));
   }
 
   private static XYChart curves(List<JsonNode> metrics, String title) {
-    XYChart chart = chart("Training: " + title, "gradient step", "value of the policy's action");
+    XYChart chart =
+        chart("Training: " + title, "gradient step", "value of the policy's action", HEIGHT);
     double[] steps = metrics.stream().mapToDouble(line -> line.path("step").asDouble()).toArray();
     int colour = 0;
     for (Map.Entry<String, String> curve : CURVES.entrySet()) {
@@ -69,32 +76,94 @@ final class Charts {
 
   private static XYChart lifts(AbTest.Result test) {
     Map<String, Interval> lifts = new LinkedHashMap<>();
-    lifts.put("requests per session", test.sessionLengthLift());
-    lifts.put("watch time (UDT)", test.udtLift());
     lifts.put("valid consumptions (UVC)", test.uvcLift());
-    XYChart chart =
-        chart(
-            String.format("A/B test on %,d unseen users", test.users()),
-            "lift over the baseline, %, with 95 % interval",
-            "");
+    lifts.put("watch time (UDT)", test.udtLift());
+    lifts.put("requests per session", test.sessionLengthLift());
+    return intervals(
+        String.format("A/B test on %,d unseen users", test.users()),
+        "lift over the baseline, %, with 95 % interval",
+        lifts,
+        HEIGHT);
+  }
+
+  /**
+   * Draws estimates with their intervals, one below the other.
+   *
+   * @param x what they are of
+   */
+  static void forest(Path file, String title, String x, Map<String, Interval> estimates) {
+    save(file, intervals(title, x, estimates, 140 + ROW * estimates.size()));
+  }
+
+  /**
+   * Draws estimates with their intervals over a number.
+   *
+   * @param series estimates by number, by name of the curve
+   */
+  static void curves(
+      Path file,
+      String title,
+      String x,
+      String y,
+      boolean logarithmic,
+      Map<String, Map<Double, Interval>> series) {
+    if (series.isEmpty()) {
+      return;
+    }
+    XYChart chart = chart(title, x, y, HEIGHT);
+    chart.getStyler().setXAxisLogarithmic(logarithmic);
+    chart.getStyler().setErrorBarsColorSeriesColor(true);
+    int colour = 0;
+    for (Map.Entry<String, Map<Double, Interval>> curve : series.entrySet()) {
+      List<Double> at = new ArrayList<>(curve.getValue().keySet());
+      List<Double> means = new ArrayList<>();
+      List<Double> bars = new ArrayList<>();
+      for (Interval point : curve.getValue().values()) {
+        means.add(point.mean());
+        bars.add((point.high() - point.low()) / 2);
+      }
+      XYSeries drawn = chart.addSeries(curve.getKey(), at, means, bars);
+      drawn.setMarker(SeriesMarkers.CIRCLE);
+      drawn.setLineColor(COLOURS[colour % COLOURS.length]);
+      drawn.setMarkerColor(COLOURS[colour++ % COLOURS.length]);
+      drawn.setLineWidth(2.2f);
+    }
+    save(file, chart);
+  }
+
+  /** Saves charts side by side. */
+  private static void save(Path file, XYChart... charts) {
+    try {
+      BitmapEncoder.saveBitmap(
+          List.of(charts), 1, charts.length, file.toString(), BitmapEncoder.BitmapFormat.PNG);
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot write " + file + ": " + FileErrors.reason(e), e);
+    }
+  }
+
+  private static XYChart intervals(
+      String title, String x, Map<String, Interval> estimates, int height) {
+    XYChart chart = chart(title, x, "", height);
     chart.getStyler().setYAxisTicksVisible(false);
     chart.getStyler().setYAxisMin(0.4);
-    chart.getStyler().setYAxisMax(lifts.size() + 0.6);
+    chart.getStyler().setYAxisMax(estimates.size() + 0.6);
     chart.getStyler().setLegendVisible(false); // each row says what it is
     chart.getStyler().setAnnotationTextFont(new Font(Font.SANS_SERIF, Font.PLAIN, 14));
     chart.getStyler().setAnnotationTextFontColor(INK);
-    double low = Math.min(0, lifts.values().stream().mapToDouble(Interval::low).min().orElse(0));
-    double high = Math.max(0, lifts.values().stream().mapToDouble(Interval::high).max().orElse(0));
+    double low =
+        Math.min(0, estimates.values().stream().mapToDouble(Interval::low).min().orElse(0));
+    double high =
+        Math.max(0, estimates.values().stream().mapToDouble(Interval::high).max().orElse(0));
     double margin = 0.08 * Math.max(high - low, 0.1);
     chart.getStyler().setXAxisMin(low - margin);
     chart.getStyler().setXAxisMax(high + margin);
     double[] zero = {0, 0};
-    line(chart, "zero", zero, new double[] {0.4, lifts.size() + 0.6}, INK, 1);
+    line(chart, "zero", zero, new double[] {0.4, estimates.size() + 0.6}, INK, 1);
     double middle = (low + high) / 2;
-    int at = 1;
-    for (Map.Entry<String, Interval> entry : lifts.entrySet()) {
+    int at = estimates.size();
+    for (Map.Entry<String, Interval> entry : estimates.entrySet()) {
       Interval lift = entry.getValue();
-      Color colour = COLOURS[(lifts.size() - at) % COLOURS.length];
+      Color colour = COLOURS[(estimates.size() - at) % COLOURS.length];
       double[] y = {at, at};
       line(chart, entry.getKey(), new double[] {lift.low(), lift.high()}, y, colour, 4);
       XYSeries point =
@@ -103,7 +172,7 @@ final class Charts {
       point.setMarker(SeriesMarkers.CIRCLE);
       point.setMarkerColor(colour);
       chart.addAnnotation(new AnnotationText(label(entry), middle, at + 0.22, false));
-      at++;
+      at--;
     }
     return chart;
   }
@@ -128,11 +197,11 @@ final class Charts {
     return series;
   }
 
-  private static XYChart chart(String title, String x, String y) {
+  private static XYChart chart(String title, String x, String y, int height) {
     XYChart chart =
         new XYChartBuilder()
             .width(WIDTH)
-            .height(HEIGHT)
+            .height(height)
             .title(title)
             .xAxisTitle(x)
             .yAxisTitle(y)

@@ -3,7 +3,6 @@ package org.unifiedrl.cli;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import java.util.function.Supplier;
-import org.unifiedrl.mtf.baseline.ConstantPolicy;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import org.unifiedrl.mtf.policy.Policy;
 import org.unifiedrl.mtf.session.Environment;
@@ -50,10 +49,9 @@ final class CompareCommand implements Callable<Integer> {
     trained.requirePolicy("--policy");
     ExperimentConfig config = options.resolve(trained.config(), common.seed);
     Environment environment = ConfigOptions.open(config);
-    Supplier<? extends Policy> other;
+    Supplier<Policy> other;
     if (against == null) {
-      ConstantPolicy baseline = trained.readBaseline(environment);
-      other = () -> new ConstantPolicy(baseline.stateSize(), baseline.action());
+      other = trained.readBaseline(environment).policy();
     } else {
       RunFolder rival = RunFolder.open(against, "--against");
       rival.requirePolicy("--against");

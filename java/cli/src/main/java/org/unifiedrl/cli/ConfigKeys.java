@@ -15,7 +15,7 @@ final class ConfigKeys {
       engine.device: index of the GPU, from 0
       engine.precision: matrix products in fp32, tf32 or bf16; the last two on a GPU only
       engine.replay: log on a GPU: resident in its memory, streamed, or auto, resident if it fits
-      baseline.kind: equal weights, or a search of the best vector; search is cross-entropy
+      baseline.kind: equal weights, a search of the best vector, or es, which personalises it
       baseline.population: vectors per generation; times generations: evaluations of any search
       baseline.elite: search: vectors that shape the next generation
       baseline.generations: search: generations
@@ -26,18 +26,29 @@ final class ConfigKeys {
       baseline.requests: environment requests that a search may spend; 0 for no limit
       baseline.seconds: time that it may take; 0 for no limit
       baseline.objective: what is maximised
-      exploration.kind: uniform, truncated_gaussian, sobol in a box; gaussian, ornstein_uhlenbeck in none
+      baseline.es.hidden: hidden units per layer of the network that personalises the vector
+      baseline.es.pairs: mirrored pairs of networks in a round
+      baseline.es.users: users that each serves; all together serve as many as any search's vectors
+      baseline.es.sigma: standard deviation of the parameters' noise
+      baseline.es.learning_rate: Adam's learning rate
+      baseline.es.weight_decay: weight of the L2 penalty
+      exploration.kind: all kinds but gaussian and ornstein_uhlenbeck stay in a box
       exploration.half_width: half the width of the box (upper_b = -lower_b), in normalised action
       exploration.lower_bounds: lower bounds of the box (lower_b), one per dimension; [] for -half_width
       exploration.upper_bounds: upper bounds of the box (upper_b), one per dimension; [] for half_width
-      exploration.standard_deviation: of Gaussians, before truncation, and of Ornstein-Uhlenbeck (sigma)
+      exploration.standard_deviation: of normal noise (sigma); of parameter_noise that of actions
       exploration.correlation: of Ornstein-Uhlenbeck noise at successive requests of a session
       exploration.users: users whose requests are learned from
       exploration.held_out_users: users whose requests are kept for offline evaluation
       exploration.days: days that each user is followed
       exploration.lanes: users in flight at once per thread
       exploration.log_candidates: whether all candidates' scores are logged too
-      training.algorithm: what trains; it takes from this section what it has
+      exploration.guide.run: run folder whose critics (thompson, ucb) or log (rnd) guide
+      exploration.guide.candidates: actions of a request that the guide chooses from (K)
+      exploration.guide.uniform_share: share of uniform actions, also of parameter_noise
+      exploration.guide.kappa: ucb: weight of the critics' standard deviation
+      exploration.guide.steps: rnd: training steps of its network
+      training.algorithm: unifiedrl, unifiedrl_v4, ddpg, td3, td3_bc, rebrac or iql; takes from here what it has
       training.steps: gradient steps in all
       training.batch: requests per step (B)
       training.hidden: hidden units per layer of actor and critics
@@ -59,26 +70,59 @@ final class ConfigKeys {
       training.report: steps between two lines of metrics
       training.checkpoint: steps between two checkpoints
       training.keep: checkpoints to keep
+      unifiedrl_v4.target_penalty: weight of the box penalty in the critics' targets (c)
       td3.policy_noise: deviation of the noise on the target policy's actions
-      td3.noise_clip: largest size of that noise
+      td3.noise_clip: largest size of that noise; 0 for no limit
       td3.actor_period: steps between two updates of the actor
       td3_bc.alpha: weight of the value in the actor's loss, over the mean absolute value
       td3_bc.policy_noise: as td3.policy_noise
       td3_bc.noise_clip: as td3.noise_clip
       td3_bc.actor_period: as td3.actor_period
+      rebrac.actor_weight: weight of the squared distance to the logged action in the actor's loss
+      rebrac.critic_weight: weight of that to the next logged action in the critics' targets
+      rebrac.policy_noise: as td3.policy_noise
+      rebrac.noise_clip: as td3.noise_clip
+      rebrac.actor_period: as td3.actor_period
+      iql.expectile: of the logged actions' values that V estimates (tau)
+      iql.temperature: exponent of an action's advantage in its weight (beta)
+      iql.weight_cap: largest weight of an action
+      iql.value_rate: learning rate of V
       evaluation.population: whom the A/B test serves: judge, or validation to choose settings on
       evaluation.bandwidth: kernel width of NCIS (h), in normalised action
-      evaluation.cap: cap of its weights (c), and of the other estimators
-      evaluation.estimators: beside NCIS: dm, dr, sndr, switch_dr, pdis, snpdis; with a model: seconds
+      evaluation.ncis_kernel: of NCIS on a log explored in a box: plain, or in_box, truncated to it
+      evaluation.cap: cap of its weights (c)
+      evaluation.weight_cap: cap of the weights of dr, sndr, pdis and snpdis; 0 for none
+      evaluation.estimators: beside NCIS: dm, dr, sndr, switch_dr, pdis, snpdis; and, a minute each, fqe, cfqe
       evaluation.switch_threshold: largest weight that SWITCH-DR uses
       evaluation.model_folds: folds of users by which reward models are cross-fitted
       evaluation.model_penalty: ridge penalty of reward models
+      evaluation.fitted_q: fqe, cfqe: how their critics are trained
+      evaluation.fitted_q.members: fqe, cfqe: bootstrap resamples of users, each with its own critics
+      evaluation.fitted_q.steps: fqe, cfqe: gradient steps of each
+      evaluation.fitted_q.batch: fqe, cfqe: requests per step
+      evaluation.fitted_q.hidden: fqe, cfqe: hidden units per layer of the critics
+      evaluation.fitted_q.rate: fqe, cfqe: learning rate at first; it falls to a tenth
+      evaluation.fitted_q.target_rate: fqe, cfqe: rate of the soft target update, at every step
+      evaluation.fitted_q.conservatism: cfqe: weight of the conservative term (alpha), in deviations of the return
+      evaluation.fitted_q.sampled_actions: cfqe: uniform actions per request in that term
       evaluation.reward_constant: added to an item's reward to make its weight in MTF-GAUC
       evaluation.users: users of the A/B test
       evaluation.days: days that each user is followed
       evaluation.lanes: users in flight at once per thread
       evaluation.resamples: bootstrap resamples
       evaluation.headroom: whether oracles are searched, and the policy's regret to them measured
+      progressive.rounds: rounds; users, held-out users and steps are split evenly over them
+      progressive.data: what a round learns from: its latest log, or all rounds' pooled
+      progressive.start: what its training starts from: warm, the served actor and critics, or fresh
+      progressive.box: the next box: fixed, or measured, as wide as the last served policy moved
+      progressive.box_percentile: of |mu_new - mu_old| by dimension, a measured box's half-width
+      progressive.least_half_width: smallest half-width of a measured box
+      progressive.largest_half_width: largest half-width of a measured box
+      progressive.least_ess_share: effective share of held-out requests below which NCIS has no say
+      progressive.ncis_margin: loss in NCIS that the gate tolerates, in percent
+      progressive.gauc_margin: loss in MTF-GAUC that the gate tolerates
+      progressive.canary_share: share of the training range's users in each canary A/B test
+      progressive.canary_margin: loss in UVC and in UDT that it tolerates, in percent
       simulator.world_seed: key of the item pool and of the users' tastes
       simulator.train_users: users that may be learned from
       simulator.judge_users: users for judging, others than those
@@ -100,6 +144,10 @@ final class ConfigKeys {
       simulator.fatigue_seconds: watch time after which fatigue is 1 - 1/e
       simulator.return_intercept: r0 of the next day's return, sigmoid(r0 + r1 (satisfaction - 1))
       simulator.return_satisfaction: r1
+      simulator.reward_groups: reward groups (q): 1, all behaviours; 2, time and the others; 3, time, consumption and interaction
+      simulator.behaviours: names of the five behaviours in this world's words; the first begins with valid
+      simulator.rate_shifts: added to the logits of the rates of both thresholds and both interactions
+      simulator.duration_scale: factor of the items' lengths
       """;
 
   private static final Map<String, String> LINES =

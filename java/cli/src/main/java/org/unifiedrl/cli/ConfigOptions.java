@@ -62,6 +62,17 @@ final class ConfigOptions {
     if (base != null) {
       configuration.readFile(base);
     }
+    apply(configuration);
+    if (seed != null) {
+      configuration.put("seed", seed);
+    }
+    ExperimentConfig config = configuration.get();
+    check(config);
+    return config;
+  }
+
+  /** Puts the file and the single settings over what a configuration holds. */
+  void apply(Configuration configuration) {
     if (file != null) {
       configuration.readFile(file);
     }
@@ -84,14 +95,17 @@ final class ConfigOptions {
     if (engine.replay != null) {
       configuration.put("engine", "replay", engine.replay);
     }
-    if (seed != null) {
-      configuration.put("seed", seed);
-    }
     configuration.absoluteFolder(KUAIRAND);
-    ExperimentConfig config = configuration.get();
+  }
+
+  /**
+   * Returns if what a configuration names is known.
+   *
+   * @throws UsageException if it is not
+   */
+  static void check(ExperimentConfig config) {
     checkCoefficients(config);
     EngineAccess.requireBackend(config.backend());
-    return config;
   }
 
   /** Folder of an environment's files, if it has any. */

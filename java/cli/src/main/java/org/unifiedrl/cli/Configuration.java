@@ -29,6 +29,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
@@ -39,7 +40,7 @@ import org.unifiedrl.mtf.experiment.ExperimentConfig;
  */
 final class Configuration {
 
-  private static final YAMLMapper YAML =
+  static final YAMLMapper YAML =
       YAMLMapper.builder()
           .disable(YAMLGenerator.Feature.WRITE_DOC_START_MARKER)
           .enable(YAMLGenerator.Feature.MINIMIZE_QUOTES)
@@ -59,6 +60,10 @@ final class Configuration {
       Pattern.compile("[-+]?([0-9]+|[0-9]*[.][0-9]+|[0-9]+[.])[eE][-+]?[0-9]+");
   private static final Pattern FIELD = Pattern.compile("\\b[a-z]+([A-Z][a-z]+)+\\b");
   private static final Pattern NAME = Pattern.compile("[a-z][a-z0-9_]*");
+
+  /** Keys that no result depends on, beyond the rounding of a back end. */
+  private static final Set<String> FREE =
+      Set.of("backend", "threads", "engine.device", "engine.replay");
 
   private final ObjectNode tree;
 
@@ -109,18 +114,43 @@ final class Configuration {
     if (equals < 1) {
       throw new UsageException("--set " + setting + ": expected KEY=VALUE, as training.steps=2000");
     }
-    String[] path = setting.substring(0, equals).split("\\.", -1);
     try {
       JsonNode value = YAML.readTree(setting.substring(equals + 1));
-      for (int i = path.length - 1; i >= 0; i--) {
-        ObjectNode parent = JSON.createObjectNode();
-        parent.set(path[i], value);
-        value = parent;
-      }
-      merge(tree, (ObjectNode) value, "", "--set " + setting);
+      set(setting.substring(0, equals), value, "--set " + setting);
     } catch (JsonProcessingException e) {
       throw new UsageException("--set " + setting + ": not a YAML value: " + firstLine(e), e);
     }
+  }
+
+  /**
+   * Sets values by their paths.
+   *
+   * @param source where they come from, for messages
+   * @throws UsageException if a key does not exist
+   */
+  void set(Map<String, JsonNode> settings, String source) {
+    settings.forEach((path, value) -> set(path, value, source));
+  }
+
+  private void set(String key, JsonNode value, String source) {
+    String[] path = key.split("\\.", -1);
+    JsonNode node = value;
+    for (int i = path.length - 1; i >= 0; i--) {
+      ObjectNode parent = JSON.createObjectNode();
+      parent.set(path[i], node);
+      node = parent;
+    }
+    merge(tree, (ObjectNode) node, "", source);
+  }
+
+  /** The value of a path such as {@code training.steps}; missing if there is none. */
+  JsonNode value(String path) {
+    return tree.at("/" + path.replace('.', '/'));
+  }
+
+  /** A configuration of its own with the same values. */
+  Configuration copy() {
+    return new Configuration(tree.deepCopy());
   }
 
   /** Sets one value at the top level. */
@@ -300,10 +330,44 @@ final class Configuration {
 
   /** The configuration with every default filled in, as YAML. */
   static String yaml(ExperimentConfig config) {
+    return yaml((Object) config);
+  }
+
+  /** Anything as YAML. */
+  static String yaml(Object value) {
     try {
-      return YAML.writeValueAsString(config);
+      return YAML.writeValueAsString(value);
     } catch (JsonProcessingException e) {
       throw new IllegalStateException("configuration cannot be written as YAML", e);
+    }
+  }
+
+  /**
+   * Returns if two configurations give the same result: device, back end and threads may differ.
+   *
+   * @throws UsageException naming the first key that does not allow it
+   */
+  static void requireSameResult(ExperimentConfig saved, ExperimentConfig now, Path run) {
+    requireSame(JSON.valueToTree(saved), JSON.valueToTree(now), "", run);
+  }
+
+  private static void requireSame(JsonNode saved, JsonNode now, String prefix, Path run) {
+    for (Map.Entry<String, JsonNode> entry : saved.properties()) {
+      String key = prefix + entry.getKey();
+      JsonNode other = now.get(entry.getKey());
+      if (entry.getValue().isObject()) {
+        requireSame(entry.getValue(), other, key + ".", run);
+      } else if (!entry.getValue().equals(other) && !FREE.contains(key)) {
+        throw new UsageException(
+            run
+                + " was begun with "
+                + key
+                + " = "
+                + entry.getValue()
+                + ", and it is now "
+                + other
+                + ": resume with the run's own configuration, or begin a new run");
+      }
     }
   }
 

@@ -7,9 +7,8 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
+import org.unifiedrl.engine.DurableFiles;
 
 /** JSON as this program writes it: snake_case keys; NaN and infinity become null. */
 final class Json {
@@ -61,11 +60,7 @@ final class Json {
   /** Writes a text file whole or not at all, creating its folder. */
   static void writeText(Path file, String text) {
     try {
-      Path target = file.toAbsolutePath();
-      Files.createDirectories(target.getParent());
-      Path temporary = target.resolveSibling("." + target.getFileName() + ".tmp");
-      Files.writeString(temporary, text);
-      Files.move(temporary, target, StandardCopyOption.REPLACE_EXISTING);
+      DurableFiles.writeText(file, text);
     } catch (IOException e) {
       throw new UncheckedIOException("cannot write " + file + ": " + FileErrors.reason(e), e);
     }

@@ -5,6 +5,8 @@ import java.awt.image.BufferedImage;
 import java.io.File;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
+import java.net.URISyntaxException;
+import java.net.URL;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -73,12 +75,32 @@ final class Machine {
   /** Version of the C library, as {@code glibc 2.36}; empty where it is another one. */
   static Optional<String> cLibrary() {
     try {
-      Process process = new ProcessBuilder("getconf", "GNU_LIBC_VERSION").start();
-      String text = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-      return Optional.of(text.strip()).filter(version -> !version.isEmpty());
+      return Optional.of(output("getconf", "GNU_LIBC_VERSION")).filter(text -> !text.isEmpty());
     } catch (IOException e) {
       return Optional.empty();
     }
+  }
+
+  /**
+   * Commit of the sources that this program was built from, with a plus where they were changed
+   * since; "unknown" where they are not a git checkout.
+   */
+  static String commit() {
+    try {
+      URL place = Machine.class.getProtectionDomain().getCodeSource().getLocation();
+      String folder = Path.of(place.toURI()).getParent().toString();
+      String commit = output("git", "-C", folder, "rev-parse", "--short", "HEAD");
+      String changed = output("git", "-C", folder, "status", "--porcelain", "-uno");
+      return commit.isEmpty() ? "unknown" : commit + (changed.isEmpty() ? "" : "+");
+    } catch (IOException | URISyntaxException e) {
+      return "unknown";
+    }
+  }
+
+  private static String output(String... command) throws IOException {
+    Process process =
+        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
+    return new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
   }
 
   /** Whether a program is on the PATH. */

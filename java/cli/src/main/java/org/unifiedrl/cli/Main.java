@@ -34,10 +34,13 @@ import picocli.CommandLine.ScopeType;
     exitCodeList = {"0:done", "1:failed", "2:wrong use"},
     subcommands = {
       DemoCommand.class,
+      ProgressiveCommand.class,
       ExploreCommand.class,
       TrainCommand.class,
       EvaluateCommand.class,
       CompareCommand.class,
+      ExperimentCommand.class,
+      SweepCommand.class,
       InspectCommand.class,
       ConfigCommand.class,
       DoctorCommand.class,

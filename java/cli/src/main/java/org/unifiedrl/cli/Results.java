@@ -2,12 +2,15 @@ package org.unifiedrl.cli;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.List;
 import java.util.Locale;
 import org.unifiedrl.mtf.evaluation.AbTest;
 import org.unifiedrl.mtf.evaluation.Headroom;
 import org.unifiedrl.mtf.evaluation.Interval;
 import org.unifiedrl.mtf.evaluation.OffPolicyEstimate;
 import org.unifiedrl.mtf.experiment.OfflineEvaluation;
+import org.unifiedrl.mtf.experiment.ProgressiveTraining;
+import org.unifiedrl.mtf.experiment.Round;
 import org.unifiedrl.mtf.session.Environment;
 
 /** Results as JSON, with the names that other programs rely on, and as text. */
@@ -48,6 +51,62 @@ final class Results {
     }
   }
 
+  static void putRounds(ObjectNode result, ProgressiveTraining.Result run) {
+    ArrayNode rounds = result.putArray("rounds");
+    long requests = 0;
+    long sessions = 0;
+    long heldOut = 0;
+    long steps = 0;
+    double canary = 0;
+    for (Round round : run.rounds()) {
+      rounds.add(round(round));
+      requests += round.logged().requests();
+      sessions += round.logged().sessions();
+      heldOut += round.logged().heldOutRequests();
+      steps += round.trained().steps();
+      canary += round.canary().map(Results::requests).orElse(0.0);
+      result.put("backend", round.trained().backend());
+      result.put("engine", round.trained().engine());
+      if (round.number() == run.served()) {
+        result.put("parameter_hash", round.trained().parameterHash());
+      }
+    }
+    result.put("served_round", run.served());
+    result.put("steps", steps);
+    ObjectNode log = result.putObject("log");
+    log.put("requests", requests);
+    log.put("sessions", sessions);
+    log.put("held_out_requests", heldOut);
+    log.put("canary_requests", Math.round(canary));
+  }
+
+  /** Requests of both policies. */
+  private static double requests(AbTest.Result test) {
+    return test.users() * (test.baseline().requests() + test.policy().requests());
+  }
+
+  private static ObjectNode round(Round round) {
+    Round.Offline offline = round.offline();
+    ObjectNode node = Json.object();
+    node.put("round", round.number());
+    node.put("served", round.decision().served());
+    node.put("reason", round.decision().reason());
+    node.set("box", Json.MAPPER.valueToTree(round.bounds()));
+    node.set("log", Json.MAPPER.valueToTree(round.logged()));
+    node.set("training", Json.MAPPER.valueToTree(round.trained()));
+    Json.put(node, "inside_share", offline.drift().insideShare());
+    node.set("drift", Json.MAPPER.valueToTree(offline.drift().moved()));
+    ObjectNode ncis = node.putObject("ncis");
+    Json.put(ncis, "served", offline.ncisServed());
+    ncis.set("difference", interval(offline.ncisDifference()));
+    Json.put(ncis, "ess_share", offline.essShare());
+    ObjectNode gauc = node.putObject("mtf_gauc");
+    Json.put(gauc, "served", offline.gaucServed());
+    gauc.set("difference", interval(offline.gaucDifference()));
+    round.canary().ifPresent(test -> putTest(node.putObject("canary"), test));
+    return node;
+  }
+
   static void putLimits(ObjectNode result, Environment environment) {
     environment.limits().forEach(result.withArray("limits")::add);
   }
@@ -81,7 +140,7 @@ final class Results {
     return node;
   }
 
-  private static ObjectNode interval(Interval interval) {
+  static ObjectNode interval(Interval interval) {
     ObjectNode node = Json.object();
     Json.put(node, "mean", interval.mean());
     Json.put(node, "low", interval.low());
@@ -235,12 +294,84 @@ final class Results {
         .orElseGet(
             () ->
                 String.format(
-                    Locale.ROOT,
-                    "%.3f [%.3f, %.3f] (ESS %,.0f of %,d)",
-                    estimate.value(),
-                    estimate.low(),
-                    estimate.high(),
-                    estimate.ess(),
-                    estimate.samples()));
+                        Locale.ROOT,
+                        "%.3f [%.3f, %.3f]",
+                        estimate.value(),
+                        estimate.low(),
+                        estimate.high())
+                    + (Double.isNaN(estimate.ess())
+                        ? ""
+                        : String.format(
+                            Locale.ROOT,
+                            " (ESS %,.0f of %,d)",
+                            estimate.ess(),
+                            estimate.samples())));
+  }
+
+  /** How a round ended, in a line. */
+  static String line(Round round) {
+    return String.format(
+        Locale.ROOT,
+        "Round %d: %s; parameter hash %s%n",
+        round.number(),
+        verdict(round),
+        round.trained().parameterHash());
+  }
+
+  private static String verdict(Round round) {
+    return round.decision().served()
+        ? "served"
+        : "not served, rolled back: " + round.decision().reason();
+  }
+
+  /**
+   * The rounds of progressive training as two tables in Markdown: what they found, and box and
+   * drift in each action dimension.
+   *
+   * @param scores names of the predicted scores, which have a power and a bias each
+   */
+  static String table(List<Round> rounds, List<String> scores) {
+    StringBuilder text = new StringBuilder();
+    text.append(
+        "| round | requests | in the box, % | NCIS, difference | MTF-GAUC, difference"
+            + " | canary UVC lift, % | verdict |\n| --- | --- | --- | --- | --- | --- | --- |\n");
+    for (Round round : rounds) {
+      Round.Offline offline = round.offline();
+      text.append(
+          String.format(
+              Locale.ROOT,
+              "| %d | %,d | %.1f | %s (ESS %.1f %%) | %s | %s | %s |%n",
+              round.number(),
+              round.logged().requests(),
+              100 * offline.drift().insideShare(),
+              cell("%+.3f", offline.ncisDifference()),
+              100 * offline.essShare(),
+              cell("%+.4f", offline.gaucDifference()),
+              round.canary().map(test -> cell("%+.2f", test.uvcLift())).orElse("none"),
+              verdict(round)));
+    }
+    text.append("\nHalf-width of the box -> how far the new policy moved, by action dimension\n\n");
+    text.append("| round |");
+    scores.forEach(score -> text.append(" power ").append(score).append(" |"));
+    scores.forEach(score -> text.append(" bias ").append(score).append(" |"));
+    text.append("\n|").append(" --- |".repeat(2 * scores.size() + 1)).append('\n');
+    for (Round round : rounds) {
+      List<Double> half = round.bounds().halfWidths();
+      List<Double> moved = round.offline().drift().moved();
+      text.append("| ").append(round.number()).append(" |");
+      for (int k = 0; k < half.size(); k++) {
+        text.append(String.format(Locale.ROOT, " %.2f -> %.2f |", half.get(k), moved.get(k)));
+      }
+      text.append('\n');
+    }
+    return text.append('\n').toString();
+  }
+
+  private static String cell(String format, Interval interval) {
+    if (Double.isNaN(interval.mean())) {
+      return "not known";
+    }
+    String all = format + " [" + format + ", " + format + "]";
+    return String.format(Locale.ROOT, all, interval.mean(), interval.low(), interval.high());
   }
 }

@@ -1,7 +1,6 @@
 package org.unifiedrl.cli;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.BufferedWriter;
 import java.io.IOException;
@@ -16,14 +15,21 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
+import org.unifiedrl.engine.DurableFiles;
+import org.unifiedrl.mtf.algorithm.MlpPolicy;
+import org.unifiedrl.mtf.baseline.Baseline;
 import org.unifiedrl.mtf.baseline.ConstantPolicy;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
+import org.unifiedrl.mtf.experiment.ProgressiveTraining;
+import org.unifiedrl.mtf.policy.Policy;
 import org.unifiedrl.mtf.session.Environment;
 
 /**
  * What a run leaves, and where: {@code config.yaml}, {@code baseline.json}, {@code shards/train},
  * {@code shards/held-out}, {@code checkpoints}, {@code metrics.jsonl}, {@code result.json}, {@code
- * chart.png}.
+ * chart.png}. Progressive training leaves its logs and checkpoints in {@code rounds/N}, each laid
+ * out like this folder, and {@code rounds.md}; {@code checkpoints} is then a link to those of the
+ * round whose policy is served at the end.
  */
 record RunFolder(Path path) {
 
@@ -138,6 +144,29 @@ record RunFolder(Path path) {
     return path.resolve("metrics.jsonl");
   }
 
+  /** Table of the rounds of progressive training. */
+  Path rounds() {
+    return path.resolve("rounds.md");
+  }
+
+  /** A round of progressive training; from 1. */
+  RunFolder round(int number) {
+    return new RunFolder(ProgressiveTraining.folder(path, number));
+  }
+
+  /** Makes the policy of a round that of the run; 0 for none. */
+  void serve(int round) {
+    try {
+      DurableFiles.deleteTree(checkpoints());
+      if (round > 0) {
+        Files.createSymbolicLink(checkpoints(), path.relativize(round(round).checkpoints()));
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(
+          "cannot link " + checkpoints() + ": " + FileErrors.reason(e), e);
+    }
+  }
+
   private Path baseline() {
     return path.resolve("baseline.json");
   }
@@ -146,42 +175,57 @@ record RunFolder(Path path) {
     Json.writeText(config(), Configuration.yaml(config));
   }
 
-  void writeBaseline(ConstantPolicy policy, Environment environment) {
+  void writeBaseline(Baseline baseline, Environment environment) {
     ObjectNode node = Json.object();
-    ArrayNode action = node.putArray("action");
-    for (float value : policy.action()) {
-      action.add(value);
-    }
-    ObjectNode scores = node.putObject("scores");
-    for (int i = 0; i < environment.scoreNames().size(); i++) {
-      ObjectNode score = scores.putObject(environment.scoreNames().get(i));
-      score.put("power", environment.actionMap().power(i, policy.action()[i]));
-      score.put(
-          "bias",
-          environment.actionMap().bias(i, policy.action()[i + environment.scoreNames().size()]));
+    node.put("search_requests", baseline.requests());
+    if (baseline.hasNetwork()) {
+      node.set("network", Json.MAPPER.valueToTree(baseline.network()));
+    } else {
+      node.set("action", Json.MAPPER.valueToTree(baseline.action()));
+      node.set("scores", scores(baseline.action(), environment));
     }
     Json.write(baseline(), node);
   }
 
+  private static ObjectNode scores(float[] action, Environment environment) {
+    ObjectNode scores = Json.object();
+    int count = environment.scoreNames().size();
+    for (int i = 0; i < count; i++) {
+      ObjectNode score = scores.putObject(environment.scoreNames().get(i));
+      score.put("power", environment.actionMap().power(i, action[i]));
+      score.put("bias", environment.actionMap().bias(i, action[i + count]));
+    }
+    return scores;
+  }
+
   /** The baseline that the run's log was explored around. */
-  ConstantPolicy readBaseline(Environment environment) {
+  Baseline readBaseline(Environment environment) {
     try {
-      JsonNode values = Json.MAPPER.readTree(Files.readString(baseline())).path("action");
-      float[] action = new float[values.size()];
-      for (int k = 0; k < action.length; k++) {
-        action[k] = (float) values.get(k).asDouble(Double.NaN);
-      }
-      if (action.length != environment.actionSize()) {
+      JsonNode node = Json.MAPPER.readTree(Files.readString(baseline()));
+      long requests = node.path("search_requests").asLong();
+      Baseline found =
+          node.has("network")
+              ? Baseline.personal(
+                  Json.MAPPER.treeToValue(node.get("network"), MlpPolicy.Weights.class), requests)
+              : Baseline.constant(
+                  new ConstantPolicy(
+                      environment.stateSize(),
+                      Json.MAPPER.treeToValue(node.path("action"), float[].class)),
+                  requests);
+      Policy policy = found.policy().get();
+      if (policy.stateSize() != environment.stateSize()
+          || policy.actionSize() != environment.actionSize()) {
         throw new IllegalStateException(
-            baseline()
-                + ": expected "
-                + environment.actionSize()
-                + " action values for environment "
-                + environment.name()
-                + ", found "
-                + action.length);
+            "%s: environment %s has %d state features and %d action values, found %d and %d"
+                .formatted(
+                    baseline(),
+                    environment.name(),
+                    environment.stateSize(),
+                    environment.actionSize(),
+                    policy.stateSize(),
+                    policy.actionSize()));
       }
-      return new ConstantPolicy(environment.stateSize(), action);
+      return found;
     } catch (IOException e) {
       throw new UsageException(
           path

@@ -3,12 +3,13 @@ package org.unifiedrl.cli;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
 import org.unifiedrl.engine.replay.Replay;
-import org.unifiedrl.mtf.baseline.ConstantPolicy;
+import org.unifiedrl.mtf.baseline.Baseline;
 import org.unifiedrl.mtf.baseline.SearchBudgetException;
 import org.unifiedrl.mtf.evaluation.AbTest;
 import org.unifiedrl.mtf.evaluation.Headroom;
@@ -16,6 +17,9 @@ import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import org.unifiedrl.mtf.experiment.Learner;
 import org.unifiedrl.mtf.experiment.OfflineEvaluation;
 import org.unifiedrl.mtf.experiment.Pipeline;
+import org.unifiedrl.mtf.experiment.ProgressiveTraining;
+import org.unifiedrl.mtf.experiment.Round;
+import org.unifiedrl.mtf.experiment.RunListener;
 import org.unifiedrl.mtf.policy.Policy;
 import org.unifiedrl.mtf.session.Environment;
 
@@ -33,22 +37,47 @@ final class Session {
   private final ExperimentConfig.Population population;
   private final PrintWriter out;
   private final ObjectNode result = Json.object();
+  private Baseline trainedFrom; // known before a learner opens
+
+  /** Makes the stages of a run. */
+  private interface Stages {
+    Pipeline of(
+        ExperimentConfig config,
+        Environment environment,
+        Learner.Factory learners,
+        RunListener listener);
+  }
 
   Session(ExperimentConfig config, Environment environment, RunFolder folder, RunOptions common) {
+    this(config, environment, folder, common, Pipeline::new);
+  }
+
+  /** A session whose stages are those of progressive training. */
+  static Session progressive(
+      ExperimentConfig config, Environment environment, RunFolder folder, RunOptions common) {
+    return new Session(config, environment, folder, common, Pipeline::progressive);
+  }
+
+  private Session(
+      ExperimentConfig config,
+      Environment environment,
+      RunFolder folder,
+      RunOptions common,
+      Stages stages) {
     this.config = config;
     this.environment = environment;
     this.folder = folder;
     this.common = common;
     this.out = common.text();
     this.population = config.evaluation().population();
-    this.pipeline = pipeline();
+    this.pipeline = pipeline(stages);
     result.put("environment", environment.name());
     ConfigOptions.folder(config.environment())
         .ifPresent(data -> result.put("environment_folder", data.toString()));
     result.put("seed", config.seed());
   }
 
-  private Pipeline pipeline() {
+  private Pipeline pipeline(Stages stages) {
     Learner.Factory learners = EngineAccess.learners();
     Learner.Factory announcing =
         new Learner.Factory() {
@@ -61,7 +90,7 @@ final class Session {
               boolean resume) {
             Learner learner = learners.open(config, replay, start, checkpoints, resume);
             try {
-              opened(learner, start);
+              opened(config, learner, checkpoints);
             } catch (RuntimeException | Error e) {
               learner.close();
               throw e;
@@ -75,39 +104,46 @@ final class Session {
           }
         };
     try {
-      return new Pipeline(config, environment, announcing, common.listener());
+      return stages.of(config, environment, announcing, common.listener());
     } catch (IllegalArgumentException e) {
       throw new UsageException(e.getMessage(), e);
     }
   }
 
-  /** Everything that training needs is there: only now does the run folder change. */
-  private void opened(Learner learner, Learner.Start start) {
-    if (learner.step() > config.training().steps()) {
+  /** Everything that training needs is there: only now does the folder change. */
+  private void opened(ExperimentConfig own, Learner learner, Path checkpoints) {
+    if (learner.step() > own.training().steps()) {
       throw new UsageException(
           "training.steps is "
-              + config.training().steps()
+              + own.training().steps()
               + ", and the newest checkpoint in "
-              + folder.checkpoints()
+              + checkpoints
               + " is of step "
               + learner.step()
               + " already: give as many steps or more");
     }
-    folder.writeConfig(config);
-    folder.writeBaseline(new ConstantPolicy(environment.stateSize(), start.action()), environment);
-    folder.keepMetrics(learner.step());
+    RunFolder trained = new RunFolder(checkpoints.getParent());
+    trained.writeConfig(own);
+    trained.writeBaseline(trainedFrom, environment);
+    trained.keepMetrics(learner.step());
   }
 
   /** Finds the baseline and logs exploration around it. */
-  ConstantPolicy explore() {
-    ConstantPolicy baseline = baseline();
+  Baseline explore() {
+    Baseline baseline = baseline();
+    try {
+      pipeline.checkExploration(baseline.policy());
+    } catch (IllegalArgumentException e) {
+      throw new UsageException(e.getMessage(), e);
+    }
     folder.writeConfig(config);
     folder.writeBaseline(baseline, environment);
-    Pipeline.Logged logged = pipeline.explore(baseline, folder.train(), folder.heldOut());
+    Pipeline.Logged logged = pipeline.explore(baseline.policy(), folder.train(), folder.heldOut());
     out.printf(
         "Logged %,d requests in %,d sessions, and %,d requests of other users for evaluation%n",
         logged.requests(), logged.sessions(), logged.heldOutRequests());
     ObjectNode log = result.putObject("log");
+    log.put("search_requests", baseline.requests());
     log.put("requests", logged.requests());
     log.put("sessions", logged.sessions());
     log.put("held_out_requests", logged.heldOutRequests());
@@ -116,21 +152,26 @@ final class Session {
   }
 
   /** A search may turn out to be impossible only when it runs: the run folder waits for it. */
-  private ConstantPolicy baseline() {
+  private Baseline baseline() {
+    return searched(pipeline::baseline);
+  }
+
+  private static <T> T searched(Supplier<T> stages) {
     try {
-      return pipeline.baseline();
+      return stages.get();
     } catch (SearchBudgetException e) {
       throw new UsageException(e.getMessage(), e);
     }
   }
 
   /** Trains on a log, possibly of another run. */
-  Supplier<Policy> train(ConstantPolicy baseline, Path data, boolean resume) {
+  Supplier<Policy> train(Baseline baseline, Path data, boolean resume) {
     long start = System.nanoTime();
+    trainedFrom = baseline;
     Pipeline.Trained trained =
         pipeline.train(
-            Learner.Start.at(baseline.action()),
-            data,
+            Learner.Start.at(Pipeline.start(baseline, data)),
+            List.of(data),
             folder.checkpoints(),
             resume,
             (Long step, Map<String, Double> means) -> folder.appendMetrics(step, means));
@@ -149,11 +190,56 @@ final class Session {
   }
 
   /** Judges a policy by logged requests of held-out users. */
-  void evaluate(ConstantPolicy baseline, Supplier<Policy> policy, Path data) {
-    OfflineEvaluation offline = pipeline.evaluate(baseline, policy, data);
+  void evaluate(Baseline baseline, Supplier<Policy> policy, Path data) {
+    OfflineEvaluation offline = pipeline.evaluate(baseline.policy(), policy, data);
     out.print(Results.table(offline));
     out.flush();
     Results.putOffline(result, offline);
+  }
+
+  /** Goes through the rounds of progressive training, or those that are left. */
+  ProgressiveTraining.Result rounds() {
+    folder.writeConfig(config);
+    ProgressiveTraining training = new ProgressiveTraining(pipeline, folder.path());
+    ProgressiveTraining.Result run = searched(() -> training.run(listener()));
+    folder.serve(run.served());
+    String table = Results.table(run.rounds(), environment.scoreNames());
+    Json.writeText(folder.rounds(), table);
+    out.print(table);
+    out.println(
+        run.served() == 0
+            ? "No round's policy was served: the baseline is tested against itself"
+            : "Served at the end: " + folder.round(run.served()).path());
+    out.flush();
+    Results.putRounds(result, run);
+    return run;
+  }
+
+  private ProgressiveTraining.Listener listener() {
+    return new ProgressiveTraining.Listener() {
+      @Override
+      public void baseline(Baseline baseline) {
+        trainedFrom = baseline;
+        folder.writeBaseline(baseline, environment);
+      }
+
+      @Override
+      public void begin(int number, int rounds) {
+        out.printf("Round %d of %d%n", number, rounds);
+        out.flush();
+      }
+
+      @Override
+      public void metrics(int number, long step, Map<String, Double> means) {
+        folder.round(number).appendMetrics(step, means);
+      }
+
+      @Override
+      public void end(Round round) {
+        out.print(Results.line(round));
+        out.flush();
+      }
+    };
   }
 
   /** Tests a policy on users that nothing was learned from. */
@@ -190,5 +276,22 @@ final class Session {
     out.println("Left in " + folder.path());
     out.flush();
     common.writeJson(result);
+  }
+
+  /** The result is safe by now: a chart that cannot be drawn is not worth losing it. */
+  void draw(Runnable drawing) {
+    try {
+      drawing.run();
+    } catch (RuntimeException | Error e) { // a JVM without fonts or a desktop throws errors here
+      PrintWriter err = common.spec.commandLine().getErr();
+      err.println(
+          "unifiedrl: warning: no chart was drawn ("
+              + FileErrors.message(e)
+              + "); everything else is in "
+              + folder.path());
+      if (common.verbose) {
+        e.printStackTrace(err);
+      }
+    }
   }
 }

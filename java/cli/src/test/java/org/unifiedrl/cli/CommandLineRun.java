@@ -6,6 +6,8 @@ import java.io.StringWriter;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 
 /** One run of the command line within this JVM. */
 record CommandLineRun(int code, String out, String err) {
@@ -19,6 +21,26 @@ record CommandLineRun(int code, String out, String err) {
     }
     int code = Main.run(new PrintWriter(out), new PrintWriter(err), texts);
     return new CommandLineRun(code, out.toString(), err.toString());
+  }
+
+  /**
+   * One run of the command line in a JVM of its own, which may be killed.
+   *
+   * @param output receives what it prints, after what is there
+   */
+  static Process process(Path output, String... arguments) throws IOException {
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(List.of("--add-opens", "java.base/jdk.internal.misc=ALL-UNNAMED"));
+    command.addAll(List.of("--add-opens", "java.base/java.nio=ALL-UNNAMED"));
+    command.addAll(List.of("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"));
+    command.addAll(List.of("-cp", System.getProperty("java.class.path")));
+    command.add("org.unifiedrl.cli.Main");
+    command.addAll(List.of(arguments));
+    ProcessBuilder builder = new ProcessBuilder(command);
+    builder.redirectErrorStream(true);
+    builder.redirectOutput(ProcessBuilder.Redirect.appendTo(output.toFile()));
+    return builder.start();
   }
 
   /** A configuration whose whole loop takes seconds; {@code training} adds lines to that group. */

@@ -26,7 +26,7 @@ class ConfigurationTest {
       quoteCharacter = '`',
       value = {
         "exploration.kind=gausian | 'exploration.kind': expected one of uniform, gaussian, truncated_gaussian,"
-            + " sobol, ornstein_uhlenbeck, found 'gausian'; did you mean 'gaussian'?",
+            + " sobol, ornstein_uhlenbeck, thompson, ucb, rnd, parameter_noise, found 'gausian'; did you mean 'gaussian'?",
         "training.steps=many | 'training.steps': expected a whole number, found 'many'",
         "training.steps= | 'training.steps': expected a whole number, found nothing",
         "training.steps=1.5 | 'training.steps': expected a whole number, found 1.5",
@@ -90,6 +90,7 @@ class ConfigurationTest {
     for (ExperimentConfig.ExplorationKind kind : ExperimentConfig.ExplorationKind.values()) {
       Configuration configuration = Configuration.of(ExperimentConfig.defaults());
       configuration.set("exploration.kind=" + kind.name().toLowerCase(Locale.ROOT));
+      configuration.set("exploration.guide.run=runs/other");
       assertThat(configuration.get().exploration().kind()).isEqualTo(kind);
     }
     CommandLineRun run =
@@ -137,12 +138,18 @@ class ConfigurationTest {
     JsonNode defaults = Json.MAPPER.valueToTree(ExperimentConfig.defaults());
     assertThat(Json.MAPPER.<JsonNode>valueToTree(read.training()))
         .isEqualTo(defaults.path("training"));
-    for (Map.Entry<String, JsonNode> group : defaults.properties()) {
-      group
-          .getValue()
-          .fieldNames()
-          .forEachRemaining(
-              key -> assertThat(ConfigKeys.describe(group.getKey() + "." + key)).isNotEmpty());
+    assertEveryKeyIsExplained(defaults, "");
+  }
+
+  private static void assertEveryKeyIsExplained(JsonNode group, String prefix) {
+    for (Map.Entry<String, JsonNode> entry : group.properties()) {
+      String key = prefix + entry.getKey();
+      if (entry.getValue().isObject()) {
+        assertEveryKeyIsExplained(entry.getValue(), key + ".");
+      } else {
+        assertThat(ConfigKeys.describe(key)).as(key).isNotEmpty();
+        assertThat(ConfigKeys.describe(key).length()).as(key).isLessThan(100);
+      }
     }
   }
 

@@ -139,6 +139,36 @@ class FolderTest {
             .toArray());
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"thompson", "ucb", "rnd"})
+  void guidedExplorationTakesTheCriticsOrTheLogOfAnotherRun(String kind) throws IOException {
+    Path out = temporary.resolve(kind);
+    boolean byLog = kind.equals("rnd");
+    CommandLineRun wrong = guided(out, kind, byLog ? policy : log);
+    assertThat(wrong.code()).isEqualTo(2);
+    assertThat(wrong.err())
+        .contains("exploration.guide.run: there is no folder", byLog ? "shards" : "checkpoints");
+    assertThat(out).doesNotExist();
+    CommandLineRun right = guided(out, kind, byLog ? log : policy);
+    assertThat(right.code()).as(right.err()).isZero();
+    assertThat(CommandLineRun.of("inspect", out.resolve("shards/train")).out())
+        .contains("actions outside their box: 0");
+  }
+
+  private CommandLineRun guided(Path out, String kind, Path run) {
+    return CommandLineRun.of(
+        "explore",
+        "--quiet",
+        "--out",
+        out,
+        "--config",
+        shared.resolve("tiny.yaml"),
+        "--set",
+        "exploration.kind=" + kind,
+        "--set",
+        "exploration.guide={run: " + run + ", candidates: 4, steps: 50}");
+  }
+
   @Test
   void folderWithoutALogOrAPolicyIsNamed() {
     Path out = temporary.resolve("out");
@@ -174,6 +204,7 @@ class FolderTest {
   @ValueSource(
       strings = {
         "demo",
+        "progressive",
         "explore",
         "train",
         "evaluate",
@@ -187,7 +218,7 @@ class FolderTest {
     String out = temporary.resolve("out").toString();
     String[] arguments =
         switch (command) {
-          case "demo", "explore" ->
+          case "demo", "progressive", "explore" ->
               new String[] {"--quiet", "--out", out, "--config", shared.resolve("tiny.yaml") + ""};
           case "train" -> new String[] {"--quiet", "--out", out, "--data", log + ""};
           case "evaluate" ->
@@ -282,7 +313,7 @@ class FolderTest {
     return contents;
   }
 
-  private static void copy(Path from, Path to) throws IOException {
+  static void copy(Path from, Path to) throws IOException {
     try (Stream<Path> tree = Files.walk(from)) {
       for (Path path : tree.toList()) {
         Files.copy(path, to.resolve(from.relativize(path)));

@@ -94,29 +94,9 @@ class KillTest {
 
   private static Process train(Path log, Path folder, boolean resume) throws IOException {
     String[] command = {
-      Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-      "--add-opens",
-      "java.base/jdk.internal.misc=ALL-UNNAMED",
-      "--add-opens",
-      "java.base/java.nio=ALL-UNNAMED",
-      "-XX:+UseSerialGC",
-      "-XX:TieredStopAtLevel=1",
-      "-cp",
-      System.getProperty("java.class.path"),
-      "org.unifiedrl.cli.Main",
-      "train",
-      "--quiet",
-      "--data",
-      log.toString(),
-      "--out",
-      folder.toString(),
-      "--resume"
+      "train", "--quiet", "--data", log.toString(), "--out", folder.toString(), "--resume"
     };
-    ProcessBuilder builder =
-        new ProcessBuilder(resume ? command : Arrays.copyOf(command, command.length - 1));
-    Path output = log.resolveSibling("output.txt");
-    builder.redirectErrorStream(true);
-    builder.redirectOutput(ProcessBuilder.Redirect.appendTo(output.toFile()));
-    return builder.start();
+    return CommandLineRun.process(
+        log.resolveSibling("output.txt"), resume ? command : Arrays.copyOf(command, 6));
   }
 }

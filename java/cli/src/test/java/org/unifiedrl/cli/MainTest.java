@@ -22,6 +22,7 @@ class MainTest {
   @ValueSource(
       strings = {
         "demo",
+        "progressive",
         "explore",
         "train",
         "evaluate",
@@ -50,6 +51,7 @@ class MainTest {
     assertThat(run.out())
         .contains(
             "demo",
+            "progressive",
             "explore",
             "train",
             "evaluate",
@@ -121,7 +123,9 @@ class MainTest {
         "evaluation.population=nobody",
         "evaluation.bandwidth=-1",
         "evaluation.reward_constant=-1",
-        "evaluation.estimators=[fqe]",
+        "evaluation.estimators=[magic]",
+        "evaluation.fitted_q.members=2",
+        "evaluation.weight_cap=-1",
         "evaluation.estimators=[dm, dm]",
         "evaluation.estimators=dm",
         "evaluation.switch_threshold=-1",

@@ -1,6 +1,7 @@
 package org.unifiedrl.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
@@ -11,11 +12,45 @@ import java.util.stream.Stream;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.unifiedrl.engine.replay.Replay;
+import org.unifiedrl.engine.replay.ReplaySchema;
+import org.unifiedrl.mtf.policy.Policy;
+import org.unifiedrl.mtf.session.Simulator;
 
 /** Whole runs, small ones. */
 class RunTest {
 
   @TempDir Path temporary;
+
+  @Test
+  void benchEstimatorsOrdersPolicies() throws IOException {
+    Path config = CommandLineRun.tinyConfiguration(temporary, "report: 1000");
+    Path folder = temporary.resolve("estimators");
+    CommandLineRun bench =
+        CommandLineRun.of(
+            "bench",
+            "estimators",
+            "--quiet",
+            "--config",
+            config,
+            "--out",
+            folder,
+            "--set",
+            "evaluation.estimators=[dm, pdis]");
+    assertThat(bench.code()).as(bench.err()).isZero();
+    assertThat(bench.out()).contains("| ncis_in_box | ").contains("| learned 3000 | ");
+    JsonNode result = Json.MAPPER.readTree(folder.resolve("result.json").toFile());
+    assertThat(result.path("policies")).hasSize(12);
+    assertThat(result.path("estimators")).hasSize(4);
+    for (JsonNode estimator : result.path("estimators")) {
+      assertThat(estimator.path("policies").asInt()).isEqualTo(12);
+      assertThat(estimator.path("judged").asInt()).isBetween(0, 12);
+    }
+    CommandLineRun unbounded =
+        CommandLineRun.of("bench", "estimators", "--set", "exploration.kind=gaussian");
+    assertThat(unbounded.code()).isEqualTo(2);
+    assertThat(unbounded.err()).contains("exploration.kind");
+  }
 
   @Test
   void demoLeavesEverythingAndOtherCommandsUseIt() throws IOException {
@@ -93,7 +128,9 @@ class RunTest {
             "--out",
             temporary.resolve("evaluate"),
             "--set",
-            "evaluation.estimators=[dm, dr, sndr, switch_dr, pdis, snpdis]");
+            "evaluation.estimators=[dm, dr, sndr, switch_dr, pdis, snpdis, fqe, cfqe]",
+            "--set",
+            "evaluation.fitted_q={members: 3, steps: 20, batch: 16, hidden: [8]}");
     assertThat(evaluate.code()).as(evaluate.err()).isZero();
     assertThat(Json.MAPPER.readTree(evaluated.toFile()).path("mtf_gauc"))
         .isEqualTo(result.path("mtf_gauc"));
@@ -105,6 +142,12 @@ class RunTest {
           .isTrue();
       assertThat(evaluate.out()).contains("  " + name.toUpperCase(Locale.ROOT).replace('_', '-'));
       assertThat(result.has(name)).as("off unless asked for").isFalse();
+    }
+    for (String name : new String[] {"fqe", "cfqe"}) {
+      JsonNode fitted = Json.MAPPER.readTree(evaluated.toFile()).path(name);
+      assertThat(fitted.path("ess").isNull()).as("it weighs nothing").isTrue();
+      assertThat(fitted.path("value").isNumber() || fitted.has("refusal")).isTrue();
+      assertThat(fitted.path("difference").has("low")).isTrue();
     }
 
     CommandLineRun compare =
@@ -215,6 +258,89 @@ class RunTest {
     assertThat(hash(parts)).isEqualTo(hash(whole));
     Path last = Path.of("checkpoints/step-000000090/model.safetensors");
     assertThat(Files.mismatch(parts.resolve(last), whole.resolve(last))).isEqualTo(-1);
+  }
+
+  /**
+   * The baseline is a network: it is in the run folder, and every later stage takes it from there.
+   */
+  @Test
+  void aPersonalisedBaselineIsStoredAndGoesThroughTheLoop() throws IOException {
+    Path config =
+        CommandLineRun.tinyConfiguration(
+            temporary, "steps: 40", "checkpoint: 20", "report: 20", "keep: 9");
+    Path log = temporary.resolve("log");
+    CommandLineRun explore =
+        CommandLineRun.of(
+            "explore",
+            "--quiet",
+            "--config",
+            config,
+            "--out",
+            log,
+            "--set",
+            "baseline.kind=es",
+            "--set",
+            "baseline.es={hidden: [6], pairs: 4, users: 10, learning_rate: 0.3}",
+            "--set",
+            "baseline.requests=6000");
+    assertThat(explore.code()).as(explore.err()).isZero();
+    JsonNode stored = Json.MAPPER.readTree(log.resolve("baseline.json").toFile());
+    assertThat(stored.path("network").path("sizes").toString()).isEqualTo("[40,6,10]");
+    assertThat(stored.path("search_requests").asLong()).isBetween(3_000L, 6_000L);
+
+    // What was logged as the baseline's action is what the stored network does, bit for bit.
+    Simulator world = new Simulator();
+    Policy policy = new RunFolder(log).readBaseline(world).policy().get();
+    try (Replay replay = Replay.open(log.resolve("shards/train"))) {
+      float[] state = new float[40];
+      float[] logged = new float[10];
+      float[] first = new float[10];
+      float[] action = new float[10];
+      for (long row = 0; row < replay.rows(); row++) {
+        replay.get(row, replay.schema().columnIndex(ReplaySchema.STATE), state, 0);
+        replay.get(row, replay.schema().columnIndex(ReplaySchema.BASELINE_ACTION), logged, 0);
+        policy.act(state, 1, action);
+        assertThat(action).containsExactly(logged, within(1e-6f));
+        first = row == 0 ? logged.clone() : first;
+      }
+      assertThat(logged).as("it depends on the state").isNotEqualTo(first);
+    }
+
+    Path whole = temporary.resolve("whole");
+    Path parts = temporary.resolve("parts");
+    Object[] train = {"train", "--quiet", "--data", log, "--out"};
+    assertThat(CommandLineRun.of(with(train, whole)).code()).isZero();
+    assertThat(CommandLineRun.of(with(train, parts, "--set", "training.steps=20")).code()).isZero();
+    CommandLineRun rest =
+        CommandLineRun.of(with(train, parts, "--resume", "--set", "training.steps=40"));
+    assertThat(rest.code()).as(rest.err()).isZero();
+    assertThat(hash(parts)).isEqualTo(hash(whole));
+    assertThat(Files.readString(parts.resolve("baseline.json")))
+        .isEqualTo(Files.readString(log.resolve("baseline.json")));
+
+    CommandLineRun evaluate =
+        CommandLineRun.of(
+            "evaluate",
+            "--quiet",
+            "--policy",
+            parts,
+            "--data",
+            log,
+            "--out",
+            temporary.resolve("evaluate"));
+    assertThat(evaluate.code()).as(evaluate.err()).isZero();
+    CommandLineRun compare =
+        CommandLineRun.of(
+            "compare",
+            "--quiet",
+            "--policy",
+            parts,
+            "--out",
+            temporary.resolve("compare"),
+            "--set",
+            "evaluation.headroom=false");
+    assertThat(compare.code()).as(compare.err()).isZero();
+    assertThat(compare.out()).contains("UVC");
   }
 
   @Test

@@ -25,6 +25,7 @@ public final class Program {
   private static final int MLP_BACKWARD = 5;
   private static final int MLP_BACKWARD_INPUT = 6;
   private static final int ADAM = 14;
+  private static final int MLP_BACKWARD_TANGENT = 37;
 
   /** One appended operation, as the C ABI takes it. */
   record Op(String name, int code, int[] tensors, int[] networks, long[] integers, int[] hypers) {}
@@ -803,7 +804,7 @@ public final class Program {
       String name, Forward forward, TensorRef gradient, TensorRef direction, int first) {
     op(
         name,
-        37,
+        MLP_BACKWARD_TANGENT,
         tensorIds(forward.y(), forward.tape(), gradient, direction),
         new NetworkRef[] {forward.network()},
         new long[] {first});
@@ -835,24 +836,29 @@ public final class Program {
   }
 
   private long multiplyAdds(Op op) {
-    if (op.code() < MLP_FORWARD || op.code() > MLP_BACKWARD_INPUT) {
+    boolean network = op.code() >= MLP_FORWARD && op.code() <= MLP_BACKWARD_INPUT;
+    if (!network && op.code() != MLP_BACKWARD_TANGENT) {
       return 0;
     }
-    NetworkRef network = networks.get(op.networks()[0]);
-    List<Integer> sizes = network.sizes();
-    long forward = 0;
+    NetworkRef n = networks.get(op.networks()[0]);
+    List<Integer> sizes = n.sizes();
+    long all = 0;
     for (int l = 1; l < sizes.size(); l++) {
-      forward += (long) sizes.get(l - 1) * sizes.get(l);
+      all += (long) sizes.get(l - 1) * sizes.get(l);
     }
-    long above = forward - (long) network.inputs() * sizes.get(1); // all layers but the first
-    TensorRef output = tensors.get(op.tensors()[op.code() == MLP_BACKWARD_INPUT ? 0 : 1]);
+    long above = all - (long) n.inputs() * sizes.get(1); // all layers but the first
+    long last = sizes.size() > 2 ? (long) sizes.get(sizes.size() - 2) * n.outputs() : 0;
+    TensorRef output = tensors.get(op.tensors()[op.code() <= MLP_BACKWARD ? 1 : 0]);
+    long columns = op.tensors().length > 3 ? tensors.get(op.tensors()[3]).columns() : 0;
     long products =
         switch (op.code()) {
-          case MLP_FORWARD -> forward;
-          case MLP_BACKWARD -> forward + above;
-          default -> above + (long) tensors.get(op.tensors()[3]).columns() * sizes.get(1);
+          case MLP_FORWARD -> all;
+          case MLP_BACKWARD -> all + above; // of weights, and of activations
+          case MLP_BACKWARD_INPUT -> above + columns * sizes.get(1);
+          // Down to the first layer, the direction up to the last, and weights of all.
+          default -> 2 * columns * sizes.get(1) + 3 * above - last;
         };
-    return products * network.members() * output.rows();
+    return products * n.members() * output.rows();
   }
 
   /** Hyper-parameters in order of addition. */

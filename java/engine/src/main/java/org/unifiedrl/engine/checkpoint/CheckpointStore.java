@@ -4,8 +4,6 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
@@ -14,11 +12,8 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -143,7 +138,7 @@ public final class CheckpointStore {
       replace(temporary, target);
     } catch (IOException | RuntimeException e) {
       try {
-        deleteTree(temporary);
+        DurableFiles.deleteTree(temporary);
       } catch (IOException suppressed) {
         e.addSuppressed(suppressed);
       }
@@ -176,7 +171,7 @@ public final class CheckpointStore {
 
   private static void removeOrWarn(Path leftover) {
     try {
-      deleteTree(leftover);
+      DurableFiles.deleteTree(leftover);
     } catch (IOException e) {
       LOG.warn("{} could not be removed and takes up room: {}", leftover, e.toString());
     }
@@ -273,7 +268,7 @@ public final class CheckpointStore {
     for (Path aside : aside()) {
       Path target = folder.resolve(aside.getFileName().toString().substring(ASIDE.length()));
       if (Files.exists(target, LinkOption.NOFOLLOW_LINKS)) {
-        deleteTree(aside);
+        DurableFiles.deleteTree(aside);
       } else {
         DurableFiles.rename(aside, target);
       }
@@ -293,6 +288,19 @@ public final class CheckpointStore {
       entries.forEach(found::add);
     }
     return found;
+  }
+
+  /**
+   * Loads a checkpoint, or the newest one of a folder of them.
+   *
+   * @throws CheckpointException if there is none, or it is incomplete or differs from its manifest
+   */
+  public static Checkpoint newest(Path folder) {
+    return Files.exists(folder.resolve(MANIFEST))
+        ? load(folder)
+        : new CheckpointStore(folder, 1)
+            .latest()
+            .orElseThrow(() -> new CheckpointException("no checkpoint in " + folder));
   }
 
   /**
@@ -358,7 +366,7 @@ public final class CheckpointStore {
             "it has " + Files.size(file) + " bytes: expected " + expected.path("bytes"),
             null);
       }
-      String sha256 = sha256(file);
+      String sha256 = DurableFiles.sha256(file);
       if (!sha256.equals(expected.path("sha256").asText())) {
         throw Safetensors.damaged(
             file, "its SHA-256 is " + sha256 + ": expected " + expected.path("sha256"), null);
@@ -378,25 +386,9 @@ public final class CheckpointStore {
           .addObject()
           .put("name", name)
           .put("bytes", Files.size(file))
-          .put("sha256", sha256(file));
+          .put("sha256", DurableFiles.sha256(file));
     }
     return root.toPrettyString();
-  }
-
-  private static String sha256(Path file) throws IOException {
-    MessageDigest digest;
-    try {
-      digest = MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java platform has SHA-256", e);
-    }
-    byte[] chunk = new byte[1 << 16];
-    try (InputStream in = Files.newInputStream(file)) {
-      for (int n = in.read(chunk); n >= 0; n = in.read(chunk)) {
-        digest.update(chunk, 0, n);
-      }
-    }
-    return HexFormat.of().formatHex(digest.digest());
   }
 
   private static void writeForced(Path file, String text) throws IOException {
@@ -434,21 +426,8 @@ public final class CheckpointStore {
   /** Removes a checkpoint: invisible in one step, deleted then. */
   private void remove(Path checkpoint) throws IOException {
     Path trash = folder.resolve(TRASH + checkpoint.getFileName());
-    deleteTree(trash);
+    DurableFiles.deleteTree(trash);
     DurableFiles.rename(checkpoint, trash);
-    deleteTree(trash);
-  }
-
-  private static void deleteTree(Path root) throws IOException {
-    if (!Files.exists(root, LinkOption.NOFOLLOW_LINKS)) {
-      return;
-    }
-    try (Stream<Path> tree = Files.walk(root)) {
-      for (Path path : tree.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(path);
-      }
-    } catch (UncheckedIOException e) {
-      throw e.getCause();
-    }
+    DurableFiles.deleteTree(trash);
   }
 }

@@ -140,8 +140,12 @@ public final class Replay implements AutoCloseable {
 
   /** Like {@link #open(Path)}, with chosen checks. */
   public static Replay open(Path fileOrFolder, Options options) {
+    return open(List.of(fileOrFolder), options);
+  }
+
+  private static List<Path> shards(Path fileOrFolder) {
     if (!Files.isDirectory(fileOrFolder)) {
-      return open(List.of(fileOrFolder), options);
+      return List.of(fileOrFolder);
     }
     List<Path> files = new ArrayList<>();
     try (DirectoryStream<Path> entries = Files.newDirectoryStream(fileOrFolder, "*.arrow")) {
@@ -154,12 +158,13 @@ public final class Replay implements AutoCloseable {
       throw new ReplayException("cannot list replay shards in " + fileOrFolder + ": " + e, e);
     }
     Collections.sort(files);
-    return open(files.isEmpty() ? List.of(fileOrFolder) : files, options);
+    return files.isEmpty() ? List.of(fileOrFolder) : files;
   }
 
-  /** Opens shards of one schema as one replay, in the given order. */
-  public static Replay open(List<Path> files, Options options) {
+  /** Opens shards, or folders of them, of one schema as one replay, in the given order. */
+  public static Replay open(List<Path> filesOrFolders, Options options) {
     JvmAccess.check();
+    List<Path> files = filesOrFolders.stream().flatMap(path -> shards(path).stream()).toList();
     ReplaySchema schema = null;
     List<Source> sources = new ArrayList<>();
     List<ArrowShardReader.Batch> batches = new ArrayList<>();

@@ -4,10 +4,10 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashSet;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 
 /**
  * What one logged request holds: float32 columns of fixed widths, in order, beside the fixed
@@ -104,7 +104,7 @@ public record ReplaySchema(List<Column> columns, Map<String, String> metadata) {
 
   public ReplaySchema {
     columns = List.copyOf(columns);
-    metadata = Collections.unmodifiableMap(new LinkedHashMap<>(metadata));
+    metadata = Collections.unmodifiableMap(new TreeMap<>(metadata)); // equal schemas, equal files
     if (columns.isEmpty()) {
       throw new ReplayException("a replay schema needs at least one float32 column, found none");
     }

@@ -89,6 +89,21 @@ class ReplayTest {
   }
 
   @Test
+  void severalFoldersAreOneReplayInTheGivenOrder() {
+    Path second = folder.resolve("second");
+    SampleData.write(folder, 3, 200, SMALL);
+    SampleData.write(second, 4, 50, SMALL);
+    try (Replay one = Replay.open(folder);
+        Replay other = Replay.open(second);
+        Replay both = Replay.open(List.of(second, folder), Replay.Options.DEFAULT)) {
+      assertThat(both.rows()).isEqualTo(one.rows() + other.rows());
+      assertThat(both.sessionId(0)).isEqualTo(other.sessionId(0));
+      assertThat(both.timestamp(other.rows())).isEqualTo(one.timestamp(0));
+      assertThat(both.segmentFile(both.segmentCount() - 1).getParent()).isEqualTo(folder);
+    }
+  }
+
+  @Test
   void useAfterCloseIsRefused() {
     SampleData.write(folder, 4, 10, SMALL);
     Replay replay = Replay.open(folder);

@@ -23,13 +23,15 @@ public final class MlpPolicy implements Policy, AutoCloseable {
    */
   public record Weights(int[] sizes, float[] parameters, float[] shift, float[] scale) {}
 
+  private final Weights weights;
   private final InferencePolicy network;
   private final Cleaner.Cleanable cleanable;
   private FloatBuffer states = Engine.directFloats(1);
   private FloatBuffer actions = Engine.directFloats(1);
 
-  /** A policy of its own; the weights are copied. */
+  /** A policy of its own; it serves by a copy of the weights. */
   public MlpPolicy(Weights weights) {
+    this.weights = weights;
     InferencePolicy created =
         InferencePolicy.create(
             weights.sizes(),
@@ -40,6 +42,11 @@ public final class MlpPolicy implements Policy, AutoCloseable {
     network = created;
     // Policies are handed to code that only knows Policy, so their end is the collector's to see.
     cleanable = CLEANER.register(this, created::close);
+  }
+
+  /** What it was made of; not to be changed. */
+  public Weights weights() {
+    return weights;
   }
 
   @Override

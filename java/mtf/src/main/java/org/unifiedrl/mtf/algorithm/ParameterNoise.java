@@ -9,10 +9,9 @@ import org.unifiedrl.mtf.policy.Policy;
  * session or longer, so that like states are explored alike. Since networks differ in what a
  * parameter's noise does to their actions, sigma follows the actions: {@link #adapted}.
  *
- * <p>The density of the actions over the noise is not known, and nothing here makes one up: this is
- * no {@link org.unifiedrl.mtf.exploration.Explorer}, a log refuses rows without a density, and so
- * do off-policy estimators. What can be logged is a bounded explorer around the perturbed policy's
- * actions: given the perturbation, its box and its density are exact.
+ * <p>The density of the actions over the noise is not known, and nothing here makes one up. What
+ * can be logged is a bounded explorer around the perturbed policy's actions, whose density given
+ * the perturbation is exact: {@link org.unifiedrl.mtf.exploration.PerturbedBox}.
  */
 public final class ParameterNoise {
 
@@ -21,6 +20,12 @@ public final class ParameterNoise {
 
   /** Factor of one step of {@link #adapted}. */
   private static final double RATE = 1.01;
+
+  /** First sigma, usual (specification 9), and steps of a hundredth that lead away from it. */
+  private static final double START = 0.1;
+
+  private static final int SETTLING = 500;
+  private static final int AVERAGED = 100;
 
   private ParameterNoise() {}
 
@@ -84,6 +89,30 @@ public final class ParameterNoise {
     requirePositive("sigma", sigma);
     requirePositive("target", target);
     return distance < target ? sigma * RATE : sigma / RATE;
+  }
+
+  /**
+   * The sigma that {@link #adapted} comes to on some states: the policy does not change while it
+   * explores, so that this can be known before.
+   *
+   * @param target standard deviation that actions should have
+   * @param states row-major {@code [rows, S]}
+   * @param rows at least 1
+   * @param seed key of the perturbations
+   */
+  public static double settled(
+      MlpPolicy.Weights weights, double target, float[] states, int rows, long seed) {
+    double sigma = START;
+    double logs = 0;
+    try (MlpPolicy policy = new MlpPolicy(weights)) {
+      for (int draw = 0; draw < SETTLING + AVERAGED; draw++) {
+        try (MlpPolicy other = new MlpPolicy(perturbed(weights, sigma, seed, draw))) {
+          sigma = adapted(sigma, distance(policy, other, states, rows), target);
+        }
+        logs += draw >= SETTLING ? Math.log(sigma) / AVERAGED : 0;
+      }
+    }
+    return Math.exp(logs);
   }
 
   private static void requirePositive(String what, double value) {

@@ -1,5 +1,7 @@
 package org.unifiedrl.mtf.algorithm;
 
+import java.util.HashMap;
+import java.util.Map;
 import java.util.stream.IntStream;
 import org.unifiedrl.engine.Activation;
 import org.unifiedrl.engine.Engine;
@@ -7,12 +9,13 @@ import org.unifiedrl.engine.HyperRef;
 import org.unifiedrl.engine.NetworkRef;
 import org.unifiedrl.engine.Program;
 import org.unifiedrl.engine.Section;
+import org.unifiedrl.engine.TensorRef;
 
 /** A step that is being written down, with what all algorithms share. */
 final class Step {
 
   /** Size of the actor's last weights at first: near 0, not 0, so that layers below it learn. */
-  private static final double LAST_LAYER = 0.01;
+  static final double LAST_LAYER = 0.01;
 
   final Program program = new Program();
   final CommonConfig config;
@@ -22,6 +25,7 @@ final class Step {
   final Program.AdamHypers actorAdam;
   final Program.AdamHypers criticAdam;
   private final HyperRef targetRate;
+  private final Map<Double, HyperRef> numbers = new HashMap<>();
 
   /**
    * Draws the batch.
@@ -62,6 +66,69 @@ final class Step {
             epsilon,
             decay,
             program.hyper("critic_clip", config.gradientClip()));
+  }
+
+  /**
+   * Distance of two actions.
+   *
+   * @param difference x - y, [1, B, A]
+   * @param squared SUM_k (x_k - y_k)^2, [1, B, 1]
+   */
+  record Distance(TensorRef difference, TensorRef squared) {}
+
+  /** A number that stays as it is. */
+  HyperRef number(double value) {
+    return numbers.computeIfAbsent(value, v -> program.hyper(String.valueOf(v), v));
+  }
+
+  /** The same number everywhere, in the shape of {@code like}; not a number where that is none. */
+  TensorRef filled(String name, TensorRef like, double value) {
+    return program.combine(name, like, null, number(0), number(0), number(value));
+  }
+
+  /** The same for every member: [1, B, F] becomes [E, B, F]. */
+  TensorRef forMembers(String name, TensorRef x, int members) {
+    return program.forMembers(name, x, members, number(1), number(0));
+  }
+
+  /** What algorithms with one value function are rewarded by: SUM_i w_i r_i, [1, B, 1]. */
+  TensorRef weightedReward() {
+    TensorRef parts = program.multiply("weighted_rewards", batch.reward(), batch.groupWeights());
+    return program
+        .rowReduce("weighted_reward", parts, 1, Program.Reduction.SUM, true, number(1))
+        .value();
+  }
+
+  /** A target policy's actions with cut normal noise, within [-1, 1]. */
+  TensorRef smoothed(TensorRef action, double deviation, double largest) {
+    TensorRef noise =
+        program.normal(
+            "policy_noise",
+            1,
+            action.rows(),
+            action.columns(),
+            0,
+            program.hyper("policy_noise", deviation),
+            program.hyper("noise_clip", largest));
+    TensorRef noisy =
+        program.combine("noisy_action", action, noise, number(1), number(1), number(0));
+    return program.clip("smoothed_action", noisy, number(-1), number(1)).value();
+  }
+
+  /** How far apart two actions are in every row. */
+  Distance distance(String name, TensorRef x, TensorRef y) {
+    TensorRef difference =
+        program.combine(name + ".difference", x, y, number(1), number(-1), number(0));
+    TensorRef squares = program.multiply(name + ".squares", difference, difference);
+    TensorRef sum =
+        program.rowReduce(name, squares, 1, Program.Reduction.SUM, true, number(1)).value();
+    return new Distance(difference, sum);
+  }
+
+  /** Gradient of weight * mean_B |x - y|^2 with respect to x, [1, B, A]. */
+  TensorRef gradient(String name, Distance distance, double weight) {
+    HyperRef factor = program.hyper(name, 2 * weight / batch.size());
+    return program.combine(name, distance.difference(), null, factor, number(0), number(0));
   }
 
   /** A network with the hidden layers that all have. */

@@ -6,7 +6,7 @@ import static org.unifiedrl.mtf.algorithm.CommonConfig.require;
  * Coefficients of TD3, with the authors' defaults.
  *
  * @param policyNoise standard deviation of the noise on the target policy's actions
- * @param noiseClip largest size of that noise
+ * @param noiseClip largest size of that noise; 0 for no limit
  * @param actorPeriod steps from one update of the actor to the next
  */
 public record Td3Config(double policyNoise, double noiseClip, int actorPeriod) {

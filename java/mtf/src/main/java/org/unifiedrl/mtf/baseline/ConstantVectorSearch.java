@@ -2,6 +2,7 @@ package org.unifiedrl.mtf.baseline;
 
 import java.util.Arrays;
 import java.util.function.LongPredicate;
+import org.unifiedrl.mtf.policy.Policy;
 import org.unifiedrl.mtf.session.Environment;
 import org.unifiedrl.mtf.session.Environment.UserRange;
 import org.unifiedrl.mtf.session.Rollout;
@@ -146,6 +147,26 @@ public final class ConstantVectorSearch {
             "a trial needs users and days of at least 1; got " + users + ", " + days);
       }
     }
+
+    /**
+     * What a policy is worth to the users that a trial's luck chooses from a range: the mean over
+     * them; not a number if the allowance does not last for all.
+     */
+    double value(
+        Environment environment,
+        UserRange range,
+        Policy policy,
+        long luck,
+        BudgetedSearch.Allowance allowance) {
+      int count = Math.min(users, range.count());
+      int places = range.count() - count + 1;
+      UserRange served = range.slice((int) (luck * count % places), count);
+      Rollout rollout = environment.rollout(seed, served, days, LANES);
+      if (!serve(policy, rollout, allowance::take)) {
+        return Double.NaN;
+      }
+      return Arrays.stream(objective.of(rollout.totals())).average().orElse(0);
+    }
   }
 
   /**
@@ -162,19 +183,15 @@ public final class ConstantVectorSearch {
       Trial trial,
       SearchBudget budget,
       BudgetedSearch.Progress progress) {
-    int available = users.count();
-    int count = Math.min(trial.users(), available);
-    int places = Math.max(available - count + 1, 1);
     return BudgetedSearch.search(
         searcher,
-        (vector, luck, allowance) -> {
-          UserRange served = users.slice((int) (luck * count % places), count);
-          Rollout rollout = environment.rollout(trial.seed(), served, trial.days(), LANES);
-          if (!serve(environment, vector, rollout, allowance::take)) {
-            return Double.NaN;
-          }
-          return Arrays.stream(trial.objective().of(rollout.totals())).average().orElse(0);
-        },
+        (vector, luck, allowance) ->
+            trial.value(
+                environment,
+                users,
+                new ConstantPolicy(environment.stateSize(), vector),
+                luck,
+                allowance),
         budget,
         progress);
   }
@@ -183,15 +200,13 @@ public final class ConstantVectorSearch {
   public static UserTotals evaluate(
       Environment environment, float[] action, long seed, UserRange users, int days) {
     Rollout rollout = environment.rollout(seed, users, days, LANES);
-    serve(environment, action, rollout, requests -> true);
+    serve(new ConstantPolicy(environment.stateSize(), action), rollout, requests -> true);
     return rollout.totals();
   }
 
   /** Serves all users, or as many requests as are allowed; says whether that was all. */
-  private static boolean serve(
-      Environment environment, float[] action, Rollout rollout, LongPredicate allowed) {
-    ConstantPolicy policy = new ConstantPolicy(environment.stateSize(), action);
-    float[] actions = new float[LANES * environment.actionSize()];
+  private static boolean serve(Policy policy, Rollout rollout, LongPredicate allowed) {
+    float[] actions = new float[LANES * policy.actionSize()];
     while (rollout.active() > 0) {
       if (!allowed.test(rollout.active())) {
         return false;

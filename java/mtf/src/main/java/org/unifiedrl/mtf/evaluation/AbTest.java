@@ -287,11 +287,7 @@ public final class AbTest {
     synchronized void done(UserRange slice, UserTotals part) {
       int at = slice.first() - users.first();
       int count = slice.count();
-      System.arraycopy(part.validConsumptions(), 0, totals.validConsumptions(), at, count);
-      System.arraycopy(part.watchSeconds(), 0, totals.watchSeconds(), at, count);
-      System.arraycopy(part.requests(), 0, totals.requests(), at, count);
-      System.arraycopy(part.sessions(), 0, totals.sessions(), at, count);
-      System.arraycopy(part.returns(), 0, totals.returns(), at, count);
+      part.copyTo(totals, at);
       served += count;
       progress.report(served, users.count());
     }

@@ -14,14 +14,22 @@ public interface Features {
    * features of a vector of probabilities are the expected features of the action drawn from it.
    */
   static Features bilinear(int contextSize, int actionSize) {
-    return new PolynomialFeatures(contextSize, actionSize, false);
+    return new PolynomialFeatures(contextSize, actionSize, PolynomialFeatures.Products.NONE);
   }
 
   /**
-   * {@link #bilinear}, and the products of two action dimensions, squares included: a reward with
-   * its optimum at an action that depends on the context.
+   * {@link #bilinear}, and the square of every action dimension: a reward with its optimum at an
+   * action that depends on the context.
    */
   static Features quadratic(int contextSize, int actionSize) {
-    return new PolynomialFeatures(contextSize, actionSize, true);
+    return new PolynomialFeatures(contextSize, actionSize, PolynomialFeatures.Products.SQUARES);
+  }
+
+  /**
+   * {@link #quadratic}, and the products of two different action dimensions: 45 more coefficients
+   * in ten dimensions, which cost more by their noise than they gain unless dimensions interact.
+   */
+  static Features interacting(int contextSize, int actionSize) {
+    return new PolynomialFeatures(contextSize, actionSize, PolynomialFeatures.Products.ALL);
   }
 }

@@ -15,8 +15,11 @@ import java.util.Arrays;
  * and +1, {@link org.unifiedrl.mtf.exploration.Gaussian#logDensity}); step-level weights; and G the
  * discounted return-to-go of the step within its session (or its reward alone). Kernel and logging
  * density are thus densities with respect to the same measure, whichever explorer wrote the log,
- * and weights average to 1 under Gaussian exploration. Under a uniform box the kernel's mass
- * outside the box is lost.
+ * and weights average to 1 under Gaussian exploration. Under a box the kernel's mass outside the
+ * box is lost. Self-normalisation makes up for what is lost alike in all steps, so that this form,
+ * the specification's, is kept: divided by its mass in the box ({@link KernelWeights#weightInBox})
+ * a weight is four times larger in the middle of a ten-dimensional box and a thousand times at a
+ * corner, so that a cap of 10, which never bites here, would shrink differences further.
  *
  * <p>What it cannot do: it shrinks differences between policies toward the mean logged value, the
  * more so the wider h; judge the baseline with the same settings and read the difference. Beyond
@@ -157,6 +160,18 @@ public final class Ncis extends WeightedMean {
               + reward
               + " must be finite");
     }
+    add(weight, reward, session, unit);
+  }
+
+  /**
+   * Adds one logged step whose importance weight is known.
+   *
+   * @param weight at least 0, not NaN
+   * @param reward finite
+   * @param session session of the step; steps of a session in order and together
+   * @param unit unit of the bootstrap: the user, where users have several sessions
+   */
+  public void add(double weight, double reward, long session, long unit) {
     if (pending > 0 && session != pendingSession) {
       finish();
     }

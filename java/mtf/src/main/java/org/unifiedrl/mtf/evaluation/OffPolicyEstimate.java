@@ -10,11 +10,12 @@ import java.util.Optional;
  * @param value the estimate
  * @param low lower end of its 95 % interval, bootstrapped over units
  * @param high upper end
- * @param samples logged steps
+ * @param samples logged steps, or sessions where whole sessions are weighted
  * @param units units of the bootstrap: logged sessions, or their users
- * @param ess effective sample size (SUM w)^2 / SUM w^2 of the weights in use, in steps
+ * @param ess effective sample size (SUM w)^2 / SUM w^2 of the weights in use, out of {@code
+ *     samples}; not a number where nothing is weighted
  * @param maxWeight largest weight before clipping
- * @param clippedShare share of steps whose weight was clipped, in [0, 1]
+ * @param clippedShare share of the judged steps whose weight was clipped, in [0, 1]
  * @param refusal why the estimate must not be used, if so
  */
 public record OffPolicyEstimate(

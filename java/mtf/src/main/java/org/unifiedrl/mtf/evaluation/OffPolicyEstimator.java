@@ -24,7 +24,7 @@ public abstract sealed class OffPolicyEstimator permits WeightedMean, DoublyRobu
   private final String weighted;
   private final PairedBootstrap bootstrap;
 
-  private long samples;
+  private long judged;
   private long clipped;
   private double maxWeight;
   private double weightSum;
@@ -32,11 +32,12 @@ public abstract sealed class OffPolicyEstimator permits WeightedMean, DoublyRobu
 
   private final Map<Long, Integer> units = new HashMap<>();
   private final List<double[]> terms = new ArrayList<>();
+  private Optional<String> refusedFor = Optional.empty();
 
   /**
    * Creates an estimator without any steps.
    *
-   * @param weighted what has one weight each, in the plural: steps, sessions
+   * @param weighted what {@link #samples} counts, in the plural: steps, sessions
    */
   OffPolicyEstimator(String weighted, PairedBootstrap bootstrap) {
     this.weighted = weighted;
@@ -44,13 +45,21 @@ public abstract sealed class OffPolicyEstimator permits WeightedMean, DoublyRobu
   }
 
   /**
-   * Counts one importance weight.
+   * Refuses the estimate for a reason that the weights do not show, such as {@link
+   * BoxSupport#refusal}. Does nothing if there is none.
+   */
+  public final void refuseFor(Optional<String> reason) {
+    refusedFor = refusedFor.or(() -> reason);
+  }
+
+  /**
+   * Counts one judged row, a logged step whose weight the estimate depends on.
    *
    * @param weight the weight, at least 0
    * @param used what the estimate uses of it, at least 0
    */
   final void count(double weight, double used) {
-    samples++;
+    judged++;
     clipped += used != weight ? 1 : 0;
     maxWeight = Math.max(maxWeight, weight);
     weightSum += used;
@@ -86,6 +95,25 @@ public abstract sealed class OffPolicyEstimator permits WeightedMean, DoublyRobu
     return terms.size();
   }
 
+  /** What the effective sample size is out of: judged rows, unless sessions are weighted. */
+  long samples() {
+    return judged;
+  }
+
+  /** Effective sample size (SUM w)^2 / SUM w^2 of the weights in use. */
+  double ess() {
+    return effective(weightSum, squaredWeightSum);
+  }
+
+  static double effective(double sum, double squares) {
+    return squares > 0 ? sum * sum / squares : 0;
+  }
+
+  /** Why the weights do not do, other than their effective sample size. */
+  Optional<String> weightRefusal() {
+    return Optional.empty();
+  }
+
   /** The parts of every sum that {@link #value} is a function of, {@code [sums][units]}. */
   abstract double[][] columns();
 
@@ -99,14 +127,13 @@ public abstract sealed class OffPolicyEstimator permits WeightedMean, DoublyRobu
    */
   public OffPolicyEstimate estimate() {
     finish();
-    if (samples == 0) {
+    if (judged == 0) {
       throw new IllegalStateException("no logged steps were added; there is nothing to estimate");
     }
-    double ess = squaredWeightSum > 0 ? weightSum * weightSum / squaredWeightSum : 0;
+    double ess = ess();
     double[][] columns = columns();
     double[] sums = Arrays.stream(columns).mapToDouble(c -> Arrays.stream(c).sum()).toArray();
-    double clippedShare = (double) clipped / samples;
-    Optional<String> refusal = refusal(ess);
+    Optional<String> refusal = refusedFor.or(() -> refusal(ess)).or(this::weightRefusal);
     Interval interval =
         Double.isNaN(value(sums))
             ? new Interval(Double.NaN, Double.NaN, Double.NaN)
@@ -115,11 +142,11 @@ public abstract sealed class OffPolicyEstimator permits WeightedMean, DoublyRobu
         interval.mean(),
         interval.low(),
         interval.high(),
-        samples,
+        samples(),
         units.size(),
         ess,
         maxWeight,
-        clippedShare,
+        (double) clipped / judged,
         refusal);
   }
 
@@ -133,16 +160,16 @@ public abstract sealed class OffPolicyEstimator permits WeightedMean, DoublyRobu
   public Interval minus(OffPolicyEstimator baseline) {
     finish();
     baseline.finish();
-    if (samples != baseline.samples || !units.equals(baseline.units)) {
+    if (samples() != baseline.samples() || !units.equals(baseline.units)) {
       throw new IllegalArgumentException(
           "estimators must be given the same steps: got "
-              + samples
+              + samples()
               + " "
               + weighted
               + " in "
               + units.size()
               + " units and "
-              + baseline.samples
+              + baseline.samples()
               + " in "
               + baseline.units.size());
     }
@@ -163,7 +190,7 @@ public abstract sealed class OffPolicyEstimator permits WeightedMean, DoublyRobu
   void finish() {}
 
   private Optional<String> refusal(double ess) {
-    if (ess >= MINIMUM_ESS_SHARE * samples) {
+    if (ess >= MINIMUM_ESS_SHARE * samples()) {
       return Optional.empty();
     }
     return Optional.of(
@@ -173,7 +200,7 @@ public abstract sealed class OffPolicyEstimator permits WeightedMean, DoublyRobu
                 + " holds too few actions like this policy's; explore nearer to it, or judge a"
                 + " policy nearer to the logging one",
             ess,
-            samples,
+            samples(),
             weighted,
             100 * MINIMUM_ESS_SHARE,
             maxWeight));

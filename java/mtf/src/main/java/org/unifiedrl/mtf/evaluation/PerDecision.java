@@ -1,5 +1,10 @@
 package org.unifiedrl.mtf.evaluation;
 
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+
 /**
  * Per-decision importance sampling of the discounted return of a session (specification 10):
  *
@@ -11,12 +16,21 @@ package org.unifiedrl.mtf.evaluation;
  * over n sessions. A session that has ended keeps its last weight and earns nothing: the sums over
  * i are over all sessions at every t, else the second form would estimate the worth of sessions
  * that go on. Unlike the step-level estimators, this one follows the policy through whole sessions;
- * the price is weights that explode or vanish after a few steps in ten dimensions, and the
- * effective sample size is that of the sessions' last weights, in sessions.
+ * the price is weights that explode or vanish after a few steps in ten dimensions.
+ *
+ * <p>The effective sample size is that of the worst step: the smallest share (SUM w)^2 / SUM w^2 of
+ * the sessions that reach a step, of all steps whose rewards count for at least 1 % of the first
+ * one's in the estimate (gamma^t times the share of sessions that get so far). Without
+ * self-normalisation, weights of a step average to 1 over all sessions but for chance, a cap, or
+ * mass of the policy where the log has no actions; if they are off by more than {@value
+ * #MAXIMUM_MEAN_ERROR}, so would the worth of constant rewards be, and the estimate is refused.
  *
  * <p>Memory grows with units times the steps of the longest session when self-normalised.
  */
 public final class PerDecision extends OffPolicyEstimator {
+
+  /** Largest distance from 1 of a step's mean weight, if the estimate divides by sessions. */
+  public static final double MAXIMUM_MEAN_ERROR = 0.1;
 
   // Per step t of the self-normalised form: rewards, weights, and last weights of sessions over.
   private static final int TERMS = 3;
@@ -45,6 +59,17 @@ public final class PerDecision extends OffPolicyEstimator {
   }
 
   private final Settings settings;
+
+  /** Weights in use at one step of the sessions. */
+  private static final class StepWeights {
+    private long sessions; // that reach it
+    private double sum;
+    private double squares;
+    private double over; // last weights of the sessions that end with it
+  }
+
+  private final List<StepWeights> steps = new ArrayList<>();
+  private long sessions;
 
   // The session in progress.
   private int step;
@@ -90,6 +115,14 @@ public final class PerDecision extends OffPolicyEstimator {
     }
     logWeight += Math.log(ratio);
     double used = Math.min(weight(), settings.cap());
+    count(weight(), used);
+    if (step == steps.size()) {
+      steps.add(new StepWeights());
+    }
+    StepWeights all = steps.get(step);
+    all.sessions++;
+    all.sum += used;
+    all.squares += used * used;
     if (settings.selfNormalised()) {
       add(TERMS * step, unit, discount * used * reward);
       add(TERMS * step + 1, unit, used);
@@ -112,13 +145,60 @@ public final class PerDecision extends OffPolicyEstimator {
       return;
     }
     double used = Math.min(weight(), settings.cap());
-    count(weight(), used);
+    sessions++;
+    steps.get(step - 1).over += used;
     if (settings.selfNormalised()) {
       add(TERMS * (step - 1) + 2, unit, used);
     } else {
       add(1, unit, 1);
     }
     step = 0;
+  }
+
+  @Override
+  long samples() {
+    return sessions;
+  }
+
+  /** Number of first steps whose rewards count. */
+  private int counting() {
+    int counting = 0;
+    double weight = 1;
+    while (counting < steps.size()
+        && weight * steps.get(counting).sessions >= MINIMUM_ESS_SHARE * sessions) {
+      weight *= settings.discount();
+      counting++;
+    }
+    return counting;
+  }
+
+  @Override
+  double ess() {
+    double least = 1;
+    for (StepWeights at : steps.subList(0, counting())) {
+      least = Math.min(least, effective(at.sum, at.squares) / at.sessions);
+    }
+    return least * sessions;
+  }
+
+  @Override
+  Optional<String> weightRefusal() {
+    double over = 0;
+    for (int t = 0; t < counting() && !settings.selfNormalised(); t++) {
+      double mean = (steps.get(t).sum + over) / sessions;
+      if (Math.abs(mean - 1) > MAXIMUM_MEAN_ERROR) {
+        return Optional.of(
+            String.format(
+                Locale.ROOT,
+                "weights of step %d average %.3g, and 1 is expected: capped, or too few of the"
+                    + " log's sessions are like this policy's; explore nearer to it, raise the cap,"
+                    + " or take the self-normalised form",
+                t + 1,
+                mean));
+      }
+      over += steps.get(t).over;
+    }
+    return Optional.empty();
   }
 
   @Override

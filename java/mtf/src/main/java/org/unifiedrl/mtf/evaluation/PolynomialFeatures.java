@@ -1,12 +1,24 @@
 package org.unifiedrl.mtf.evaluation;
 
 /** Products of at most two of a step's numbers. */
-record PolynomialFeatures(int contextSize, int actionSize, boolean squares) implements Features {
+record PolynomialFeatures(int contextSize, int actionSize, Products products) implements Features {
+
+  /** Which products of two action dimensions are features. */
+  enum Products {
+    NONE,
+    SQUARES,
+    ALL
+  }
 
   @Override
   public int size() {
-    int products = contextSize * actionSize + (squares ? actionSize * (actionSize + 1) / 2 : 0);
-    return contextSize + actionSize + products;
+    int ofActions =
+        switch (products) {
+          case NONE -> 0;
+          case SQUARES -> actionSize;
+          case ALL -> actionSize * (actionSize + 1) / 2;
+        };
+    return contextSize + actionSize + contextSize * actionSize + ofActions;
   }
 
   @Override
@@ -22,9 +34,18 @@ record PolynomialFeatures(int contextSize, int actionSize, boolean squares) impl
       for (int s = 0; s < contextSize; s++) {
         into[next++] = action * contexts[contextAt + s];
       }
-      for (int b = 0; squares && b <= a; b++) {
+      for (int b = first(a); b <= a; b++) {
         into[next++] = action * actions[actionAt + b];
       }
     }
+  }
+
+  /** First of the dimensions up to {@code a} whose product with {@code a} is a feature. */
+  private int first(int a) {
+    return switch (products) {
+      case NONE -> a + 1;
+      case SQUARES -> a;
+      case ALL -> 0;
+    };
   }
 }

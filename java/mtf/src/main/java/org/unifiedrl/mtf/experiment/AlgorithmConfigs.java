@@ -1,19 +1,35 @@
 package org.unifiedrl.mtf.experiment;
 
+import org.unifiedrl.mtf.algorithm.IqlConfig;
+import org.unifiedrl.mtf.algorithm.ReBracConfig;
 import org.unifiedrl.mtf.algorithm.Td3BcConfig;
 import org.unifiedrl.mtf.algorithm.Td3Config;
+import org.unifiedrl.mtf.algorithm.UnifiedRlV4Config;
 
 /**
  * What only one algorithm has, a section of the configuration for each; what all have is in {@link
  * ExperimentConfig.Training}. Defaults are those of the reference implementations.
  *
+ * @param unifiedrlV4 UnifiedRL v4
  * @param td3 TD3
  * @param td3Bc TD3+BC
+ * @param rebrac ReBRAC
+ * @param iql IQL
  */
-public record AlgorithmConfigs(Td3Config td3, Td3BcConfig td3Bc) {
+public record AlgorithmConfigs(
+    UnifiedRlV4Config unifiedrlV4,
+    Td3Config td3,
+    Td3BcConfig td3Bc,
+    ReBracConfig rebrac,
+    IqlConfig iql) {
 
   /** All defaults. */
   public static AlgorithmConfigs defaults() {
-    return new AlgorithmConfigs(Td3Config.defaults(), Td3BcConfig.defaults());
+    return new AlgorithmConfigs(
+        UnifiedRlV4Config.defaults(),
+        Td3Config.defaults(),
+        Td3BcConfig.defaults(),
+        ReBracConfig.defaults(),
+        IqlConfig.defaults());
   }
 }

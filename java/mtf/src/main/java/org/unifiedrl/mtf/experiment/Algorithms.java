@@ -4,9 +4,14 @@ import java.util.Locale;
 import java.util.function.Function;
 import org.unifiedrl.mtf.algorithm.Algorithm;
 import org.unifiedrl.mtf.algorithm.CommonConfig;
+import org.unifiedrl.mtf.algorithm.Ddpg;
+import org.unifiedrl.mtf.algorithm.Iql;
+import org.unifiedrl.mtf.algorithm.ReBrac;
+import org.unifiedrl.mtf.algorithm.Td3;
 import org.unifiedrl.mtf.algorithm.Transitions;
 import org.unifiedrl.mtf.algorithm.UnifiedRl;
 import org.unifiedrl.mtf.algorithm.UnifiedRlConfig;
+import org.unifiedrl.mtf.algorithm.UnifiedRlV4Config;
 
 /** The algorithm that a configuration names, with its coefficients. */
 public final class Algorithms {
@@ -28,19 +33,41 @@ public final class Algorithms {
       Function<Transitions, Algorithm> create) {}
 
   /**
+   * Coefficients in two parts.
+   *
+   * @param common what others have too
+   * @param own what they have not
+   */
+  private record Coefficients(Object common, Object own) {}
+
+  /**
    * Chooses.
    *
    * @throws IllegalArgumentException if a coefficient is out of its range
    */
   public static Chosen of(ExperimentConfig config) {
-    ExperimentConfig.Training t = config.training();
-    String name = t.algorithm().name().toLowerCase(Locale.ROOT);
-    return switch (t.algorithm()) {
-      case UNIFIEDRL -> {
-        UnifiedRlConfig own = unifiedRl(t);
-        yield new Chosen(name, own.common(), own, x -> new UnifiedRl(own, x));
+    UnifiedRlConfig unified = unifiedRl(config.training());
+    CommonConfig common = unified.common();
+    AlgorithmConfigs all = config.algorithms();
+    String name = config.training().algorithm().name().toLowerCase(Locale.ROOT);
+    return switch (config.training().algorithm()) {
+      case UNIFIEDRL -> new Chosen(name, common, unified, t -> new UnifiedRl(unified, t));
+      case UNIFIEDRL_V4 -> {
+        UnifiedRlV4Config own = all.unifiedrlV4();
+        yield new Chosen(
+            name, common, new Coefficients(unified, own), t -> new UnifiedRl(unified, own, t));
       }
+      case DDPG -> new Chosen(name, common, common, t -> new Ddpg(common, t));
+      case TD3 -> chosen(name, common, all.td3(), t -> new Td3(common, all.td3(), t));
+      case TD3_BC -> chosen(name, common, all.td3Bc(), t -> new Td3(common, all.td3Bc(), t));
+      case REBRAC -> chosen(name, common, all.rebrac(), t -> new ReBrac(common, all.rebrac(), t));
+      case IQL -> chosen(name, common, all.iql(), t -> new Iql(common, all.iql(), t));
     };
+  }
+
+  private static Chosen chosen(
+      String name, CommonConfig common, Object own, Function<Transitions, Algorithm> create) {
+    return new Chosen(name, common, new Coefficients(common, own), create);
   }
 
   /** UnifiedRL's coefficients among the settings of training. */

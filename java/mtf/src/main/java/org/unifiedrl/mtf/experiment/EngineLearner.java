@@ -8,7 +8,6 @@ import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -63,7 +62,7 @@ public final class EngineLearner implements Learner {
     CommonConfig common = chosen.common();
     algorithm = chosen.create().apply(new Transitions(replay.schema()));
     store = new CheckpointStore(checkpoints, config.training().keep());
-    Optional<Checkpoint> warm = start.warm().map(EngineLearner::newest);
+    Optional<Checkpoint> warm = start.warm().map(CheckpointStore::newest);
     settings = JSON.createObjectNode();
     settings.put("algorithm", chosen.name());
     settings.put("seed", config.seed());
@@ -411,7 +410,7 @@ public final class EngineLearner implements Learner {
   }
 
   private static Supplier<Policy> savedPolicy(Path folder) {
-    Checkpoint checkpoint = newest(folder);
+    Checkpoint checkpoint = CheckpointStore.newest(folder);
     // Checkpoints from before there were several kinds do not name it.
     String kind = state(checkpoint).path("policy").asText("actor").toUpperCase(Locale.ROOT);
     ServedPolicy served =
@@ -435,14 +434,6 @@ public final class EngineLearner implements Learner {
           }
           return weights(checkpoint.tensors(), name, shift, scale);
         });
-  }
-
-  private static Checkpoint newest(Path folder) {
-    return Files.exists(folder.resolve("manifest.json"))
-        ? CheckpointStore.load(folder)
-        : new CheckpointStore(folder, 1)
-            .latest()
-            .orElseThrow(() -> new CheckpointException("no checkpoint in " + folder));
   }
 
   /** The first member of a network. */

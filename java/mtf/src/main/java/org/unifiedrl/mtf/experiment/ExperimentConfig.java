@@ -2,12 +2,15 @@ package org.unifiedrl.mtf.experiment;
 
 import com.fasterxml.jackson.annotation.JsonUnwrapped;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 import org.unifiedrl.engine.EngineOptions;
 import org.unifiedrl.engine.Precision;
 import org.unifiedrl.engine.ReplayPlacement;
 import org.unifiedrl.mtf.baseline.ConstantVectorSearch.Objective;
 import org.unifiedrl.mtf.baseline.SearchBudget;
+import org.unifiedrl.mtf.evaluation.FittedQEvaluation;
+import org.unifiedrl.mtf.evaluation.OffPolicyEstimator;
 import org.unifiedrl.mtf.exploration.UniformBox;
 import org.unifiedrl.mtf.session.SimulatorConfig;
 
@@ -25,6 +28,7 @@ import org.unifiedrl.mtf.session.SimulatorConfig;
  * @param training offline training
  * @param algorithms what only one algorithm has; written as if its sections stood here
  * @param evaluation evaluation, offline and by A/B test
+ * @param progressive rounds of progressive training; a run of one round ignores it
  * @param simulator the simulated world; other environments ignore it
  */
 public record ExperimentConfig(
@@ -38,9 +42,10 @@ public record ExperimentConfig(
     Training training,
     @JsonUnwrapped AlgorithmConfigs algorithms,
     Evaluation evaluation,
+    Progressive progressive,
     SimulatorConfig simulator) {
 
-  /** How the baseline, one constant vector, is found. */
+  /** How the baseline is found: one constant vector, or in the last case a network. */
   public enum BaselineKind {
     /** Best of a cross-entropy search. */
     SEARCH,
@@ -55,7 +60,9 @@ public record ExperimentConfig(
     /** Evolution strategy with covariance matrix adaptation. */
     CMA_ES,
     /** Bayesian optimisation by a Gaussian process. */
-    BAYESIAN
+    BAYESIAN,
+    /** Evolution strategy over the parameters of a network that personalises the vector. */
+    ES
   }
 
   /** How the baseline is explored. */
@@ -69,7 +76,15 @@ public record ExperimentConfig(
     /** Points of a scrambled Sobol sequence in the box, spread over users. */
     SOBOL(true),
     /** Normal, correlated within a session, not bounded. */
-    ORNSTEIN_UHLENBECK(false);
+    ORNSTEIN_UHLENBECK(false),
+    /** The best of some candidates in the box by one critic, drawn for every session. */
+    THOMPSON(true),
+    /** The best of some candidates in the box by an upper confidence bound of critics. */
+    UCB(true),
+    /** The most novel of some candidates in the box, by random network distillation. */
+    RND(true),
+    /** Near the actions of a policy with noise on its parameters, drawn for every session. */
+    PARAMETER_NOISE(true);
 
     private final boolean bounded;
 
@@ -81,6 +96,11 @@ public record ExperimentConfig(
     public boolean bounded() {
       return bounded;
     }
+
+    /** Whether another run's critics or log say where to explore. */
+    public boolean guided() {
+      return this == THOMPSON || this == UCB || this == RND;
+    }
   }
 
   /** Whom the A/B test serves. */
@@ -91,10 +111,46 @@ public record ExperimentConfig(
     VALIDATION
   }
 
+  /** Which logs a round of progressive training learns from. */
+  public enum RoundData {
+    /** That of the round. */
+    LATEST,
+    /** Those of all rounds so far, each row with its own baseline action and box. */
+    POOLED
+  }
+
+  /** What a round of progressive training starts from. */
+  public enum RoundStart {
+    /** Actor and critics of the served policy. */
+    WARM,
+    /** New critics, and a new actor at the served policy's mean action. */
+    FRESH
+  }
+
+  /** How the box of the next round is chosen. */
+  public enum BoxSchedule {
+    /** Every round has that of {@code exploration}. */
+    FIXED,
+    /** As wide as the last policy that was served moved. */
+    MEASURED
+  }
+
   /** What trains. */
   public enum AlgorithmKind {
     /** Attenuated targets and a penalised actor, specification section 0. */
-    UNIFIEDRL
+    UNIFIEDRL,
+    /** Its earlier form, with penalised targets. */
+    UNIFIEDRL_V4,
+    /** Deterministic policy gradient. */
+    DDPG,
+    /** The same with two critics, target smoothing and a slower actor. */
+    TD3,
+    /** TD3 with behaviour cloning. */
+    TD3_BC,
+    /** TD3 with behaviour cloning of actor and targets, and layer-normed critics. */
+    REBRAC,
+    /** Expectile regression and advantage-weighted imitation. */
+    IQL
   }
 
   /** Form of the actor's box penalty d, specification section 0. */
@@ -103,6 +159,17 @@ public record ExperimentConfig(
     CONTINUOUS,
     /** As printed: jumps to 1 at the edge. */
     EXACT
+  }
+
+  /** Kernel of NCIS on a log that was explored in a box. */
+  public enum NcisKernel {
+    /**
+     * As it is, the specification's form: a state counts by the part of the kernel that lies in its
+     * box, so that those in which the policy goes to the edge count less.
+     */
+    PLAIN,
+    /** Truncated to the box: every state counts, and the cap shrinks differences more. */
+    IN_BOX
   }
 
   /** Off-policy estimators beyond NCIS. */
@@ -118,7 +185,11 @@ public record ExperimentConfig(
     /** Per-decision importance sampling of whole sessions. */
     PDIS,
     /** The same, self-normalised at every step. */
-    SNPDIS
+    SNPDIS,
+    /** Fitted Q evaluation. */
+    FQE,
+    /** The same with a conservative term. */
+    CFQE
   }
 
   /**
@@ -137,7 +208,8 @@ public record ExperimentConfig(
 
   /**
    * The baseline policy. Every search may evaluate {@code population * generations} vectors,
-   * whatever the size of its own rounds, within the limits of requests and seconds.
+   * whatever the size of its own rounds, within the limits of requests and seconds; the evolution
+   * strategy as many more as its vectors serve fewer users each.
    *
    * @param kind how it is found
    * @param population vectors per generation of the cross-entropy search, at least 4
@@ -152,6 +224,7 @@ public record ExperimentConfig(
    * @param seconds time that a search may take, which makes its result depend on the machine; 0 for
    *     no limit
    * @param objective what is maximised
+   * @param es the evolution strategy's own settings
    */
   public record Baseline(
       BaselineKind kind,
@@ -164,7 +237,8 @@ public record ExperimentConfig(
       int levels,
       long requests,
       double seconds,
-      Objective objective) {
+      Objective objective,
+      EvolutionStrategy es) {
 
     public Baseline {
       require("baseline.population", population, population >= 4, "at least 4");
@@ -179,12 +253,56 @@ public record ExperimentConfig(
       require("baseline.seconds", seconds, seconds >= 0, "0 (no limit) or more");
     }
 
-    /** What a search may spend. */
+    /** Users that a vector serves when it is evaluated. */
+    public int usersPerTrial() {
+      return kind == BaselineKind.ES ? es.users() : users;
+    }
+
+    /** What the number of evaluations comes from. */
+    String evaluationKeys() {
+      String common = "baseline.population * baseline.generations";
+      return kind == BaselineKind.ES ? common + " * baseline.users / baseline.es.users" : common;
+    }
+
+    /** What a search may spend; every kind may serve as many users. */
     public SearchBudget budget() {
       return new SearchBudget(
-          (long) population * generations,
+          (long) population * generations * users / usersPerTrial(),
           requests > 0 ? requests : Long.MAX_VALUE,
           seconds > 0 ? seconds : Double.POSITIVE_INFINITY);
+    }
+  }
+
+  /**
+   * The evolution strategy over a network that personalises the vector. The defaults of sigma, rate
+   * and decay are the reference implementation's (specification section 7).
+   *
+   * @param hidden hidden units per layer
+   * @param pairs mirrored pairs of networks in a round
+   * @param users users that each network serves when it is evaluated
+   * @param sigma standard deviation of the parameters' noise
+   * @param learningRate Adam's
+   * @param weightDecay weight of the L2 penalty
+   */
+  public record EvolutionStrategy(
+      List<Integer> hidden,
+      int pairs,
+      int users,
+      double sigma,
+      double learningRate,
+      double weightDecay) {
+
+    public EvolutionStrategy {
+      hidden = List.copyOf(hidden);
+      require("layers of baseline.es.hidden", hidden.size(), hidden.size() <= 6, "at most 6");
+      for (int units : hidden) {
+        positive("baseline.es.hidden", units);
+      }
+      positive("baseline.es.pairs", pairs);
+      positive("baseline.es.users", users);
+      require("baseline.es.sigma", sigma, sigma > 0, "positive");
+      require("baseline.es.learning_rate", learningRate, learningRate > 0, "positive");
+      require("baseline.es.weight_decay", weightDecay, weightDecay >= 0, "at least 0");
     }
   }
 
@@ -199,7 +317,8 @@ public record ExperimentConfig(
    * @param upperBounds upper bounds of the box (upper_b), one per action dimension, each positive;
    *     empty for {@code halfWidth} everywhere
    * @param standardDeviation of Gaussian and Ornstein-Uhlenbeck exploration, and of the truncated
-   *     Gaussian before truncation (sigma); the paper's is 0.2
+   *     Gaussian before truncation (sigma); the paper's is 0.2. Of parameter noise that of the
+   *     perturbed policy's actions
    * @param correlation of Ornstein-Uhlenbeck noise at successive requests of a session, in [0, 1)
    * @param users users whose requests are learned from; fewer if the environment has fewer
    * @param heldOutUsers users whose requests are kept for offline evaluation
@@ -207,6 +326,7 @@ public record ExperimentConfig(
    * @param lanes users in flight at once per thread
    * @param logCandidates whether the scores of all candidates and the places of the shown ones
    *     among them are logged too; the log grows by 4 k n bytes a request, 800 on the simulator
+   * @param guide what says where to explore, for the kinds that are guided
    */
   public record Exploration(
       ExplorationKind kind,
@@ -219,9 +339,17 @@ public record ExperimentConfig(
       int heldOutUsers,
       int days,
       int lanes,
-      boolean logCandidates) {
+      boolean logCandidates,
+      Guide guide) {
 
     public Exploration {
+      if (kind.guided() && guide.run().equals(Guide.NONE)) {
+        throw new IllegalArgumentException(
+            "exploration.kind "
+                + kind.name().toLowerCase(Locale.ROOT)
+                + " needs exploration.guide.run, a run folder with "
+                + (kind == ExplorationKind.RND ? "a log" : "checkpoints"));
+      }
       lowerBounds = List.copyOf(lowerBounds);
       upperBounds = List.copyOf(upperBounds);
       double least = UniformBox.LEAST;
@@ -255,6 +383,55 @@ public record ExperimentConfig(
       positive("exploration.held_out_users", heldOutUsers);
       positive("exploration.days", days);
       positive("exploration.lanes", lanes);
+    }
+
+    /** The same with other bounds of the box. */
+    Exploration withBounds(Bounds bounds) {
+      return new Exploration(
+          kind,
+          halfWidth,
+          bounds.lower(),
+          bounds.upper(),
+          standardDeviation,
+          correlation,
+          users,
+          heldOutUsers,
+          days,
+          lanes,
+          logCandidates,
+          guide);
+    }
+  }
+
+  /**
+   * What says where to explore.
+   *
+   * @param run folder of the run whose critics (thompson, ucb) or log (rnd) guide; {@value #NONE}
+   *     for the other kinds
+   * @param candidates candidates of a request (K)
+   * @param uniformShare probability that an action is uniform in the box whatever the guide says,
+   *     also of parameter noise; nothing is less probable than this share of the uniform density
+   * @param kappa weight of the critics' standard deviation in ucb
+   * @param steps training steps of rnd's network
+   */
+  public record Guide(String run, int candidates, double uniformShare, double kappa, long steps) {
+
+    static final String NONE = "none";
+
+    public Guide {
+      require("exploration.guide.candidates", candidates, candidates >= 2, "at least 2");
+      require(
+          "exploration.guide.uniform_share",
+          uniformShare,
+          uniformShare > 0 && uniformShare <= 1,
+          "in (0, 1]");
+      require("exploration.guide.kappa", kappa, kappa >= 0, "at least 0");
+      positive("exploration.guide.steps", steps);
+    }
+
+    /** No guide. */
+    public static Guide none() {
+      return new Guide(NONE, 16, 0.2, 1.5, 2_000);
     }
   }
 
@@ -341,6 +518,33 @@ public record ExperimentConfig(
       require("training.critic_rate", criticRate, criticRate > 0, "positive");
       require("training.gradient_clip", gradientClip, gradientClip >= 0, "at least 0");
     }
+
+    /** The same with another number of steps. */
+    Training withSteps(long number) {
+      return new Training(
+          algorithm,
+          number,
+          batch,
+          hidden,
+          criticsPerGroup,
+          eta,
+          omega,
+          penaltyForm,
+          lambda,
+          beta,
+          theta,
+          discount,
+          groupWeights,
+          targetRate,
+          targetPeriod,
+          actorRate,
+          criticRate,
+          gradientClip,
+          normaliseReturns,
+          report,
+          checkpoint,
+          keep);
+    }
   }
 
   /**
@@ -350,11 +554,16 @@ public record ExperimentConfig(
    * @param bandwidth kernel width h of NCIS, in normalised action; 0 for one that follows the log
    *     in every dimension: two thirds of the box's half-width, or half of sigma for unbounded logs
    *     (0.10 at the paper's settings either way)
-   * @param cap cap of its weights (c), and of those of the other estimators
+   * @param ncisKernel whether it is truncated where the log was explored in a box
+   * @param cap cap of its weights (c)
+   * @param weightCap cap of the weights of {@code dr}, {@code sndr}, {@code pdis} and {@code
+   *     snpdis}, which it makes biased; 0 for none
    * @param estimators estimators beside NCIS; those with a reward model take seconds
    * @param switchThreshold largest weight that SWITCH-DR uses
    * @param modelFolds folds of users by which reward models are cross-fitted
    * @param modelPenalty ridge penalty of reward models, relative to standardised features
+   * @param fittedQ how critics of {@code fqe} and {@code cfqe} are trained; the latter's alone are
+   *     conservative
    * @param rewardConstant added to an item's instant reward to make its weight in MTF-GAUC; 1 in
    *     the paper's v4, 0 in its v6
    * @param users users of the A/B test; fewer if the environment has fewer
@@ -367,11 +576,14 @@ public record ExperimentConfig(
   public record Evaluation(
       Population population,
       double bandwidth,
+      NcisKernel ncisKernel,
       double cap,
+      double weightCap,
       List<Estimator> estimators,
       double switchThreshold,
       int modelFolds,
       double modelPenalty,
+      FittedQEvaluation.Settings fittedQ,
       double rewardConstant,
       int users,
       int days,
@@ -392,10 +604,85 @@ public record ExperimentConfig(
       require("evaluation.bandwidth", bandwidth, bandwidth >= 0, "at least 0");
       require("evaluation.reward_constant", rewardConstant, rewardConstant >= 0, "at least 0");
       require("evaluation.cap", cap, cap > 0, "positive");
+      require("evaluation.weight_cap", weightCap, weightCap >= 0, "0 (no cap) or more");
       positive("evaluation.users", users);
       positive("evaluation.days", days);
       positive("evaluation.lanes", lanes);
       require("evaluation.resamples", resamples, resamples >= 40, "at least 40");
+    }
+
+    /** Upper bound of the weights that {@link #weightCap} is about; infinite for none. */
+    double correctionCap() {
+      return weightCap > 0 ? weightCap : Double.POSITIVE_INFINITY;
+    }
+  }
+
+  /**
+   * Progressive training (specification 4.2): {@code exploration.users}, {@code
+   * exploration.held_out_users} and {@code training.steps} are those of the whole run, split evenly
+   * over its rounds, so that it costs what one plain run costs; the canaries' requests come on top,
+   * and nothing is learned from them. {@link Gate} says what is served next.
+   *
+   * @param rounds rounds of exploration and training
+   * @param data which logs a round learns from
+   * @param start what its training starts from
+   * @param box how the next round's box is chosen
+   * @param boxPercentile of |mu_new - mu_old| in each dimension, which is the next half-width of a
+   *     measured box; in (0, 100]
+   * @param leastHalfWidth smallest half-width of a measured box
+   * @param largestHalfWidth largest half-width of a measured box
+   * @param leastEssShare effective share of the held-out requests below which NCIS has no say in
+   *     the gate; at least 0.01, below which it is refused anyway
+   * @param ncisMargin loss in NCIS that the gate tolerates, in percent of the served policy's value
+   * @param gaucMargin loss in MTF-GAUC that it tolerates
+   * @param canaryShare share of the training range's users whom each canary A/B test serves by both
+   *     policies
+   * @param canaryMargin loss in UVC and in UDT, in percent, that the canary tolerates
+   */
+  public record Progressive(
+      int rounds,
+      RoundData data,
+      RoundStart start,
+      BoxSchedule box,
+      double boxPercentile,
+      double leastHalfWidth,
+      double largestHalfWidth,
+      double leastEssShare,
+      double ncisMargin,
+      double gaucMargin,
+      double canaryShare,
+      double canaryMargin) {
+
+    public Progressive {
+      positive("progressive.rounds", rounds);
+      require(
+          "progressive.box_percentile",
+          boxPercentile,
+          boxPercentile > 0 && boxPercentile <= 100,
+          "in (0, 100]");
+      require(
+          "progressive.least_half_width",
+          leastHalfWidth,
+          leastHalfWidth >= UniformBox.LEAST && leastHalfWidth <= 2,
+          "from 1e-6 to 2");
+      require(
+          "progressive.largest_half_width",
+          largestHalfWidth,
+          largestHalfWidth >= leastHalfWidth && largestHalfWidth <= 2,
+          "from progressive.least_half_width to 2");
+      require(
+          "progressive.least_ess_share",
+          leastEssShare,
+          leastEssShare >= OffPolicyEstimator.MINIMUM_ESS_SHARE && leastEssShare <= 1,
+          "from 0.01 to 1");
+      require("progressive.ncis_margin", ncisMargin, ncisMargin >= 0, "at least 0");
+      require("progressive.gauc_margin", gaucMargin, gaucMargin >= 0, "at least 0");
+      require(
+          "progressive.canary_share",
+          canaryShare,
+          canaryShare > 0 && canaryShare <= 1,
+          "in (0, 1]");
+      require("progressive.canary_margin", canaryMargin, canaryMargin >= 0, "at least 0");
     }
   }
 
@@ -407,8 +694,9 @@ public record ExperimentConfig(
   }
 
   /**
-   * The demo's configuration: a few minutes on two processors. The box and the group weights were
-   * chosen on validation users (see README), not on those that the A/B test serves.
+   * The demo's configuration: a few minutes on two processors. The box, the group weights and the
+   * pooling of rounds were chosen on validation users (see README), not on those that the A/B test
+   * serves.
    */
   public static ExperimentConfig defaults() {
     return new ExperimentConfig(
@@ -417,7 +705,19 @@ public record ExperimentConfig(
         "auto",
         0,
         new Engine(0, Precision.FP32, ReplayPlacement.AUTO),
-        new Baseline(BaselineKind.EQUAL, 32, 8, 10, 1000, 1, 0.5, 5, 0, 0, Objective.RETURN),
+        new Baseline(
+            BaselineKind.EQUAL,
+            32,
+            8,
+            10,
+            1000,
+            1,
+            0.5,
+            5,
+            0,
+            0,
+            Objective.RETURN,
+            new EvolutionStrategy(List.of(32), 16, 64, 0.02, 0.01, 0.005)),
         new Exploration(
             ExplorationKind.UNIFORM,
             0.3,
@@ -429,7 +729,8 @@ public record ExperimentConfig(
             5_000,
             1,
             64,
-            false),
+            false,
+            Guide.none()),
         new Training(
             AlgorithmKind.UNIFIEDRL,
             3_000,
@@ -455,8 +756,53 @@ public record ExperimentConfig(
             3),
         AlgorithmConfigs.defaults(),
         new Evaluation(
-            Population.JUDGE, 0, 10, List.of(), 10, 5, 1e-3, 1, 20_000, 1, 64, 1_000, true),
+            Population.JUDGE,
+            0,
+            NcisKernel.PLAIN,
+            10,
+            0,
+            List.of(),
+            10,
+            5,
+            1e-3,
+            FittedQEvaluation.Settings.defaults(),
+            1,
+            20_000,
+            1,
+            64,
+            1_000,
+            true),
+        new Progressive(
+            5,
+            RoundData.POOLED,
+            RoundStart.WARM,
+            BoxSchedule.MEASURED,
+            95,
+            0.05,
+            0.3,
+            0.01,
+            1,
+            0.005,
+            0.02,
+            1),
         SimulatorConfig.defaults());
+  }
+
+  /** This run's part in a round of progressive training. */
+  ExperimentConfig ofRound(Bounds bounds, long steps) {
+    return new ExperimentConfig(
+        environment,
+        seed,
+        backend,
+        threads,
+        engine,
+        baseline,
+        exploration.withBounds(bounds),
+        training.withSteps(steps),
+        algorithms,
+        evaluation,
+        progressive,
+        simulator);
   }
 
   /** Threads to use: {@link #threads}, or the number of processors. */

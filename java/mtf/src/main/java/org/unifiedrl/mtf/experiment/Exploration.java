@@ -19,6 +19,7 @@ import org.unifiedrl.mtf.policy.Policy;
 import org.unifiedrl.mtf.session.Environment;
 import org.unifiedrl.mtf.session.Environment.UserRange;
 import org.unifiedrl.mtf.session.Rollout;
+import org.unifiedrl.mtf.session.UserTotals;
 
 /**
  * Serves users by a baseline policy with exploration and logs every request in session order.
@@ -56,11 +57,15 @@ final class Exploration {
             .sum();
   }
 
-  /** What a log holds: requests, sessions, and the sum of all rewards. */
-  record Totals(long requests, long sessions, double reward) {
+  /** What a log holds: requests, sessions, the sum of all rewards, and what each user did. */
+  record Totals(long requests, long sessions, double reward, UserTotals users) {
     Totals plus(Totals other) {
       return new Totals(
-          requests + other.requests, sessions + other.sessions, reward + other.reward);
+          requests + other.requests, sessions + other.sessions, reward + other.reward, users);
+    }
+
+    Totals with(UserTotals served) {
+      return new Totals(requests, sessions, reward, served);
     }
   }
 
@@ -79,7 +84,7 @@ final class Exploration {
     Deque<Future<Slice>> running = new ArrayDeque<>();
     ThreadLocal<Policy> perThread = ThreadLocal.withInitial(policies);
     ExecutorService executor = Executors.newFixedThreadPool(threads);
-    Totals totals = new Totals(0, 0, 0);
+    Totals totals = new Totals(0, 0, 0, UserTotals.zero(users.count()));
     try {
       int next = 0;
       int served = 0;
@@ -93,6 +98,7 @@ final class Exploration {
         Slice slice = running.remove().get();
         slice.append(writer);
         totals = totals.plus(slice.totals);
+        slice.totals.users().copyTo(totals.users(), served);
         served += slice.users;
         stage.at(served, totals.requests() + " requests");
       }
@@ -130,6 +136,7 @@ final class Exploration {
     while (rollout.active() > 0) {
       int rows = rollout.active();
       policy.act(rollout.states(), rows, baseline);
+      own.see(rollout.states());
       own.explore(
           seed,
           rollout.users(),
@@ -172,6 +179,7 @@ final class Exploration {
       }
       rollout.advance();
     }
+    slice.totals = slice.totals.with(rollout.totals());
     return slice;
   }
 
@@ -196,7 +204,7 @@ final class Exploration {
     private final int users;
     private final Map<Long, List<Request>> open = new HashMap<>();
     private final List<Request> complete = new ArrayList<>();
-    private Totals totals = new Totals(0, 0, 0);
+    private Totals totals = new Totals(0, 0, 0, UserTotals.zero(0));
 
     Slice(int users) {
       this.users = users;
@@ -205,7 +213,7 @@ final class Exploration {
     void add(long session, int user, long time, boolean last, float[] row, double reward) {
       List<Request> requests = open.computeIfAbsent(session, id -> new ArrayList<>());
       requests.add(new Request(session, user, time, last, row));
-      totals = totals.plus(new Totals(1, last ? 1 : 0, reward));
+      totals = totals.plus(new Totals(1, last ? 1 : 0, reward, totals.users()));
       if (last) {
         complete.addAll(requests);
         open.remove(session);

@@ -2,6 +2,7 @@ package org.unifiedrl.mtf.experiment;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.engine.replay.ReplaySchema;
 import org.unifiedrl.mtf.evaluation.Interval;
@@ -74,11 +75,7 @@ public record OfflineEvaluation(
     requireWidth(schema, ReplaySchema.STATE, environment.stateSize(), environment);
     requireWidth(schema, ReplaySchema.ACTION, actionSize, environment);
     requireWidth(schema, ReplaySchema.REWARD, environment.rewardGroups().size(), environment);
-    double[] bandwidth = new double[actionSize];
-    Arrays.fill(bandwidth, config.evaluation().bandwidth());
-    if (config.evaluation().bandwidth() == 0) {
-      bandwidth = bandwidthOf(replay);
-    }
+    double[] bandwidth = bandwidth(config, replay);
     PairedBootstrap bootstrap = new PairedBootstrap(config.seed(), config.evaluation().resamples());
     Ncis.Settings settings =
         new Ncis.Settings(
@@ -88,15 +85,16 @@ public record OfflineEvaluation(
             config.training().discount());
     Ncis before = new Ncis(settings, bootstrap);
     Ncis after = new Ncis(settings, bootstrap);
-    AdditionalEstimates additional =
-        new AdditionalEstimates(
-            config,
-            new KernelWeights(bandwidth),
-            bootstrap,
-            environment.stateSize(),
-            actionSize,
-            replay.rows());
-    addSteps(replay, baseline, policy, before, after, additional, stage);
+    boolean inBox =
+        schema.boxCheck() && config.evaluation().ncisKernel() == ExperimentConfig.NcisKernel.IN_BOX;
+    addSteps(
+        replay,
+        baseline,
+        policy,
+        inBox ? Optional.of(new KernelWeights(bandwidth)) : Optional.empty(),
+        before,
+        after,
+        stage);
     MtfGauc ranksBefore = testSet.judge(baseline);
     MtfGauc ranksAfter = testSet.judge(policy);
     MtfGauc.Result gauc = ranksBefore.result(USER_WEIGHT);
@@ -110,16 +108,18 @@ public record OfflineEvaluation(
         gauc.users() > 0
             ? ranksBefore.gain(ranksAfter, USER_WEIGHT, bootstrap)
             : new Interval(Double.NaN, Double.NaN, Double.NaN),
-        additional.compare());
+        config.evaluation().estimators().isEmpty()
+            ? List.of()
+            : new LogEstimates(config, bandwidth, bootstrap, replay).compare(baseline, policy));
   }
 
   private static void addSteps(
       Replay replay,
       Policy baseline,
       Policy policy,
+      Optional<KernelWeights> inBox,
       Ncis before,
       Ncis after,
-      AdditionalEstimates additional,
       RunListener.Stage stage) {
     int stateSize = baseline.stateSize();
     int actionSize = baseline.actionSize();
@@ -127,11 +127,15 @@ public record OfflineEvaluation(
     int stateColumn = schema.columnIndex(ReplaySchema.STATE);
     int actionColumn = schema.columnIndex(ReplaySchema.ACTION);
     int rewardColumn = schema.columnIndex(ReplaySchema.REWARD);
+    int lowColumn = schema.columnIndex(ReplaySchema.BOX_LOW);
+    int highColumn = schema.columnIndex(ReplaySchema.BOX_HIGH);
     int densityColumn = schema.columnIndex(ReplaySchema.LOG_DENSITY);
     float[] states = new float[ROWS * stateSize];
     float[] old = new float[ROWS * actionSize];
     float[] target = new float[ROWS * actionSize];
     float[] logged = new float[ROWS * actionSize];
+    float[] low = new float[ROWS * actionSize];
+    float[] high = new float[ROWS * actionSize];
     float[] reward = new float[schema.columns().get(rewardColumn).width()];
     float[] density = new float[1];
     for (long from = 0; from < replay.rows(); from += ROWS) {
@@ -139,6 +143,8 @@ public record OfflineEvaluation(
       for (int r = 0; r < rows; r++) {
         replay.get(from + r, stateColumn, states, r * stateSize);
         replay.get(from + r, actionColumn, logged, r * actionSize);
+        replay.get(from + r, lowColumn, low, r * actionSize);
+        replay.get(from + r, highColumn, high, r * actionSize);
       }
       baseline.act(states, rows, old);
       policy.act(states, rows, target);
@@ -153,13 +159,37 @@ public record OfflineEvaluation(
         int at = r * actionSize;
         long session = replay.sessionId(row);
         long user = replay.userId(row);
-        before.add(logged, old, at, actionSize, density[0], sum, session, user);
-        after.add(logged, target, at, actionSize, density[0], sum, session, user);
-        additional.add(
-            states, r * stateSize, logged, old, target, at, density[0], sum, session, user);
+        if (inBox.isPresent()) {
+          KernelWeights kernel = inBox.get();
+          before.add(
+              kernel.weightInBox(logged, old, low, high, at, actionSize, density[0]),
+              sum,
+              session,
+              user);
+          after.add(
+              kernel.weightInBox(logged, target, low, high, at, actionSize, density[0]),
+              sum,
+              session,
+              user);
+        } else {
+          before.add(logged, old, at, actionSize, density[0], sum, session, user);
+          after.add(logged, target, at, actionSize, density[0], sum, session, user);
+        }
       }
       stage.at(from + rows, "");
     }
+  }
+
+  /** The kernel width of a configuration, by dimension, or the one that fits the log. */
+  static double[] bandwidth(ExperimentConfig config, Replay replay) {
+    if (config.evaluation().bandwidth() == 0) {
+      return bandwidthOf(replay);
+    }
+    ReplaySchema schema = replay.schema();
+    int actions = schema.columns().get(schema.columnIndex(ReplaySchema.ACTION)).width();
+    double[] bandwidth = new double[actions];
+    Arrays.fill(bandwidth, config.evaluation().bandwidth());
+    return bandwidth;
   }
 
   /**

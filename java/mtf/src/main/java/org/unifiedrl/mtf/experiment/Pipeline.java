@@ -1,5 +1,6 @@
 package org.unifiedrl.mtf.experiment;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -8,10 +9,17 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.BiConsumer;
+import java.util.function.LongFunction;
 import java.util.function.Supplier;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.engine.replay.ReplaySchema;
 import org.unifiedrl.engine.replay.ReplayWriter;
+import org.unifiedrl.mtf.algorithm.CriticEnsemble;
+import org.unifiedrl.mtf.algorithm.MlpPolicy;
+import org.unifiedrl.mtf.algorithm.ParameterNoise;
+import org.unifiedrl.mtf.algorithm.RandomNetworkDistillation;
+import org.unifiedrl.mtf.algorithm.ScalarisedPolicy;
+import org.unifiedrl.mtf.baseline.Baseline;
 import org.unifiedrl.mtf.baseline.BayesianOptimisation;
 import org.unifiedrl.mtf.baseline.BudgetedSearch;
 import org.unifiedrl.mtf.baseline.CmaEs;
@@ -19,6 +27,8 @@ import org.unifiedrl.mtf.baseline.ConstantPolicy;
 import org.unifiedrl.mtf.baseline.ConstantVectorSearch;
 import org.unifiedrl.mtf.baseline.CoordinateSearch;
 import org.unifiedrl.mtf.baseline.EqualWeights;
+import org.unifiedrl.mtf.baseline.EvolutionStrategy;
+import org.unifiedrl.mtf.baseline.PolicySearch;
 import org.unifiedrl.mtf.baseline.Screening;
 import org.unifiedrl.mtf.baseline.SearchBox;
 import org.unifiedrl.mtf.baseline.SearchBudget;
@@ -27,9 +37,12 @@ import org.unifiedrl.mtf.baseline.Searcher;
 import org.unifiedrl.mtf.evaluation.AbTest;
 import org.unifiedrl.mtf.evaluation.Headroom;
 import org.unifiedrl.mtf.evaluation.RankingTestSet;
+import org.unifiedrl.mtf.exploration.ActionScore;
 import org.unifiedrl.mtf.exploration.Explorer;
 import org.unifiedrl.mtf.exploration.Gaussian;
+import org.unifiedrl.mtf.exploration.GuidedBox;
 import org.unifiedrl.mtf.exploration.OrnsteinUhlenbeck;
+import org.unifiedrl.mtf.exploration.PerturbedBox;
 import org.unifiedrl.mtf.exploration.SobolBox;
 import org.unifiedrl.mtf.exploration.TruncatedGaussian;
 import org.unifiedrl.mtf.exploration.UniformBox;
@@ -37,6 +50,7 @@ import org.unifiedrl.mtf.policy.Policy;
 import org.unifiedrl.mtf.session.Environment;
 import org.unifiedrl.mtf.session.Environment.UserRange;
 import org.unifiedrl.mtf.session.Simulator;
+import org.unifiedrl.mtf.session.UserTotals;
 
 /**
  * The stages of an experiment, each on its own: find a baseline, log exploration around it, train
@@ -49,10 +63,14 @@ public final class Pipeline {
   // Stages draw from different keys, so that none meets the luck of another.
   private static final long SEARCH_KEY = 0x5345_4152L;
   private static final long LOG_KEY = 0x4c4f_4745L;
+  private static final long GUIDE_KEY = 0x4755_4944L;
   private static final long HELD_OUT_KEY = 0x4845_4c44L;
   private static final long RANKING_KEY = 0x5241_4e4bL;
   private static final long TEST_KEY = 0x5445_5354L;
   private static final long HEADROOM_KEY = 0x4845_4144L;
+
+  /** States on which the size of parameter noise is settled. */
+  private static final int SETTLING_STATES = 512;
 
   /** Users by whom oracles are judged at most; their intervals are below half a percent wide. */
   private static final int HEADROOM_USERS = 10_000;
@@ -73,13 +91,22 @@ public final class Pipeline {
       Environment environment,
       Learner.Factory learners,
       RunListener listener) {
+    this(config, environment, learners, listener, Populations.of(environment, config));
+  }
+
+  private Pipeline(
+      ExperimentConfig config,
+      Environment environment,
+      Learner.Factory learners,
+      RunListener listener,
+      Populations populations) {
     this.config = config;
     this.environment = environment;
     this.learners = learners;
     this.listener = listener;
-    this.populations = Populations.of(environment, config);
+    this.populations = populations;
     Algorithms.of(config);
-    explorer();
+    checkBounds();
     if (config.baseline().kind() != ExperimentConfig.BaselineKind.EQUAL) {
       requireEvaluations(searcher(EqualWeights.of(environment).action()).propose(0).length);
     }
@@ -99,15 +126,70 @@ public final class Pipeline {
   }
 
   /**
+   * Prepares the stages of a progressive run; {@link ProgressiveTraining} goes through its rounds.
+   *
+   * @throws IllegalArgumentException if the configuration does not fit the environment, or there
+   *     are more rounds than steps or users
+   */
+  public static Pipeline progressive(
+      ExperimentConfig config,
+      Environment environment,
+      Learner.Factory learners,
+      RunListener listener) {
+    if (config.training().steps() < config.progressive().rounds()) {
+      throw new IllegalArgumentException(
+          "training.steps is "
+              + config.training().steps()
+              + ", and progressive.rounds "
+              + config.progressive().rounds()
+              + ": expected at least one step for each round");
+    }
+    return new Pipeline(
+        config, environment, learners, listener, Populations.progressive(environment, config));
+  }
+
+  /** The stages of one round of this progressive run: its users, steps and box; from 1. */
+  Pipeline round(int number, Bounds bounds) {
+    int rounds = config.progressive().rounds();
+    long steps = config.training().steps();
+    long own = steps * number / rounds - steps * (number - 1) / rounds;
+    return new Pipeline(
+        config.ofRound(bounds, own),
+        environment,
+        learners,
+        listener,
+        populations.round(number, rounds));
+  }
+
+  ExperimentConfig config() {
+    return config;
+  }
+
+  /** The bounds that the baseline is explored in. */
+  Bounds bounds() {
+    return Bounds.of(config.exploration(), environment.actionSize());
+  }
+
+  /** The policy of the newest checkpoint in a folder. */
+  Supplier<Policy> policy(Path checkpoints) {
+    return learners.policy(checkpoints);
+  }
+
+  /**
    * What was logged.
    *
    * @param requests requests to learn from
    * @param sessions their sessions
    * @param heldOutRequests requests kept for offline evaluation
    * @param rewardPerRequest mean reward while exploring, all groups
+   * @param learned what each of the users did whose requests are learned from
    */
   public record Logged(
-      long requests, long sessions, long heldOutRequests, double rewardPerRequest) {}
+      long requests,
+      long sessions,
+      long heldOutRequests,
+      double rewardPerRequest,
+      UserTotals learned) {}
 
   /**
    * What training left.
@@ -137,12 +219,12 @@ public final class Pipeline {
     List<String> raise = new ArrayList<>();
     if (least.evaluations() > given.evaluations()) {
       raise.add(
-          "baseline.population * baseline.generations (evaluations) is %d and must be %d or more"
-              .formatted(given.evaluations(), least.evaluations()));
+          "%s (evaluations) is %d and must be %d or more"
+              .formatted(settings.evaluationKeys(), given.evaluations(), least.evaluations()));
     }
     if (least.requests() > given.requests()) {
       raise.add(
-          "baseline.requests is %d and must be %d or more, or fewer baseline.users must be served"
+          "baseline.requests is %d and must be %d or more, or fewer users served by each vector"
               .formatted(given.requests(), least.requests()));
     }
     if (least.seconds() > given.seconds()) {
@@ -160,35 +242,85 @@ public final class Pipeline {
   }
 
   /**
-   * Finds the baseline: one vector for all requests.
+   * Finds the baseline.
    *
    * @throws SearchBudgetException if the budget of its search ends within the first round; the
    *     message names the keys and the least that would do
    */
-  public ConstantPolicy baseline() {
+  public Baseline baseline() {
     ExperimentConfig.Baseline settings = config.baseline();
     ConstantPolicy start = EqualWeights.of(environment);
     if (settings.kind() == ExperimentConfig.BaselineKind.EQUAL) {
-      return start;
+      return Baseline.constant(start, 0);
     }
     try (RunListener.Stage stage =
         listener.begin("baseline", "evaluations", settings.budget().evaluations())) {
-      BudgetedSearch.Result found =
-          ConstantVectorSearch.search(
-              environment,
-              populations.search(),
-              searcher(start.action()),
-              new ConstantVectorSearch.Trial(
-                  settings.users(),
-                  settings.days(),
-                  config.seed() ^ SEARCH_KEY,
-                  settings.objective()),
-              settings.budget(),
-              (round, best, spent) ->
-                  stage.at(spent.evaluations(), spent.requests() + " requests"));
-      return new ConstantPolicy(environment.stateSize(), found.action());
+      return search(
+          searcher(start.action()),
+          (round, best, spent) -> stage.at(spent.evaluations(), spent.requests() + " requests"));
     } catch (SearchBudgetException e) {
       throw withKeys(e);
+    }
+  }
+
+  private Baseline search(Searcher searcher, BudgetedSearch.Progress progress) {
+    ExperimentConfig.Baseline settings = config.baseline();
+    ConstantVectorSearch.Trial trial =
+        new ConstantVectorSearch.Trial(
+            settings.usersPerTrial(),
+            settings.days(),
+            config.seed() ^ SEARCH_KEY,
+            settings.objective());
+    if (settings.kind() == ExperimentConfig.BaselineKind.ES) {
+      int[] sizes = PolicySearch.sizes(environment, settings.es().hidden());
+      BudgetedSearch.Result found =
+          PolicySearch.search(
+              environment,
+              populations.search(),
+              sizes,
+              searcher,
+              trial,
+              settings.budget(),
+              progress);
+      return Baseline.personal(PolicySearch.weights(sizes, found.action()), found.requests());
+    }
+    BudgetedSearch.Result found =
+        ConstantVectorSearch.search(
+            environment, populations.search(), searcher, trial, settings.budget(), progress);
+    return Baseline.constant(
+        new ConstantPolicy(environment.stateSize(), found.action()), found.requests());
+  }
+
+  /**
+   * The action at which training starts: the baseline's, or the mean of those that a personal one
+   * served.
+   *
+   * @param data the log to learn from
+   */
+  public static float[] start(Baseline baseline, Path data) {
+    if (!baseline.hasNetwork()) {
+      return baseline.action();
+    }
+    return meanServedAction(data);
+  }
+
+  /** Mean action of the policy that a log was explored around. */
+  static float[] meanServedAction(Path data) {
+    try (Replay replay = Replay.open(data)) {
+      ReplaySchema schema = replay.schema();
+      int column = schema.columnIndex(ReplaySchema.BASELINE_ACTION);
+      float[] action = new float[schema.columns().get(column).width()];
+      double[] sums = new double[action.length];
+      for (long row = 0; row < replay.rows(); row++) {
+        replay.get(row, column, action, 0);
+        for (int k = 0; k < sums.length; k++) {
+          sums[k] += action[k];
+        }
+      }
+      for (int k = 0; k < sums.length; k++) {
+        action[k] = (float) (sums[k] / replay.rows());
+      }
+      return action;
     }
   }
 
@@ -219,18 +351,28 @@ public final class Pipeline {
       case COORDINATE -> new CoordinateSearch(box, start, settings.levels());
       case CMA_ES -> new CmaEs(box, start, settings.deviation(), seed);
       case BAYESIAN -> new BayesianOptimisation(box, start, seed);
+      case ES -> {
+        ExperimentConfig.EvolutionStrategy es = settings.es();
+        int[] sizes = PolicySearch.sizes(environment, es.hidden());
+        yield new EvolutionStrategy(
+            PolicySearch.start(sizes, start, seed),
+            new EvolutionStrategy.Settings(
+                es.pairs(), es.sigma(), es.learningRate(), es.weightDecay()),
+            seed);
+      }
     };
   }
 
   /**
-   * Serves users by the baseline with exploration and logs every request.
+   * Serves users by a policy with exploration and logs every request.
    *
+   * @param served gives each thread an instance of the policy, the baseline of what is learned
    * @param train receives the shards to learn from
    * @param heldOut receives the shards for offline evaluation, of other users
    */
-  public Logged explore(ConstantPolicy baseline, Path train, Path heldOut) {
+  public Logged explore(Supplier<? extends Policy> served, Path train, Path heldOut) {
     ExperimentConfig.Exploration settings = config.exploration();
-    Explorer explorer = explorer();
+    Explorer explorer = explorer(served);
     UserRange learn = populations.learn();
     UserRange kept = populations.heldOut();
     ReplaySchema schema =
@@ -248,25 +390,67 @@ public final class Pipeline {
             settings.logCandidates());
     try (RunListener.Stage stage =
         listener.begin("explore", "users", (long) learn.count() + kept.count())) {
-      Exploration.Totals logged = log(baseline, explorer, LOG_KEY, learn, train, schema, stage);
+      Exploration.Totals logged = log(served, explorer, LOG_KEY, learn, train, schema, stage);
       RunListener.Stage rest = shifted(stage, learn.count());
-      Exploration.Totals held = log(baseline, explorer, HELD_OUT_KEY, kept, heldOut, schema, rest);
+      Exploration.Totals held = log(served, explorer, HELD_OUT_KEY, kept, heldOut, schema, rest);
       return new Logged(
           logged.requests(),
           logged.sessions(),
           held.requests(),
-          logged.reward() / Math.max(1, logged.requests()));
+          logged.reward() / Math.max(1, logged.requests()),
+          logged.users());
     }
   }
 
-  private Explorer explorer() {
+  private void checkBounds() {
+    if (config.exploration().kind() == ExperimentConfig.ExplorationKind.SOBOL) {
+      new SobolBox(lower(), upper());
+    } else {
+      new UniformBox(lower(), upper());
+    }
+  }
+
+  private float[] lower() {
+    return floats(bounds().lower());
+  }
+
+  private float[] upper() {
+    return floats(bounds().upper());
+  }
+
+  /**
+   * Returns if exploration has what it needs beyond the configuration.
+   *
+   * @param served gives instances of the policy that will be explored around
+   * @throws IllegalArgumentException if it has not: critics or a log that guide it, or a network
+   */
+  public void checkExploration(Supplier<? extends Policy> served) {
     ExperimentConfig.Exploration settings = config.exploration();
-    int size = environment.actionSize();
-    float[] lower =
-        bounds("exploration.lower_bounds", settings.lowerBounds(), -settings.halfWidth(), size);
-    float[] upper =
-        bounds("exploration.upper_bounds", settings.upperBounds(), settings.halfWidth(), size);
-    float[] sigma = new float[size];
+    if (settings.kind().guided()) {
+      Path run = Path.of(settings.guide().run());
+      Path needed =
+          run.resolve(
+              settings.kind() == ExperimentConfig.ExplorationKind.RND
+                  ? "shards/train"
+                  : "checkpoints");
+      if (!Files.isDirectory(needed)) {
+        throw new IllegalArgumentException(
+            "exploration.guide.run: there is no folder " + needed.toAbsolutePath().normalize());
+      }
+    }
+    if (settings.kind() == ExperimentConfig.ExplorationKind.PARAMETER_NOISE
+        && !(served.get() instanceof MlpPolicy)) {
+      throw new IllegalArgumentException(
+          "exploration.kind parameter_noise needs a policy that is a network, as baseline.kind es"
+              + " finds one; this one gives the same action to all requests");
+    }
+  }
+
+  private Explorer explorer(Supplier<? extends Policy> served) {
+    ExperimentConfig.Exploration settings = config.exploration();
+    float[] lower = lower();
+    float[] upper = upper();
+    float[] sigma = new float[lower.length];
     Arrays.fill(sigma, (float) settings.standardDeviation());
     return switch (settings.kind()) {
       case UNIFORM -> new UniformBox(lower, upper);
@@ -274,29 +458,81 @@ public final class Pipeline {
       case TRUNCATED_GAUSSIAN -> new TruncatedGaussian(lower, upper, sigma);
       case SOBOL -> new SobolBox(lower, upper);
       case ORNSTEIN_UHLENBECK -> new OrnsteinUhlenbeck(sigma, settings.correlation());
+      case THOMPSON, UCB, RND -> {
+        ExperimentConfig.Guide guide = settings.guide();
+        yield new GuidedBox(lower, upper, guide(), guide.candidates(), guide.uniformShare());
+      }
+      case PARAMETER_NOISE ->
+          new PerturbedBox(lower, upper, perturbed(served), settings.guide().uniformShare());
     };
   }
 
-  private static float[] bounds(String key, List<Double> chosen, double usual, int size) {
-    float[] bounds = new float[size];
-    Arrays.fill(bounds, (float) usual);
-    if (!chosen.isEmpty() && chosen.size() != size) {
+  /** Gives each thread the score that guides exploration. */
+  private Supplier<ActionScore> guide() {
+    ExperimentConfig.Exploration settings = config.exploration();
+    Path run = Path.of(settings.guide().run());
+    Supplier<ActionScore> scores;
+    if (settings.kind() == ExperimentConfig.ExplorationKind.RND) {
+      try (Replay log = Replay.open(run.resolve("shards/train"))) {
+        scores =
+            RandomNetworkDistillation.learn(
+                    log,
+                    settings.guide().steps(),
+                    config.engineOptions(),
+                    config.seed() ^ GUIDE_KEY)
+                ::bonus;
+      }
+    } else {
+      CriticEnsemble critics = CriticEnsemble.load(run.resolve("checkpoints"));
+      scores =
+          settings.kind() == ExperimentConfig.ExplorationKind.THOMPSON
+              ? () -> critics.copy().thompson()
+              : () -> critics.copy().upperConfidence(settings.guide().kappa());
+    }
+    ActionScore score = scores.get();
+    if (score.stateSize() != environment.stateSize()
+        || score.actionSize() != environment.actionSize()) {
       throw new IllegalArgumentException(
-          key
-              + " has "
-              + chosen.size()
-              + " values: expected one for each of the "
-              + size
-              + " action dimensions, or none");
+          "exploration.guide.run "
+              + run
+              + " is of %d state features and %d action dimensions, environment %s of %d and %d"
+                  .formatted(
+                      score.stateSize(),
+                      score.actionSize(),
+                      environment.name(),
+                      environment.stateSize(),
+                      environment.actionSize()));
     }
-    for (int k = 0; k < chosen.size(); k++) {
-      bounds[k] = chosen.get(k).floatValue();
+    return scores;
+  }
+
+  /** Perturbed policies whose actions vary as much as the configuration says, by their number. */
+  private LongFunction<Policy> perturbed(Supplier<? extends Policy> served) {
+    if (!(served.get() instanceof MlpPolicy policy)) {
+      throw new IllegalArgumentException("only a network has parameters to put noise on");
     }
-    return bounds;
+    MlpPolicy.Weights weights = policy.weights();
+    long seed = config.seed() ^ GUIDE_KEY;
+    UserRange users = populations.search();
+    int rows = Math.min(SETTLING_STATES, users.count());
+    // Their first requests.
+    float[] states = environment.rollout(seed, users.slice(0, rows), 1, rows).states();
+    double sigma =
+        ParameterNoise.settled(
+            weights, config.exploration().standardDeviation(), states, rows, seed);
+    return number -> new MlpPolicy(ParameterNoise.perturbed(weights, sigma, seed, number));
+  }
+
+  private static float[] floats(List<Double> values) {
+    float[] floats = new float[values.size()];
+    for (int k = 0; k < floats.length; k++) {
+      floats[k] = values.get(k).floatValue();
+    }
+    return floats;
   }
 
   private Exploration.Totals log(
-      ConstantPolicy baseline,
+      Supplier<? extends Policy> served,
       Explorer explorer,
       long key,
       UserRange users,
@@ -308,27 +544,27 @@ public final class Pipeline {
         new Exploration(
             environment, explorer, schema, config.seed() ^ key, settings.days(), settings.lanes());
     try (ReplayWriter writer = new ReplayWriter(folder, schema)) {
-      return exploration.run(users, () -> baseline, config.effectiveThreads(), writer, stage);
+      return exploration.run(users, served, config.effectiveThreads(), writer, stage);
     }
   }
 
   /**
-   * Trains on a log.
+   * Trains on logs.
    *
-   * @param start where training starts: the baseline's action, at least
-   * @param data shards to learn from
+   * @param start where training starts: at {@link #start(Baseline, Path)}, at least
+   * @param data folders of the shards to learn from
    * @param checkpoints folder of checkpoints
    * @param resume whether to continue from the newest checkpoint
    * @param metrics receives (step, metrics by name) now and then
    */
   public Trained train(
       Learner.Start start,
-      Path data,
+      List<Path> data,
       Path checkpoints,
       boolean resume,
       BiConsumer<Long, Map<String, Double>> metrics) {
     ExperimentConfig.Training settings = config.training();
-    try (Replay replay = Replay.open(data);
+    try (Replay replay = Replay.open(data, Replay.Options.DEFAULT);
         Learner learner = learners.open(config, replay, start, checkpoints, resume);
         RunListener.Stage stage = listener.begin("train", "steps", settings.steps())) {
       while (learner.step() < settings.steps()) {
@@ -367,13 +603,14 @@ public final class Pipeline {
    *
    * @param data shards of exploration, of users that the policy did not learn from
    */
-  public OfflineEvaluation evaluate(ConstantPolicy baseline, Supplier<Policy> policy, Path data) {
+  public OfflineEvaluation evaluate(
+      Supplier<? extends Policy> baseline, Supplier<Policy> policy, Path data) {
     try (Replay replay = Replay.open(data);
         RunListener.Stage stage = listener.begin("evaluate", "requests", replay.rows())) {
       RankingTestSet testSet =
           RankingTestSet.collect(
               environment,
-              baseline,
+              baseline.get(),
               validResponse(),
               config.evaluation().rewardConstant(),
               config.seed() ^ RANKING_KEY,
@@ -381,7 +618,7 @@ public final class Pipeline {
               config.exploration().days(),
               config.exploration().lanes());
       return OfflineEvaluation.of(
-          environment, replay, testSet, baseline, policy.get(), config, stage);
+          environment, replay, testSet, baseline.get(), policy.get(), config, stage);
     }
   }
 
@@ -403,22 +640,82 @@ public final class Pipeline {
    * of {@code evaluation.population}.
    */
   public AbTest.Result compare(Supplier<? extends Policy> baseline, Supplier<Policy> policy) {
-    ExperimentConfig.Evaluation settings = config.evaluation();
-    UserRange users = populations.test();
-    try (RunListener.Stage stage = listener.begin("compare", "users", 2L * users.count())) {
+    return abTest("compare", test(populations.test()), baseline, policy);
+  }
+
+  /** The same for a part of the users that progressive training sets aside for it. */
+  AbTest.Result canary(Supplier<? extends Policy> served, Supplier<Policy> policy) {
+    return abTest("canary", test(populations.canary()), served, policy);
+  }
+
+  private AbTest.Result abTest(
+      String name,
+      AbTest.Settings settings,
+      Supplier<? extends Policy> baseline,
+      Supplier<Policy> policy) {
+    try (RunListener.Stage stage = listener.begin(name, "users", 2L * settings.users().count())) {
       return AbTest.run(
-          environment,
-          baseline,
-          policy,
-          new AbTest.Settings(
-              config.seed() ^ TEST_KEY,
-              users,
-              settings.days(),
-              config.effectiveThreads(),
-              settings.lanes(),
-              settings.resamples()),
-          (served, total) -> stage.at(served, ""));
+          environment, baseline, policy, settings, (served, total) -> stage.at(served, ""));
     }
+  }
+
+  /** Serves the users of the A/B test, with its draws, by one policy. */
+  public UserTotals serve(Supplier<? extends Policy> policy) {
+    AbTest.Settings settings = test(populations.test());
+    try (RunListener.Stage stage = listener.begin("serve", "users", settings.users().count())) {
+      return AbTest.serve(environment, policy, settings, (served, all) -> stage.at(served, ""));
+    }
+  }
+
+  /**
+   * Serves the users that are learned from as {@link #explore} does, with the same draws, but
+   * without exploration: what that costs is the difference.
+   */
+  public UserTotals unexplored(Supplier<? extends Policy> served) {
+    AbTest.Settings settings =
+        new AbTest.Settings(
+            config.seed() ^ LOG_KEY,
+            populations.learn(),
+            config.exploration().days(),
+            config.effectiveThreads(),
+            config.exploration().lanes(),
+            config.evaluation().resamples());
+    try (RunListener.Stage stage = listener.begin("serve", "users", settings.users().count())) {
+      return AbTest.serve(environment, served, settings, (done, all) -> stage.at(done, ""));
+    }
+  }
+
+  /**
+   * A trained model that serves another trade-off between reward groups: {@link ScalarisedPolicy}
+   * in the box of exploration.
+   *
+   * @param served the policy that the log was explored from
+   * @param checkpoints folder of checkpoints, or one of them, with an actor and critics
+   * @param critics those of the checkpoint
+   * @param weights of the reward groups
+   */
+  public Supplier<Policy> scalarised(
+      Supplier<Policy> served, Path checkpoints, CriticEnsemble critics, double[] weights) {
+    Supplier<Policy> actor = learners.policy(checkpoints);
+    return () ->
+        new ScalarisedPolicy(
+            actor.get(),
+            served.get(),
+            critics.withGroupWeights(weights),
+            lower(),
+            upper(),
+            config.training().lambda());
+  }
+
+  private AbTest.Settings test(UserRange users) {
+    ExperimentConfig.Evaluation settings = config.evaluation();
+    return new AbTest.Settings(
+        config.seed() ^ TEST_KEY,
+        users,
+        settings.days(),
+        config.effectiveThreads(),
+        settings.lanes(),
+        settings.resamples());
   }
 
   /**
@@ -443,18 +740,7 @@ public final class Pipeline {
             config.seed() ^ HEADROOM_KEY,
             ConstantVectorSearch.Objective.VALID_CONSUMPTIONS);
     try (RunListener.Stage stage = listener.begin("headroom", "rounds", Headroom.rounds(search))) {
-      return Optional.of(
-          Headroom.measure(
-              world,
-              search,
-              new AbTest.Settings(
-                  config.seed() ^ TEST_KEY,
-                  users,
-                  settings.days(),
-                  config.effectiveThreads(),
-                  settings.lanes(),
-                  settings.resamples()),
-              done -> stage.at(done, "")));
+      return Optional.of(Headroom.measure(world, search, test(users), done -> stage.at(done, "")));
     }
   }
 

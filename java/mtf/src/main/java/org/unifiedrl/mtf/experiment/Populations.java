@@ -15,9 +15,11 @@ import org.unifiedrl.mtf.session.Environment.UserRange;
  * @param search users to find the baseline on: all but those set aside
  * @param learn users to learn from, among them
  * @param heldOut users of offline evaluation
+ * @param canary users of the canary A/B tests of progressive training, or none
  * @param test users of the A/B test
  */
-record Populations(UserRange search, UserRange learn, UserRange heldOut, UserRange test) {
+record Populations(
+    UserRange search, UserRange learn, UserRange heldOut, UserRange canary, UserRange test) {
 
   private static final long LEARN = 0x4c45_4152L;
   private static final long HELD_OUT = 0x484f_4c44L;
@@ -37,7 +39,74 @@ record Populations(UserRange search, UserRange learn, UserRange heldOut, UserRan
         config.evaluation().population() == ExperimentConfig.Population.JUDGE
             ? slice(environment.judgeUsers(), users, config.seed(), JUDGE)
             : downFrom(heldOut, rest, users);
-    return new Populations(search, slice(search, learners, config.seed(), LEARN), heldOut, test);
+    return new Populations(
+        search, slice(search, learners, config.seed(), LEARN), heldOut, rest.slice(0, 0), test);
+  }
+
+  /**
+   * Who is served by the rounds of progressive training, all of them together: the same people to
+   * learn from and to judge as in a plain run, and among those set aside, apart from each other,
+   * the users of offline evaluation, of the canaries, and of validation if that is what the
+   * configuration asks for. Where they are too few, each of the three gets its share.
+   *
+   * @throws IllegalArgumentException if there are too few users for the rounds
+   */
+  static Populations progressive(Environment environment, ExperimentConfig config) {
+    Populations plain = of(environment, config);
+    ExperimentConfig.Progressive settings = config.progressive();
+    UserRange all = environment.trainUsers();
+    int searched = plain.search.count();
+    UserRange rest = all.slice(searched, all.count() - searched);
+    boolean validated = config.evaluation().population() == ExperimentConfig.Population.VALIDATION;
+    double most = rest.count();
+    double held = Math.min(most, config.exploration().heldOutUsers());
+    double canary =
+        Math.min(most, Math.ceil(settings.canaryShare() * all.count()) * settings.rounds());
+    double test = validated ? Math.min(most, config.evaluation().users()) : 0;
+    double share = Math.min(1, most / (held + canary + test));
+    int heldUsers = (int) (held * share);
+    int canaryUsers = (int) (canary * share);
+    int testUsers = (int) (test * share);
+    UserRange people = slice(rest, heldUsers + canaryUsers + testUsers, config.seed(), HELD_OUT);
+    Populations whole =
+        new Populations(
+            plain.search,
+            plain.learn,
+            people.slice(0, heldUsers),
+            people.slice(heldUsers, canaryUsers),
+            validated ? people.slice(heldUsers + canaryUsers, testUsers) : plain.test);
+    int fewest =
+        Math.min(whole.learn.count(), Math.min(whole.heldOut.count(), whole.canary.count()));
+    if (fewest < settings.rounds() || whole.test.count() < 1) {
+      throw new IllegalArgumentException(
+          ("progressive.rounds is %d, and of environment %s there are %d users to learn from, %d held"
+                  + " out, %d for canaries and %d to test on: expected at least one to test on, and"
+                  + " one of each of the others for every round")
+              .formatted(
+                  settings.rounds(),
+                  environment.name(),
+                  whole.learn.count(),
+                  whole.heldOut.count(),
+                  whole.canary.count(),
+                  whole.test.count()));
+    }
+    return whole;
+  }
+
+  /** Users of one round, other ones in every round; number from 1. */
+  Populations round(int number, int rounds) {
+    return new Populations(
+        search,
+        part(learn, number, rounds),
+        part(heldOut, number, rounds),
+        part(canary, number, rounds),
+        test);
+  }
+
+  private static UserRange part(UserRange range, int number, int parts) {
+    int from = (int) ((long) range.count() * (number - 1) / parts);
+    int to = (int) ((long) range.count() * number / parts);
+    return range.slice(from, to - from);
   }
 
   /** So many users of a range, or all; which ones depends on the seed. */

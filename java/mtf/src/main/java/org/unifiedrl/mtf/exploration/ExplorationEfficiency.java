@@ -1,6 +1,8 @@
 package org.unifiedrl.mtf.exploration;
 
 import java.util.Arrays;
+import org.unifiedrl.engine.replay.Replay;
+import org.unifiedrl.engine.replay.ReplaySchema;
 
 /**
  * How much of an exploration falls near the served policy, where a next policy is likely to be: its
@@ -12,7 +14,8 @@ import java.util.Arrays;
  * sample in 419 into the box +-0.15 of 10 dimensions, and a uniform box every one; but that box's
  * variance is 0.0866^2, of which a Gaussian puts one sample in 2.4 there.
  *
- * <p>What exploring costs its users and what a critic knows there are other questions.
+ * <p>What exploring costs its users and what a critic knows there are other questions, which the
+ * experiments' {@code ExplorationMeasurement} answers.
  */
 public final class ExplorationEfficiency {
 
@@ -47,7 +50,7 @@ public final class ExplorationEfficiency {
 
     /** Samples that another exploration needs for as many in the region, for one of this. */
     public double times(Result other) {
-      if (volume != other.volume) {
+      if (Math.abs(volume - other.volume) > 1e-9 * volume) {
         throw new IllegalArgumentException(
             "regions differ: their volumes are " + volume + " and " + other.volume);
       }
@@ -91,9 +94,31 @@ public final class ExplorationEfficiency {
               + size
               + " values and positive numbers");
     }
-    Counter counter = new Counter(centre, halfWidth);
+    Counter counter = new Counter(size, halfWidth);
     for (int from = 0; from < users; from += ROWS) {
-      counter.count(explorer.forRollout(), from, Math.min(ROWS, users - from), requests, seed);
+      int rows = Math.min(ROWS, users - from);
+      count(explorer.forRollout(), centre, from, rows, requests, seed, counter);
+    }
+    return counter.result();
+  }
+
+  /**
+   * Counts what was logged, around the logged baseline actions. Where the action range cuts the
+   * region, its volume is the mean over the rows.
+   *
+   * @param halfWidth half the region's width in every dimension, positive
+   */
+  public static Result of(Replay log, double halfWidth) {
+    ReplaySchema schema = log.schema();
+    int actionColumn = schema.columnIndex(ReplaySchema.ACTION);
+    int baselineColumn = schema.columnIndex(ReplaySchema.BASELINE_ACTION);
+    float[] action = new float[schema.columns().get(actionColumn).width()];
+    float[] baseline = new float[action.length];
+    Counter counter = new Counter(action.length, halfWidth);
+    for (long row = 0; row < log.rows(); row++) {
+      log.get(row, actionColumn, action, 0);
+      log.get(row, baselineColumn, baseline, 0);
+      counter.add(action, baseline, 0);
     }
     return counter.result();
   }
@@ -106,69 +131,79 @@ public final class ExplorationEfficiency {
     return Math.pow(2 * Normal.centralMass(halfWidth / sigma), actionSize);
   }
 
-  /** Counts slice by slice of the users. */
+  /** Explores for some users, request by request. */
+  private static void count(
+      Explorer explorer,
+      float[] centre,
+      int firstUser,
+      int rows,
+      int requests,
+      long seed,
+      Counter counter) {
+    int size = centre.length;
+    int[] users = new int[rows];
+    long[] sessions = new long[rows];
+    long[] times = new long[rows];
+    float[] baseline = new float[rows * size];
+    float[] actions = new float[rows * size];
+    float[] low = new float[rows * size];
+    float[] high = new float[rows * size];
+    float[] logDensity = new float[rows];
+    for (int row = 0; row < rows; row++) {
+      users[row] = firstUser + row;
+      sessions[row] = row;
+      System.arraycopy(centre, 0, baseline, row * size, size);
+    }
+    for (int request = 0; request < requests; request++) {
+      Arrays.fill(times, request);
+      explorer.explore(
+          seed, users, sessions, times, rows, baseline, actions, low, high, logDensity);
+      for (int row = 0; row < rows; row++) {
+        counter.add(actions, baseline, row * size);
+      }
+    }
+  }
+
+  /** Sums over actions. */
   private static final class Counter {
 
-    private final float[] centre;
     private final double halfWidth;
     private final double[] sum;
     private final double[] squares;
     private long samples;
     private long inside;
+    private double volumes;
 
-    Counter(float[] centre, double halfWidth) {
-      this.centre = centre;
+    Counter(int size, double halfWidth) {
       this.halfWidth = halfWidth;
-      this.sum = new double[centre.length];
-      this.squares = new double[centre.length];
+      this.sum = new double[size];
+      this.squares = new double[size];
     }
 
-    void count(Explorer explorer, int firstUser, int rows, int requests, long seed) {
-      int size = centre.length;
-      int[] users = new int[rows];
-      long[] sessions = new long[rows];
-      long[] times = new long[rows];
-      float[] baseline = new float[rows * size];
-      float[] actions = new float[rows * size];
-      float[] low = new float[rows * size];
-      float[] high = new float[rows * size];
-      float[] logDensity = new float[rows];
-      for (int row = 0; row < rows; row++) {
-        users[row] = firstUser + row;
-        sessions[row] = row;
-        System.arraycopy(centre, 0, baseline, row * size, size);
-      }
-      for (int request = 0; request < requests; request++) {
-        Arrays.fill(times, request);
-        explorer.explore(
-            seed, users, sessions, times, rows, baseline, actions, low, high, logDensity);
-        for (int row = 0; row < rows; row++) {
-          add(actions, row * size);
-        }
-      }
-    }
-
-    private void add(float[] actions, int at) {
+    /** Adds an action and its baseline, both at {@code at}. */
+    void add(float[] actions, float[] baseline, int at) {
       boolean in = true;
-      for (int k = 0; k < centre.length; k++) {
-        double difference = (double) actions[at + k] - centre[k];
+      double volume = 1;
+      for (int k = 0; k < sum.length; k++) {
+        double centre = baseline[at + k];
+        double difference = actions[at + k] - centre;
         sum[k] += difference;
         squares[k] += difference * difference;
         in &= Math.abs(difference) <= halfWidth;
+        volume *= Math.min(centre + halfWidth, 1) - Math.max(centre - halfWidth, -1);
       }
+      volumes += volume;
       samples++;
       inside += in ? 1 : 0;
     }
 
     Result result() {
-      double volume = 1;
-      double[] deviation = new double[centre.length];
-      for (int k = 0; k < centre.length; k++) {
-        volume *= Math.min(centre[k] + halfWidth, 1) - Math.max(centre[k] - halfWidth, -1);
+      double[] deviation = new double[sum.length];
+      for (int k = 0; k < deviation.length; k++) {
         double mean = sum[k] / samples;
         deviation[k] = Math.sqrt(Math.max(0, squares[k] / samples - mean * mean));
       }
-      return new Result(samples, inside, volume, deviation);
+      return new Result(samples, inside, volumes / samples, deviation);
     }
   }
 }

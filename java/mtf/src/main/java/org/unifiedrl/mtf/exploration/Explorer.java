@@ -8,10 +8,10 @@ package org.unifiedrl.mtf.exploration;
  * order and with any number of lanes. Most implementations are immutable and may be shared by
  * threads; no call allocates.
  *
- * <p>Some remember a user's request before ({@link OrnsteinUhlenbeck}, {@link SobolBox}): these
- * take one thread at a time, one row per user in a call, every user of one call again in the next
- * until it is done, as a rollout's ticks are, and allocate when they see their largest number of
- * rows. {@link #forRollout()} gives one that starts anew.
+ * <p>Some remember a user's request before ({@link OrnsteinUhlenbeck}, {@link SobolBox}, {@link
+ * GuidedBox}): these take one thread at a time, one row per user in a call, every user of one call
+ * again in the next until it is done, as a rollout's ticks are, and allocate when they see their
+ * largest number of rows. {@link #forRollout()} gives one that starts anew.
  */
 public interface Explorer {
 
@@ -22,6 +22,14 @@ public interface Explorer {
   default Explorer forRollout() {
     return this;
   }
+
+  /**
+   * Shows the states of the requests that {@link #explore} is called for next, to explorers that
+   * look at them.
+   *
+   * @param states row-major {@code [rows, S]}; must not change until that call is over
+   */
+  default void see(float[] states) {}
 
   /**
    * Explores around {@code rows} baseline actions.

@@ -70,7 +70,7 @@ public final class TruncatedGaussian extends IndependentExplorer {
   /**
    * Logarithm of one dimension's density; minus infinity outside the box.
    *
-   * @param mean centre, within the box
+   * @param mean centre, in the box or not
    * @param sigma standard deviation before truncation
    */
   public static double logDensity(
@@ -78,8 +78,8 @@ public final class TruncatedGaussian extends IndependentExplorer {
     if (!(action >= low && action <= high)) {
       return Double.NEGATIVE_INFINITY;
     }
-    double mass = Normal.centralMass((high - mean) / sigma);
-    mass -= Normal.centralMass((low - mean) / sigma);
-    return Normal.logDensity((action - mean) / sigma) - Math.log(sigma * mass);
+    return Normal.logDensity((action - mean) / sigma)
+        - Math.log(sigma)
+        - Normal.logMass((low - mean) / sigma, (high - mean) / sigma);
   }
 }

@@ -97,6 +97,16 @@ public final class Simulator implements Environment {
   /** Individual spread of the same log-multipliers. */
   static final double INDIVIDUAL_VALUE_SD = .25;
 
+  /** Names of the reward groups, by how many there are. */
+  private static final List<List<String>> REWARD_GROUPS =
+      List.of(
+          List.of("all"),
+          List.of("watch_time", "behaviours"),
+          List.of("watch_time", "consumption", "interaction"));
+
+  /** Group of each behaviour's reward, by how many groups there are. */
+  static final int[][] GROUP_OF = {{0, 0, 0, 0, 0}, {1, 0, 1, 1, 1}, {1, 0, 1, 2, 2}};
+
   /** Noise on the logit of each predicted score, per segment. */
   static final double[][] SEGMENT_NOISE = {
     {0.1, 0.1, 0.1, 0.2, 0.2},
@@ -297,12 +307,14 @@ public final class Simulator implements Environment {
     double seconds =
         Calibration.BUCKET_EDGES[d]
             * Math.pow(Calibration.BUCKET_EDGES[d + 1] / Calibration.BUCKET_EDGES[d], share);
-    duration[item] = (float) seconds;
+    duration[item] = (float) (seconds * config.durationScale());
     length[item] = (float) Math.max(-1.5, Math.min(1.5, Math.log(seconds) - 4.2));
     replay[item] = (float) (1 / Calibration.REPLAY_EXPONENT[d]);
     for (int b = 0; b < BINARY; b++) {
       double logit =
-          intercepts[b][d][seconds >= 10 ? 1 : 0] + KNOWN_SD[b] * Philox.normal(key, -3 - b, item);
+          intercepts[b][d][duration[item] >= 10 ? 1 : 0]
+              + config.rateShifts().get(b)
+              + KNOWN_SD[b] * Philox.normal(key, -3 - b, item);
       known[item * BINARY + b] = (float) logit;
       unknown[item * BINARY + b] = (float) (ITEM_SD[b] * Philox.normal(key, -3 - BINARY - b, item));
       centre[b] += logit / (TOPICS * TOPIC_ITEMS);
@@ -407,7 +419,7 @@ public final class Simulator implements Environment {
 
   @Override
   public List<String> rewardGroups() {
-    return List.of("watch_time", "behaviours");
+    return REWARD_GROUPS.get(config.rewardGroups() - 1);
   }
 
   @Override
@@ -417,7 +429,7 @@ public final class Simulator implements Environment {
 
   @Override
   public List<String> responseNames() {
-    return List.of("valid", "watch_seconds", "finish", "like", "positive");
+    return config.behaviours();
   }
 
   @Override

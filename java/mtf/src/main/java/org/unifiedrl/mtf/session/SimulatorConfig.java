@@ -1,5 +1,8 @@
 package org.unifiedrl.mtf.session;
 
+import java.util.List;
+import java.util.Set;
+
 /**
  * Everything about the simulated world that is a choice; the group {@code simulator} of an
  * experiment's configuration. Rates and spreads that come from data are not here but in the
@@ -30,6 +33,15 @@ package org.unifiedrl.mtf.session;
  * @param returnIntercept r0 of the next-day return probability {@code sigmoid(r0 + r1 (satisfaction
  *     - 1))}
  * @param returnSatisfaction r1
+ * @param rewardGroups reward groups q: 1 for all behaviours together; 2 for time and the others, as
+ *     in the paper; 3 for time, consumption (valid, finish) and interaction (like, positive)
+ * @param behaviours names of the five behaviours in this world's own words: held for longer than 10
+ *     s (its name begins with "valid"), seconds held, passed the item's own length, the first
+ *     interaction, the second, rarer one
+ * @param rateShifts what is added to the logits of the calibrated rates: of passing the smaller of
+ *     10 s and the item's length, of passing the larger too, of the first interaction and of the
+ *     second; zeros for KuaiRand's rates
+ * @param durationScale factor of the calibrated item lengths; 1 for KuaiRand's
  */
 public record SimulatorConfig(
     long worldSeed,
@@ -52,7 +64,11 @@ public record SimulatorConfig(
     double satisfactionRate,
     double fatigueSeconds,
     double returnIntercept,
-    double returnSatisfaction) {
+    double returnSatisfaction,
+    int rewardGroups,
+    List<String> behaviours,
+    List<Double> rateShifts,
+    double durationScale) {
 
   /** Checks every value. */
   public SimulatorConfig {
@@ -96,6 +112,36 @@ public record SimulatorConfig(
     atLeast("simulator.fatigue_seconds", fatigueSeconds, 1);
     finite("simulator.return_intercept", returnIntercept);
     atLeast("simulator.return_satisfaction", returnSatisfaction, 0);
+    if (rewardGroups < 1 || rewardGroups > 3) {
+      throw new IllegalArgumentException(
+          "simulator.reward_groups is " + rewardGroups + "; expected 1, 2 or 3");
+    }
+    behaviours = List.copyOf(behaviours);
+    if (behaviours.size() != Simulator.SCORES
+        || Set.copyOf(behaviours).size() != Simulator.SCORES
+        || !behaviours.get(0).startsWith("valid")) {
+      throw new IllegalArgumentException(
+          "simulator.behaviours is "
+              + behaviours
+              + "; expected five different names, the first of which begins with 'valid'");
+    }
+    rateShifts = List.copyOf(rateShifts);
+    if (rateShifts.size() != Simulator.BINARY) {
+      throw new IllegalArgumentException(
+          "simulator.rate_shifts has "
+              + rateShifts.size()
+              + " values; expected four: first threshold, second, first interaction, second");
+    }
+    for (double shift : rateShifts) {
+      if (!(Math.abs(shift) <= 5)) {
+        throw new IllegalArgumentException(
+            "simulator.rate_shifts has " + shift + "; expected numbers from -5 to 5");
+      }
+    }
+    if (!(durationScale >= 0.01 && durationScale <= 10)) {
+      throw new IllegalArgumentException(
+          "simulator.duration_scale is " + durationScale + "; expected a number from 0.01 to 10");
+    }
   }
 
   private static void atLeast(String name, double value, double least) {
@@ -116,8 +162,31 @@ public record SimulatorConfig(
    */
   public static SimulatorConfig defaults() {
     return new SimulatorConfig(
-        20220425, 1_000_000, 1_000_000, 40, 8, 1, 1, 1, 1, 0.01, 0.2, 1, 2, -0.7, 1.0, 1.2, 0.1,
-        0.3, 1200, 0.4, 1.0);
+        20220425,
+        1_000_000,
+        1_000_000,
+        40,
+        8,
+        1,
+        1,
+        1,
+        1,
+        0.01,
+        0.2,
+        1,
+        2,
+        -0.7,
+        1.0,
+        1.2,
+        0.1,
+        0.3,
+        1200,
+        0.4,
+        1.0,
+        2,
+        List.of("valid", "watch_seconds", "finish", "like", "positive"),
+        List.of(0.0, 0.0, 0.0, 0.0),
+        1);
   }
 
   /** This world with other dials. */
@@ -143,6 +212,10 @@ public record SimulatorConfig(
         satisfactionRate,
         fatigueSeconds,
         returnIntercept,
-        returnSatisfaction);
+        returnSatisfaction,
+        rewardGroups,
+        behaviours,
+        rateShifts,
+        durationScale);
   }
 }

@@ -44,6 +44,7 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
   private final long seed;
   private final int days;
   private final float[] rewardWeights;
+  private final int[] groupOf; // of each behaviour
 
   // Scratch of one request.
   private final int[] items;
@@ -77,6 +78,7 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
           (float) config.likeReward(),
           (float) config.positiveReward()
         };
+    groupOf = Simulator.GROUP_OF[config.rewardGroups() - 1];
     items = new int[candidates];
     knownLogits = new float[candidates * Simulator.BINARY];
     fused = new float[candidates];
@@ -483,8 +485,8 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
     pageItems[i] = chosen;
     float fatigue = fatigue(lane);
     float watched = 0;
-    float others = 0;
     float enjoyed = 0;
+    java.util.Arrays.fill(rewards, i * groups, (i + 1) * groups, 0);
     java.util.Arrays.fill(lane.shown, 0);
     for (int p = 0; p < chosen; p++) {
       int c = page[p];
@@ -520,15 +522,19 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
       for (int k = 0; k < Simulator.SCORES; k++) {
         enjoyed += lane.satisfies[k] * pageResponses[out + k];
       }
-      others +=
-          pageResponses[out] * rewardWeights[0]
-              + pageResponses[out + 2] * rewardWeights[2]
-              + pageResponses[out + 3] * rewardWeights[3]
-              + pageResponses[out + 4] * rewardWeights[4];
+      float consumed =
+          pageResponses[out] * rewardWeights[0] + pageResponses[out + 2] * rewardWeights[2];
+      float liked = pageResponses[out + 3] * rewardWeights[3];
+      float rare = pageResponses[out + 4] * rewardWeights[4];
+      if (groupOf[0] == groupOf[3]) {
+        rewards[i * groups + groupOf[0]] += consumed + liked + rare;
+      } else {
+        rewards[i * groups + groupOf[0]] += consumed;
+        rewards[i * groups + groupOf[3]] += liked + rare;
+      }
       observe(lane, item, out, play);
     }
-    rewards[2 * i] = rewardWeights[1] * watched;
-    rewards[2 * i + 1] = others;
+    rewards[i * groups + groupOf[1]] += rewardWeights[1] * watched;
     for (int s = 0; s < lane.shown.length; s++) {
       lane.shown[s] /= Math.max(chosen, 1);
     }
@@ -551,7 +557,11 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
     int index = lane.index;
     totals.watchSeconds()[index] += (double) watched / days;
     totals.requests()[index]++;
-    totals.returns()[index] += rewards[2 * i] + rewards[2 * i + 1];
+    float reward = 0;
+    for (int g = 0; g < groups; g++) {
+      reward += rewards[i * groups + g];
+    }
+    totals.returns()[index] += reward;
   }
 
   /** Adds one response to what the platform knows of the user. */

@@ -26,4 +26,14 @@ public record UserTotals(
         new double[users],
         new double[users]);
   }
+
+  /** Copies all users' totals to the places from {@code at} on of others. */
+  public void copyTo(UserTotals others, int at) {
+    int count = requests.length;
+    System.arraycopy(validConsumptions, 0, others.validConsumptions, at, count);
+    System.arraycopy(watchSeconds, 0, others.watchSeconds, at, count);
+    System.arraycopy(requests, 0, others.requests, at, count);
+    System.arraycopy(sessions, 0, others.sessions, at, count);
+    System.arraycopy(returns, 0, others.returns, at, count);
+  }
 }

@@ -88,6 +88,22 @@ class ParameterNoiseTest {
     }
   }
 
+  /** The size that is known before exploring is the one at which actions move by the target. */
+  @Test
+  void settledSigmaMovesActionsByTheTarget() {
+    MlpPolicy.Weights weights = weights();
+    double sigma = ParameterNoise.settled(weights, 0.15, states(), STATES, 3);
+    double mean = 0;
+    try (MlpPolicy policy = new MlpPolicy(weights)) {
+      for (int draw = 0; draw < 300; draw++) {
+        try (MlpPolicy other = new MlpPolicy(ParameterNoise.perturbed(weights, sigma, 4, draw))) {
+          mean += ParameterNoise.distance(policy, other, states(), STATES) / 300;
+        }
+      }
+    }
+    assertThat(mean).isCloseTo(0.15, within(0.02));
+  }
+
   @Test
   void distanceIsTheRootMeanSquare() {
     MlpPolicy.Weights still = new MlpPolicy.Weights(new int[] {1, 2}, new float[4], null, null);

@@ -41,9 +41,16 @@ class PerDecisionTest {
       assertThat(estimate.samples()).isEqualTo(3);
       assertThat(estimate.units()).isEqualTo(2);
       assertThat(estimate.maxWeight()).isCloseTo(3, within(1e-14));
-      assertThat(estimate.clippedShare()).isCloseTo(1 / 3.0, within(1e-15));
-      assertThat(estimate.ess()).isCloseTo(3.75 * 3.75 / (4 + 1.5625 + 0.25), within(1e-12));
+      // One of the six steps, and the last of its session.
+      assertThat(estimate.clippedShare()).isCloseTo(1 / 6.0, within(1e-15));
+      // Three, two and one sessions reach the steps; the second step's weights are 1.5 and 0.5.
+      double[] shares = {3.75 * 3.75 / (0.25 + 1.5625 + 4) / 3, 2 * 2 / (2.25 + 0.25) / 2, 1};
+      double least = Math.min(shares[0], Math.min(shares[1], shares[2]));
+      assertThat(estimate.ess()).isCloseTo(3 * least, within(1e-12));
     }
+    // Of constant rewards the plain form would make a quarter too much: weights average 1.25.
+    assertThat(plain.refusal().orElseThrow()).contains("step 1 average 1.25");
+    assertThat(normalised.refused()).isFalse();
   }
 
   /** Long sessions far from the log: all weight in one session of 1,000. */
@@ -64,6 +71,23 @@ class PerDecisionTest {
       assertThat(estimate.value()).isFinite();
       assertThat(same.estimate().value()).isCloseTo(10, within(1e-9));
       assertThat(estimator.minus(same).mean()).isNaN();
+    }
+  }
+
+  /** A step that few sessions of the policy's kind reach decides, unless it hardly counts. */
+  @Test
+  void theWorstStepThatCountsDecides() {
+    for (int step = 0; step < 3; step++) {
+      // Rewards of the third step count for 0.09^2 = 0.8 % of the first one's.
+      PerDecision estimator = new PerDecision(new Settings(true, 1e9, 0.09), BOOTSTRAP);
+      for (int session = 0; session < 1000; session++) {
+        for (int t = 0; t < 3; t++) {
+          estimator.add(t == step && session > 0 ? 1e-9 : 1, 1, session, session);
+        }
+      }
+      OffPolicyEstimate estimate = estimator.estimate();
+      assertThat(estimate.ess()).isCloseTo(step < 2 ? 1 : 1000, within(0.01));
+      assertThat(estimate.refused()).isEqualTo(step < 2);
     }
   }
 

@@ -32,7 +32,8 @@ class RidgeRegressionTest {
   void findsAQuadraticRewardAndAddsUp() {
     Random random = new Random(3);
     Features features = Features.quadratic(3, 2);
-    assertThat(features.size()).isEqualTo(3 + 2 + 6 + 3);
+    assertThat(features.size()).isEqualTo(3 + 2 + 6 + 2);
+    assertThat(Features.interacting(3, 2).size()).isEqualTo(3 + 2 + 6 + 3);
     RidgeRegression all = new RidgeRegression(features, 1e-9);
     RidgeRegression first = new RidgeRegression(features, 1e-9);
     RidgeRegression second = new RidgeRegression(features, 1e-9);

@@ -12,7 +12,19 @@ import org.unifiedrl.mtf.session.UserTotals;
  * a page; the item's score and label are the user's luck, the reward is (1 + first action) times
  * it.
  */
-final class TinyWorld implements Environment {
+public final class TinyWorld implements Environment {
+
+  private final int trainUsers;
+
+  /** 100 users to learn from. */
+  public TinyWorld() {
+    this(100);
+  }
+
+  /** So many users to learn from; 900 others are judged. */
+  public TinyWorld(int trainUsers) {
+    this.trainUsers = trainUsers;
+  }
 
   @Override
   public String name() {
@@ -57,12 +69,12 @@ final class TinyWorld implements Environment {
 
   @Override
   public UserRange trainUsers() {
-    return new UserRange(0, 100);
+    return new UserRange(0, trainUsers);
   }
 
   @Override
   public UserRange judgeUsers() {
-    return new UserRange(100, 900);
+    return new UserRange(trainUsers, 900);
   }
 
   @Override
@@ -107,6 +119,7 @@ final class TinyWorld implements Environment {
         states[lane] = (float) luck[lane].nextDouble();
         last[lane] = luck[lane].nextInt(3) == 0 || request[lane] == 4;
         sessions[lane] = (long) users[lane] * days + day[lane];
+        times[lane] = 10L * day[lane] + request[lane];
         pageItems[lane] = 1;
       }
 
@@ -213,6 +226,7 @@ final class TinyWorld implements Environment {
         last[to] = last[from];
         users[to] = users[from];
         sessions[to] = sessions[from];
+        times[to] = times[from];
         day[to] = day[from];
         request[to] = request[from];
         luck[to] = luck[from];

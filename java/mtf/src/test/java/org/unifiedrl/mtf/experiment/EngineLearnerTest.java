@@ -8,18 +8,21 @@ import java.nio.FloatBuffer;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
-import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.unifiedrl.engine.NotFiniteException;
-import org.unifiedrl.engine.Precision;
 import org.unifiedrl.engine.checkpoint.Checkpoint;
 import org.unifiedrl.engine.checkpoint.CheckpointException;
 import org.unifiedrl.engine.checkpoint.CheckpointStore;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.engine.replay.ReplaySchema;
+import org.unifiedrl.engine.replay.ReplaySchema.Column;
 import org.unifiedrl.engine.replay.ReplayWriter;
+import org.unifiedrl.mtf.experiment.ExperimentConfig.AlgorithmKind;
 import org.unifiedrl.mtf.policy.Policy;
 
 class EngineLearnerTest {
@@ -60,83 +63,26 @@ class EngineLearnerTest {
     return folder;
   }
 
-  private static ExperimentConfig config(UnaryOperator<ExperimentConfig.Training> change) {
-    return config(change, "cpu");
-  }
+  private static final List<String> SMALL =
+      List.of(
+          "seed=9",
+          "backend=\"cpu\"",
+          "threads=1",
+          "training.steps=40",
+          "training.batch=32",
+          "training.hidden=[16]",
+          "training.critics_per_group=3",
+          "training.target_period=4",
+          "training.actor_rate=1e-3",
+          "training.critic_rate=1e-3",
+          "training.keep=2");
 
-  private static ExperimentConfig config(
-      UnaryOperator<ExperimentConfig.Training> change, String backend) {
-    ExperimentConfig d = ExperimentConfig.defaults();
-    ExperimentConfig.Training t = d.training();
-    ExperimentConfig.Training small =
-        new ExperimentConfig.Training(
-            t.algorithm(),
-            40,
-            32,
-            List.of(16),
-            3,
-            t.eta(),
-            t.omega(),
-            t.penaltyForm(),
-            t.lambda(),
-            t.beta(),
-            t.theta(),
-            t.discount(),
-            t.groupWeights(),
-            t.targetRate(),
-            4,
-            1e-3,
-            1e-3,
-            t.gradientClip(),
-            t.normaliseReturns(),
-            t.report(),
-            t.checkpoint(),
-            2);
-    return new ExperimentConfig(
-        d.environment(),
-        9,
-        backend,
-        1,
-        d.engine(),
-        d.baseline(),
-        d.exploration(),
-        change.apply(small),
-        d.algorithms(),
-        d.evaluation(),
-        d.simulator());
-  }
-
-  private static ExperimentConfig criticRate(double rate) {
-    return config(
-        t ->
-            new ExperimentConfig.Training(
-                t.algorithm(),
-                t.steps(),
-                t.batch(),
-                t.hidden(),
-                t.criticsPerGroup(),
-                t.eta(),
-                t.omega(),
-                t.penaltyForm(),
-                t.lambda(),
-                t.beta(),
-                t.theta(),
-                t.discount(),
-                t.groupWeights(),
-                t.targetRate(),
-                t.targetPeriod(),
-                t.actorRate(),
-                rate,
-                0,
-                t.normaliseReturns(),
-                t.report(),
-                t.checkpoint(),
-                t.keep()));
+  private static ExperimentConfig config(String... settings) {
+    return Settings.of(SMALL, settings);
   }
 
   private static Learner open(Replay replay, Path checkpoints, boolean resume) {
-    return EngineLearner.factory()
-        .open(config(UnaryOperator.identity()), replay, START, checkpoints, resume);
+    return EngineLearner.factory().open(config(), replay, START, checkpoints, resume);
   }
 
   @Test
@@ -188,7 +134,7 @@ class EngineLearnerTest {
 
   @Test
   void keepsTheLastGoodCheckpointWhenTheLossStopsBeingFinite(@TempDir Path folder) {
-    ExperimentConfig wild = criticRate(1e30);
+    ExperimentConfig wild = config("training.critic_rate=1e30", "training.gradient_clip=0");
     try (Replay replay = Replay.open(log(folder.resolve("log"), 60));
         Learner learner =
             EngineLearner.factory()
@@ -231,13 +177,11 @@ class EngineLearnerTest {
         learner.run(3);
         learner.save();
       }
-      EngineLearner.factory()
-          .open(config(UnaryOperator.identity()), replay, START, checkpoints, true)
-          .close();
+      EngineLearner.factory().open(config(), replay, START, checkpoints, true).close();
       String state = new CheckpointStore(checkpoints, 2).latest().orElseThrow().stateJson();
       assertThat(state).contains("\"version\":", "\"abi_version\":", "\"backend\":\"cpu\"");
       Learner.Start other = Learner.Start.at(0.2f, -0.3f);
-      ExperimentConfig same = config(UnaryOperator.identity());
+      ExperimentConfig same = config();
       assertThatThrownBy(() -> EngineLearner.factory().open(same, replay, other, checkpoints, true))
           .isInstanceOf(CheckpointException.class)
           .hasMessageContaining("start was [0.2,-0.4] and is now [0.2,-0.3]");
@@ -258,7 +202,7 @@ class EngineLearnerTest {
   @Test
   void resumesOnAnotherBackEnd(@TempDir Path folder) {
     Path checkpoints = folder.resolve("checkpoints");
-    ExperimentConfig reference = config(UnaryOperator.identity(), "reference");
+    ExperimentConfig reference = config("backend=\"reference\"");
     try (Replay replay = Replay.open(log(folder.resolve("log"), 60))) {
       String saved;
       try (Learner learner = open(replay, checkpoints, false)) {
@@ -287,7 +231,7 @@ class EngineLearnerTest {
       Checkpoint saved = store.latest().orElseThrow();
       String state = saved.stateJson();
       assertThat(state).contains("\"precision\":\"fp32\"");
-      ExperimentConfig bf16 = precision(Precision.BF16);
+      ExperimentConfig bf16 = config("engine.precision=\"bf16\"");
       assertThatThrownBy(() -> EngineLearner.factory().open(bf16, replay, START, checkpoints, true))
           .isInstanceOf(CheckpointException.class)
           .hasMessageContaining("was trained in precision fp32, and bf16 is asked for");
@@ -305,20 +249,139 @@ class EngineLearnerTest {
     }
   }
 
-  private static ExperimentConfig precision(Precision precision) {
-    ExperimentConfig c = config(UnaryOperator.identity());
-    return new ExperimentConfig(
-        c.environment(),
-        c.seed(),
-        c.backend(),
-        c.threads(),
-        new ExperimentConfig.Engine(0, precision, c.engine().replay()),
-        c.baseline(),
-        c.exploration(),
-        c.training(),
-        c.algorithms(),
-        c.evaluation(),
-        c.simulator());
+  /**
+   * Of every algorithm: it moves to what is rewarded, and what it saved goes on as it would have.
+   */
+  @ParameterizedTest
+  @EnumSource(AlgorithmKind.class)
+  void everyAlgorithmLearnsSavesAndResumes(AlgorithmKind kind, @TempDir Path folder) {
+    ExperimentConfig config =
+        config("training.algorithm=\"" + kind.name() + "\"", "training.discount=0.5");
+    Path checkpoints = folder.resolve("checkpoints");
+    float[] states = new float[STATES];
+    float[] action = new float[ACTIONS];
+    float[] again = new float[ACTIONS];
+    try (Replay replay = Replay.open(log(folder.resolve("log"), 400))) {
+      String whole;
+      try (Learner learner =
+          EngineLearner.factory().open(config, replay, START, checkpoints, false)) {
+        learner.policy().get().act(states, 1, action);
+        assertThat(action[0]).isCloseTo(START.action()[0], within(0.05f));
+        Map<String, Double> metrics = learner.run(1_000);
+        assertThat(metrics).containsKeys("critic_loss", "q_mean", "reward");
+        assertThat(metrics.values()).allSatisfy(value -> assertThat(value).isFinite());
+        learner.save();
+        learner.policy().get().act(states, 1, action);
+        assertThat(action[0]).isGreaterThan(START.action()[0] + 0.02f);
+        EngineLearner.factory().policy(checkpoints).get().act(states, 1, again);
+        assertThat(again).isEqualTo(action);
+        learner.run(7);
+        whole = learner.parameterHash();
+      }
+      try (Learner learner =
+          EngineLearner.factory().open(config, replay, START, checkpoints, true)) {
+        learner.run(7);
+        assertThat(learner.parameterHash()).isEqualTo(whole);
+      }
+    }
+  }
+
+  /** A data set that is no log: rows in any order, and ends of episodes that are not terminal. */
+  @Test
+  void learnsFromTransitionsWhoseNextStatesAreColumns(@TempDir Path folder) {
+    ReplaySchema schema =
+        new ReplaySchema(
+            List.of(
+                new Column("state", 1),
+                new Column("action", 1),
+                new Column("reward", 1),
+                new Column("next_state", 1),
+                new Column("done", 1)),
+            Map.of());
+    Random random = new Random(5);
+    try (ReplayWriter writer = new ReplayWriter(folder.resolve("data"), schema)) {
+      for (int i = 0; i < 500; i++) {
+        float action = 2 * random.nextFloat() - 1;
+        float done = i % 50 == 49 ? 1 : 0;
+        float[] row = {random.nextFloat(), action, 1, random.nextFloat(), done};
+        writer.append(i / 10, 0, i, i % 10 == 9, row); // an episode ends where it ran out of time
+      }
+    }
+    ExperimentConfig config =
+        config(
+            "training.algorithm=\"td3_bc\"",
+            "training.group_weights=[1]",
+            "training.normalise_returns=false",
+            "training.discount=0.8",
+            "training.target_rate=0.5",
+            "training.target_period=1",
+            "training.critic_rate=1e-2");
+    Learner.Start start = Learner.Start.at(0);
+    try (Replay replay = Replay.open(folder.resolve("data"));
+        Learner learner =
+            EngineLearner.factory().open(config, replay, start, folder.resolve("c"), false)) {
+      learner.run(500);
+      // Every step is rewarded by 1 and one of 50 is the last: v = 1 + 0.8 * 0.98 v. With time-outs
+      // for ends, one of 10 would be, and v = 1 / (1 - 0.8 * 0.9) = 3.6.
+      assertThat(learner.run(50).get("q_mean")).isCloseTo(1 / (1 - 0.8 * 0.98), within(0.4));
+    }
+  }
+
+  @Test
+  void warmStartKeepsNetworksAndNormalisationAndNothingElse(@TempDir Path folder) {
+    Path first = folder.resolve("first");
+    Path second = folder.resolve("second");
+    String learned;
+    try (Replay replay = Replay.open(log(folder.resolve("log"), 60));
+        Learner learner = open(replay, first, false)) {
+      learner.run(20);
+      learner.save();
+      learned = learner.parameterHash();
+    }
+    Learner.Start warm = new Learner.Start(START.action(), Optional.of(first));
+    try (Replay other = Replay.open(log(folder.resolve("other"), 50, 4, 0.3f))) {
+      String whole;
+      try (Learner learner = EngineLearner.factory().open(config(), other, warm, second, false)) {
+        assertThat(learner.step()).isZero();
+        assertThat(learner.parameterHash()).isEqualTo(learned);
+        learner.run(5);
+        learner.save();
+        learner.run(5);
+        whole = learner.parameterHash();
+      }
+      Checkpoint of = new CheckpointStore(first, 2).latest().orElseThrow();
+      Checkpoint to = new CheckpointStore(second, 2).latest().orElseThrow();
+      for (String name : List.of("state.shift", "state.scale")) {
+        assertThat(to.tensor(name).toFloats()).isEqualTo(of.tensor(name).toFloats());
+      }
+      assertThat(Settings.json(to.stateJson()).get("reward_scale"))
+          .isEqualTo(Settings.json(of.stateJson()).get("reward_scale"));
+      try (Learner learner = EngineLearner.factory().open(config(), other, warm, second, true)) {
+        learner.run(5);
+        assertThat(learner.parameterHash()).isEqualTo(whole);
+      }
+      // A cold run is another run.
+      assertThatThrownBy(() -> open(other, second, true))
+          .isInstanceOf(CheckpointException.class)
+          .hasMessageContaining("warm_start was");
+      // Other critics start anew, the actor goes on; with nothing alike there is nothing to keep.
+      ExperimentConfig critics = config("training.critics_per_group=2");
+      try (Learner learner =
+          EngineLearner.factory().open(critics, other, warm, folder.resolve("third"), false)) {
+        float[] states = new float[STATES];
+        float[] action = new float[ACTIONS];
+        float[] expected = new float[ACTIONS];
+        learner.policy().get().act(states, 1, action);
+        EngineLearner.factory().policy(first).get().act(states, 1, expected);
+        assertThat(action).isEqualTo(expected);
+      }
+      ExperimentConfig wide = config("training.hidden=[8]");
+      assertThatThrownBy(
+              () ->
+                  EngineLearner.factory().open(wide, other, warm, folder.resolve("fourth"), false))
+          .isInstanceOf(CheckpointException.class)
+          .hasMessageContaining("no network of a shape that unifiedrl trains here");
+    }
   }
 
   @Test

@@ -4,6 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -11,14 +14,20 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.EnumSource.Mode;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.engine.replay.ReplaySchema;
+import org.unifiedrl.mtf.algorithm.MlpPolicy;
 import org.unifiedrl.mtf.baseline.ConstantPolicy;
+import org.unifiedrl.mtf.baseline.PolicySearch;
+import org.unifiedrl.mtf.evaluation.FittedQEvaluation;
 import org.unifiedrl.mtf.experiment.ExperimentConfig.ExplorationKind;
+import org.unifiedrl.mtf.experiment.ExperimentConfig.NcisKernel;
 import org.unifiedrl.mtf.experiment.ExperimentConfig.Population;
 import org.unifiedrl.mtf.fusion.Fusion;
 import org.unifiedrl.mtf.session.Simulator;
@@ -26,8 +35,13 @@ import org.unifiedrl.mtf.session.Simulator;
 class PipelineTest {
 
   private static final Simulator WORLD = new Simulator();
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  private static final List<ExperimentConfig.Estimator> ESTIMATORS =
+      List.of(ExperimentConfig.Estimator.values());
 
   @TempDir Path folder;
+  @TempDir static Path guideRun;
 
   private static ExperimentConfig config(
       ExplorationKind kind, List<Double> lower, double bandwidth, boolean candidates) {
@@ -45,32 +59,41 @@ class PipelineTest {
         d.engine(),
         d.baseline(),
         new ExperimentConfig.Exploration(
-            kind, 0.1, lower, List.of(), 0.3, 0.8, 100, 100, 1, lanes, candidates),
+            kind, 0.1, lower, List.of(), 0.3, 0.8, 100, 100, 1, lanes, candidates, guide(kind)),
         d.training(),
         d.algorithms(),
         new ExperimentConfig.Evaluation(
             Population.JUDGE,
             bandwidth,
+            kind == ExplorationKind.SOBOL ? NcisKernel.IN_BOX : NcisKernel.PLAIN,
             10,
-            List.of(ExperimentConfig.Estimator.values()),
+            0,
+            ESTIMATORS,
             10,
             3,
             1e-2,
+            new FittedQEvaluation.Settings(3, 20, 32, List.of(8), 1e-3, 0.01, 0.1, 4),
             1,
             100,
             1,
             16,
             100,
             false),
+        d.progressive(),
         d.simulator());
+  }
+
+  private static ExperimentConfig.Guide guide(ExplorationKind kind) {
+    String run = kind.guided() ? guideRun.toString() : "none";
+    return new ExperimentConfig.Guide(run, 4, 0.2, 1.5, 100);
   }
 
   private OfflineEvaluation evaluated(ExperimentConfig config, String name) {
     Pipeline pipeline = new Pipeline(config, WORLD, EngineLearner.factory(), RunListener.NONE);
     ConstantPolicy middle = new ConstantPolicy(WORLD.stateSize(), new float[WORLD.actionSize()]);
     Path heldOut = folder.resolve(name + "-held-out");
-    pipeline.explore(middle, folder.resolve(name), heldOut);
-    return pipeline.evaluate(middle, () -> middle, heldOut);
+    pipeline.explore(() -> middle, folder.resolve(name), heldOut);
+    return pipeline.evaluate(() -> middle, () -> middle, heldOut);
   }
 
   @Test
@@ -94,7 +117,7 @@ class PipelineTest {
     List<OfflineEvaluation.Comparison> all = box.estimators();
     assertThat(all)
         .extracting(OfflineEvaluation.Comparison::estimator)
-        .containsExactly(ExperimentConfig.Estimator.values());
+        .containsExactlyElementsOf(ESTIMATORS);
     for (OfflineEvaluation.Comparison one : all.subList(0, 4)) {
       // Of the logging policy itself they say what was logged, as NCIS does.
       assertThat(one.policy().refused()).isFalse();
@@ -108,7 +131,9 @@ class PipelineTest {
 
   /** Every kind's log is one that training and evaluation take, and tells what wrote it. */
   @ParameterizedTest
-  @EnumSource(ExplorationKind.class)
+  @EnumSource(
+      names = {"THOMPSON", "UCB", "RND", "PARAMETER_NOISE"},
+      mode = Mode.EXCLUDE)
   void everyKindLeavesALogThatCanBeEvaluated(ExplorationKind kind) {
     OfflineEvaluation offline = evaluated(config(kind, List.of(), 0, false), "log");
     assertThat(offline.ncisBaseline().samples()).isGreaterThan(100);
@@ -127,7 +152,9 @@ class PipelineTest {
 
   /** Explorers with memory included: neither threads nor lanes are in a log. */
   @ParameterizedTest
-  @EnumSource(ExplorationKind.class)
+  @EnumSource(
+      names = {"THOMPSON", "UCB", "RND", "PARAMETER_NOISE"},
+      mode = Mode.EXCLUDE)
   void lanesDoNotChangeALog(ExplorationKind kind) {
     List<float[]> logs = new ArrayList<>();
     for (int lanes : new int[] {16, 3}) {
@@ -135,7 +162,7 @@ class PipelineTest {
       Pipeline pipeline = new Pipeline(config, WORLD, EngineLearner.factory(), RunListener.NONE);
       ConstantPolicy middle = new ConstantPolicy(WORLD.stateSize(), new float[WORLD.actionSize()]);
       Path log = folder.resolve("log-" + lanes);
-      pipeline.explore(middle, log, folder.resolve("held-out-" + lanes));
+      pipeline.explore(() -> middle, log, folder.resolve("held-out-" + lanes));
       try (Replay replay = Replay.open(log)) {
         Map<String, float[]> rows = new TreeMap<>();
         for (long row = 0; row < replay.rows(); row++) {
@@ -154,6 +181,101 @@ class PipelineTest {
       }
     }
     assertThat(logs.get(1)).isEqualTo(logs.get(0));
+  }
+
+  /** A log and critics to be guided by, of a few steps. */
+  @BeforeAll
+  static void guide() {
+    ExperimentConfig config = config(ExplorationKind.UNIFORM, List.of(), 0, false);
+    ObjectNode tree = JSON.valueToTree(config);
+    ((ObjectNode) tree.get("training")).put("steps", 20).put("batch", 16).put("criticsPerGroup", 3);
+    try {
+      config = JSON.treeToValue(tree, ExperimentConfig.class);
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException(e);
+    }
+    Pipeline pipeline = new Pipeline(config, WORLD, EngineLearner.factory(), RunListener.NONE);
+    ConstantPolicy middle = new ConstantPolicy(WORLD.stateSize(), new float[WORLD.actionSize()]);
+    Path log = guideRun.resolve("shards/train");
+    pipeline.explore(() -> middle, log, guideRun.resolve("shards/held-out"));
+    pipeline.train(
+        Learner.Start.at(middle.action()),
+        List.of(log),
+        guideRun.resolve("checkpoints"),
+        false,
+        (step, metrics) -> {});
+  }
+
+  /** Kinds that look at the state: in their box, evaluable, and one log whatever the lanes. */
+  @ParameterizedTest
+  @EnumSource(names = {"THOMPSON", "UCB", "RND", "PARAMETER_NOISE"})
+  void kindsWithAGuideLeaveALogThatCanBeEvaluated(ExplorationKind kind) {
+    int[] sizes = PolicySearch.sizes(WORLD, List.of(8));
+    float[] parameters = PolicySearch.start(sizes, new float[WORLD.actionSize()], 1);
+    MlpPolicy.Weights weights = PolicySearch.weights(sizes, parameters);
+    List<double[]> sums = new ArrayList<>();
+    for (int lanes : new int[] {16, 3}) {
+      ExperimentConfig config = config(kind, List.of(), 0, false, lanes);
+      Pipeline pipeline = new Pipeline(config, WORLD, EngineLearner.factory(), RunListener.NONE);
+      pipeline.checkExploration(() -> new MlpPolicy(weights));
+      Path log = folder.resolve("log-" + lanes);
+      Path heldOut = folder.resolve("held-out-" + lanes);
+      pipeline.explore(() -> new MlpPolicy(weights), log, heldOut);
+      OfflineEvaluation offline =
+          pipeline.evaluate(() -> new MlpPolicy(weights), () -> new MlpPolicy(weights), heldOut);
+      assertThat(offline.ncisBaseline().maxWeight()).isPositive();
+      try (Replay replay = Replay.open(log)) {
+        assertThat(replay.schema().boxCheck()).isTrue();
+        assertThat(replay.outOfBoxRows()).isZero();
+        double[] sum = new double[WORLD.actionSize() + 1];
+        double largest = Double.NEGATIVE_INFINITY;
+        double smallest = Double.POSITIVE_INFINITY;
+        for (long row = 0; row < replay.rows(); row++) {
+          float[] action = column(replay, row, ReplaySchema.ACTION);
+          double density = column(replay, row, ReplaySchema.LOG_DENSITY)[0];
+          for (int k = 0; k < action.length; k++) {
+            sum[k] += action[k];
+          }
+          sum[action.length] += density;
+          largest = Math.max(largest, density);
+          smallest = Math.min(smallest, density);
+        }
+        // Uniform with probability 0.2, in a box of 0.2^10: the other rows are denser by (p + (1 -
+        // p) M) / p, M the candidates, or the volume of the whole in smaller boxes.
+        double more = kind == ExplorationKind.PARAMETER_NOISE ? 1024 : 4;
+        assertThat(smallest).isCloseTo(Math.log(0.2) - 10 * Math.log(0.2), within(1e-3));
+        assertThat(largest - smallest).isCloseTo(Math.log((0.2 + 0.8 * more) / 0.2), within(1e-3));
+        sums.add(sum);
+      }
+    }
+    assertThat(sums.get(1)).containsExactly(sums.get(0), within(1e-3));
+  }
+
+  @Test
+  void aGuideThatIsMissingIsNamedBeforeAnythingRuns() {
+    ConstantPolicy middle = new ConstantPolicy(WORLD.stateSize(), new float[WORLD.actionSize()]);
+    ExperimentConfig noise = config(ExplorationKind.PARAMETER_NOISE, List.of(), 0, false);
+    assertThatThrownBy(
+            () ->
+                new Pipeline(noise, WORLD, EngineLearner.factory(), RunListener.NONE)
+                    .checkExploration(() -> middle))
+        .hasMessageContaining("parameter_noise needs a policy that is a network");
+    ObjectNode tree = JSON.valueToTree(config(ExplorationKind.UCB, List.of(), 0, false));
+    ObjectNode guide = (ObjectNode) tree.get("exploration").get("guide");
+    guide.put("run", folder.resolve("nowhere").toString());
+    assertThatThrownBy(
+            () ->
+                new Pipeline(
+                        JSON.treeToValue(tree, ExperimentConfig.class),
+                        WORLD,
+                        EngineLearner.factory(),
+                        RunListener.NONE)
+                    .checkExploration(() -> middle))
+        .hasMessageContaining("exploration.guide.run: there is no folder")
+        .hasMessageContaining("nowhere/checkpoints");
+    guide.put("run", "none");
+    assertThatThrownBy(() -> JSON.treeToValue(tree, ExperimentConfig.class))
+        .hasMessageContaining("exploration.kind ucb needs exploration.guide.run");
   }
 
   /** A request that logs its candidates can be ranked again: by its own action, the same page. */

@@ -1,9 +1,12 @@
 package org.unifiedrl.mtf.experiment;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.lang.reflect.Proxy;
+import java.util.ArrayList;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
@@ -22,54 +25,27 @@ class PopulationsTest {
             Environment.class.getClassLoader(),
             new Class<?>[] {Environment.class},
             (proxy, method, arguments) ->
-                method.getName().equals("trainUsers")
-                    ? new UserRange(0, train)
-                    : new UserRange(train, judge));
+                switch (method.getName()) {
+                  case "name" -> "people";
+                  case "trainUsers" -> new UserRange(0, train);
+                  default -> new UserRange(train, judge);
+                });
   }
 
   private static Populations of(
       Environment world, long seed, int learn, int heldOut, int test, Population population) {
-    ExperimentConfig d = ExperimentConfig.defaults();
-    ExperimentConfig.Exploration x = d.exploration();
-    ExperimentConfig.Evaluation e = d.evaluation();
-    return Populations.of(
-        world,
-        new ExperimentConfig(
-            d.environment(),
-            seed,
-            d.backend(),
-            d.threads(),
-            d.engine(),
-            d.baseline(),
-            new ExperimentConfig.Exploration(
-                x.kind(),
-                x.halfWidth(),
-                x.lowerBounds(),
-                x.upperBounds(),
-                x.standardDeviation(),
-                x.correlation(),
-                learn,
-                heldOut,
-                x.days(),
-                x.lanes(),
-                x.logCandidates()),
-            d.training(),
-            d.algorithms(),
-            new ExperimentConfig.Evaluation(
-                population,
-                e.bandwidth(),
-                e.cap(),
-                e.estimators(),
-                e.switchThreshold(),
-                e.modelFolds(),
-                e.modelPenalty(),
-                e.rewardConstant(),
-                test,
-                e.days(),
-                e.lanes(),
-                e.resamples(),
-                e.headroom()),
-            d.simulator()));
+    return Populations.of(world, config(seed, learn, heldOut, test, population));
+  }
+
+  private static ExperimentConfig config(
+      long seed, int learn, int heldOut, int test, Population population) {
+    return Settings.of(
+        List.of(
+            "seed=" + seed,
+            "exploration.users=" + learn,
+            "exploration.held_out_users=" + heldOut,
+            "evaluation.users=" + test,
+            "evaluation.population=\"" + population + "\""));
   }
 
   private static boolean within(UserRange part, UserRange whole) {
@@ -136,5 +112,53 @@ class PopulationsTest {
     assertThat(people.learn()).isEqualTo(new UserRange(0, 2_640));
     assertThat(people.heldOut()).isEqualTo(new UserRange(2_640, 660));
     assertThat(people.test()).isEqualTo(new UserRange(3_300, 2_200));
+  }
+
+  /** Every stage of every round has its own people, whether or not there are enough of them. */
+  @Property(tries = 300)
+  void roundsShareNobody(
+      @ForAll long seed,
+      @ForAll @IntRange(min = 60, max = 2000) int train,
+      @ForAll @IntRange(min = 5, max = 3000) int learn,
+      @ForAll @IntRange(min = 5, max = 3000) int heldOut,
+      @ForAll Population population) {
+    Environment world = world(train, 100);
+    ExperimentConfig config = config(seed, learn, heldOut, 50, population);
+    Populations whole;
+    try {
+      whole = Populations.progressive(world, config);
+    } catch (IllegalArgumentException e) {
+      assertThat(e).hasMessageContaining("one of each of the others for every round");
+      return;
+    }
+    assertThat(whole.learn()).isEqualTo(Populations.of(world, config).learn());
+    int rounds = config.progressive().rounds();
+    List<UserRange> all = new ArrayList<>(List.of(whole.test()));
+    int learners = 0;
+    for (int number = 1; number <= rounds; number++) {
+      Populations round = whole.round(number, rounds);
+      all.addAll(List.of(round.learn(), round.heldOut(), round.canary()));
+      learners += round.learn().count();
+      assertThat(round.test()).isEqualTo(whole.test());
+      assertThat(round.learn().count() - whole.learn().count() / rounds).isBetween(0, 1);
+    }
+    assertThat(learners).isEqualTo(whole.learn().count());
+    for (int i = 0; i < all.size(); i++) {
+      assertThat(all.get(i).count()).isPositive();
+      for (int j = 0; j < i; j++) {
+        assertThat(apart(all.get(i), all.get(j))).isTrue();
+      }
+    }
+  }
+
+  @Test
+  void tooFewPeopleForTheRoundsAreRefused() {
+    assertThatThrownBy(
+            () ->
+                Populations.progressive(
+                    world(20, 100), config(1, 60_000, 5_000, 50, Population.JUDGE)))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("progressive.rounds is 5")
+        .hasMessageContaining("held out");
   }
 }

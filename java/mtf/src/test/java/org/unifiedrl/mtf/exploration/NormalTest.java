@@ -22,6 +22,18 @@ class NormalTest {
     assertThat(Normal.centralMass(1e-9) * 1e9).isCloseTo(0.3989422804014327, within(1e-13));
   }
 
+  @Test
+  void massesOfIntervalsKeepTheirDigitsInTheTails() {
+    // ln(Phi(-10) - Phi(-11)), ln(Phi(-40) - Phi(-41)) and ln(Phi(1) - Phi(-2)) by 50 digits.
+    assertThat(Normal.logMass(-11, -10)).isCloseTo(-53.23131022558313, within(1e-10));
+    assertThat(Normal.logMass(40, 41)).isCloseTo(-804.6084420137538, within(1e-10));
+    assertThat(Normal.logMass(-2, 1)).isCloseTo(-0.2001662943244626, within(1e-13));
+    // Both ways of computing it, left and right of where they meet.
+    assertThat(Normal.logMass(-3.2, -3 - 1e-9))
+        .isCloseTo(Normal.logMass(-3.2, -3 + 1e-9), within(1e-7));
+    assertThat(Normal.logMass(-Double.MAX_VALUE, 5)).isCloseTo(Normal.logCdf(5), within(1e-15));
+  }
+
   /** The mass's error of 1e-16 is an error of 1e-16 / pdf(x) in x. */
   @Property(tries = 2000)
   void quantileInvertsTheMass(@ForAll @DoubleRange(min = -6, max = 6) double x) {

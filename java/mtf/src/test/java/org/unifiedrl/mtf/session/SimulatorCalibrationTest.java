@@ -76,7 +76,11 @@ class SimulatorCalibrationTest {
             1,
             1200,
             0,
-            0));
+            0,
+            d.rewardGroups(),
+            d.behaviours(),
+            d.rateShifts(),
+            d.durationScale()));
   }
 
   @BeforeAll

@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -11,6 +13,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 import org.unifiedrl.mtf.baseline.ConstantVectorSearch;
 import org.unifiedrl.mtf.baseline.EqualWeights;
@@ -289,5 +292,101 @@ class SimulatorTest {
     assertThatThrownBy(() -> WORLD.rollout(1, WORLD.trainUsers(), 0, 1))
         .hasMessageContaining("days 0");
     assertThat(WORLD.rollout(1, new Environment.UserRange(0, 0), 1, 4).active()).isZero();
+  }
+
+  private static SimulatorConfig with(Consumer<ObjectNode> change) {
+    ObjectMapper mapper = new ObjectMapper();
+    ObjectNode tree = mapper.valueToTree(SimulatorConfig.defaults());
+    change.accept(tree);
+    return mapper.convertValue(tree, SimulatorConfig.class);
+  }
+
+  /** The same behaviours are rewarded, however rewards are grouped. */
+  @Test
+  void groupsOfRewardsAddUpToTheSame() {
+    float[] action = EqualWeights.of(WORLD).action();
+    List<SimulatorRollout> rollouts = new ArrayList<>();
+    for (int groups = 1; groups <= 3; groups++) {
+      int q = groups;
+      Simulator world = new Simulator(with(tree -> tree.put("rewardGroups", q)));
+      assertThat(world.rewardGroups()).hasSize(groups);
+      rollouts.add(world.rollout(3, new Environment.UserRange(0, 50), 1, 1));
+    }
+    int seen = 0;
+    while (rollouts.get(0).active() > 0) {
+      rollouts.forEach(rollout -> rollout.serve(action));
+      float[] one = rollouts.get(0).rewards();
+      float[] two = rollouts.get(1).rewards();
+      float[] three = rollouts.get(2).rewards();
+      assertThat(two[0] + two[1]).isCloseTo(one[0], within(1e-5f * one[0]));
+      assertThat(three[0]).as("time").isEqualTo(two[0]);
+      assertThat(three[1] + three[2]).isCloseTo(two[1], within(1e-5f * two[1]));
+      float consumption = 0;
+      float[] responses = rollouts.get(2).pageResponses();
+      for (int p = 0; p < 8; p++) {
+        consumption += responses[p * 5] + 0.2f * responses[p * 5 + 2];
+      }
+      assertThat(three[1]).isCloseTo(consumption, within(1e-5f));
+      rollouts.forEach(SimulatorRollout::advance);
+      seen++;
+    }
+    assertThat(seen).isGreaterThan(100);
+  }
+
+  @Test
+  void anotherDomainIsAnotherConfiguration() {
+    List<String> names = List.of("valid_read", "read_seconds", "read_to_end", "like", "share");
+    Simulator news =
+        new Simulator(
+            with(
+                tree -> {
+                  tree.putPOJO("behaviours", names);
+                  tree.putPOJO("rateShifts", List.of(0, 1.0, 0, 1.5));
+                  tree.put("durationScale", 0.5);
+                }));
+    assertThat(news.responseNames()).isEqualTo(names);
+    double[] here = rates(WORLD);
+    double[] there = rates(news);
+    assertThat(there[2]).as("passing the length").isGreaterThan(1.1 * here[2]);
+    // Rare: a logit of 1.5 more is 4.5 times as often; among some hundred events.
+    assertThat(there[4] / here[4]).isBetween(3.0, 6.0);
+    double length = 0;
+    for (int item = 0; item < 1000; item++) {
+      length += news.duration[item] / WORLD.duration[item] / 1000;
+    }
+    assertThat(length).isCloseTo(0.5, within(1e-6));
+  }
+
+  /** Means of the five behaviours over the pages that some users are shown. */
+  private static double[] rates(Simulator world) {
+    float[] action = EqualWeights.of(world).action();
+    SimulatorRollout rollout = world.rollout(3, new Environment.UserRange(0, 1500), 1, 1);
+    double[] sums = new double[5];
+    int pages = 0;
+    while (rollout.active() > 0) {
+      rollout.serve(action);
+      for (int r = 0; r < 40; r++) {
+        sums[r % 5] += rollout.pageResponses()[r];
+      }
+      pages++;
+      rollout.advance();
+    }
+    for (int k = 0; k < 5; k++) {
+      sums[k] /= 8.0 * pages;
+    }
+    return sums;
+  }
+
+  @Test
+  void aDomainThatCannotBeIsRefused() {
+    assertThatThrownBy(() -> with(tree -> tree.put("rewardGroups", 4)))
+        .hasMessageContaining("simulator.reward_groups is 4; expected 1, 2 or 3");
+    assertThatThrownBy(
+            () -> with(tree -> tree.putPOJO("behaviours", List.of("a", "b", "c", "d", "e"))))
+        .hasMessageContaining("the first of which begins with 'valid'");
+    assertThatThrownBy(() -> with(tree -> tree.putPOJO("rateShifts", List.of(1, 2, 3))))
+        .hasMessageContaining("simulator.rate_shifts has 3 values");
+    assertThatThrownBy(() -> with(tree -> tree.put("durationScale", 0)))
+        .hasMessageContaining("simulator.duration_scale is 0.0");
   }
 }

@@ -1,8 +1,10 @@
-package org.unifiedrl.mtf.algorithm;
+package org.unifiedrl.mtf.experiment;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -12,12 +14,16 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.unifiedrl.engine.Engine;
+import org.unifiedrl.engine.EngineException;
 import org.unifiedrl.engine.EngineOptions;
 import org.unifiedrl.engine.HyperRef;
 import org.unifiedrl.engine.NativeReplay;
@@ -29,26 +35,38 @@ import org.unifiedrl.engine.TensorRef;
 import org.unifiedrl.engine.checkpoint.Safetensors;
 import org.unifiedrl.engine.checkpoint.Tensor;
 import org.unifiedrl.engine.replay.ReplaySchema;
+import org.unifiedrl.mtf.algorithm.Algorithm;
+import org.unifiedrl.mtf.algorithm.Transitions;
 
 /**
- * Whole steps against the float64 PyTorch implementation of {@code bench/peers/golden.py}: the very
- * program that trains, draws and gathers included. The rows that each step will draw are known
- * beforehand, since draws depend on seed, step and number of rows only; the golden batch is written
- * there before the step.
+ * Whole steps of every algorithm against the float64 PyTorch implementations of {@code
+ * bench/peers/golden.py}: the very program that trains, draws and gathers included. The rows that
+ * each step will draw are known beforehand, since draws depend on seed, step and number of rows
+ * only; the golden batch is written there before the step.
  */
-class UnifiedRlGoldenTest {
+class GoldenTest {
 
   private static final int ROWS = 50_000;
   private static final int STEPS = 100;
+  private static final String TENSOR = "step1.tensor.";
 
   static Stream<Path> cases() throws IOException {
     Path folder =
         Path.of(System.getProperty("unifiedrl.root"), "java/mtf/src/test/resources/golden");
     try (Stream<Path> files = Files.list(folder)) {
-      List<Path> found = files.filter(f -> f.toString().endsWith(".safetensors")).sorted().toList();
-      assertThat(found).hasSizeGreaterThanOrEqualTo(7);
-      return found.stream();
+      return files.filter(f -> f.toString().endsWith(".safetensors")).sorted().toList().stream();
     }
+  }
+
+  @Test
+  void everyAlgorithmHasFiles() throws IOException {
+    Set<String> found =
+        cases().map(f -> f.getFileName().toString().split("-", 2)[0]).collect(Collectors.toSet());
+    assertThat(found)
+        .containsExactlyInAnyOrderElementsOf(
+            Arrays.stream(ExperimentConfig.AlgorithmKind.values())
+                .map(kind -> kind.name().toLowerCase(Locale.ROOT))
+                .toList());
   }
 
   /** In double, only the order of sums differs: 1e-9 relative leaves 6 digits for 100 steps. */
@@ -91,7 +109,13 @@ class UnifiedRlGoldenTest {
   void cudaFollowsInFloat(Path file) {
     Path library = Path.of(System.getProperty("unifiedrl.cuda.library"));
     assumeTrue(Files.exists(library), () -> library + " is not there: verify the engine first");
-    followsInFloat(file, "cuda");
+    try {
+      followsInFloat(file, "cuda");
+    } catch (EngineException e) {
+      // An op that it has not yet: the other back ends run this file.
+      assumeFalse(e.getMessage().contains("back end 'cuda' lacks"), e.getMessage());
+      throw e;
+    }
   }
 
   private static void followsInFloat(Path file, String backend) {
@@ -113,8 +137,8 @@ class UnifiedRlGoldenTest {
     private final Map<String, Tensor> golden;
     private final int batch;
     private final int batches;
-    private final int groups;
-    private final UnifiedRl algorithm;
+    private final Algorithm algorithm;
+    private final List<ReplaySchema.Column> layout = new ArrayList<>();
     private final ByteBuffer[] columns;
     private final ByteBuffer last = ByteBuffer.allocateDirect(ROWS);
     private final NativeReplay replay;
@@ -123,52 +147,25 @@ class UnifiedRlGoldenTest {
 
     Run(Path file, String backend) {
       Safetensors.Contents contents = Safetensors.read(file);
+      Map<String, String> metadata = contents.metadata();
       golden = contents.tensors();
-      batch = (int) hyper("batch");
-      batches = (int) hyper("batches");
-      groups = (int) hyper("groups");
-      List<Integer> hidden =
-          Arrays.stream(contents.metadata().get("hidden").split(",", -1))
-              .map(Integer::valueOf)
-              .toList();
-      List<Double> weights = new ArrayList<>();
-      for (double w : doubles("group_weights")) {
-        weights.add(w);
+      batches = Integer.parseInt(metadata.get("batches"));
+      for (JsonNode column : Settings.json(metadata.get("columns"))) {
+        layout.add(new ReplaySchema.Column(column.get(0).asText(), column.get(1).asInt()));
       }
-      UnifiedRlConfig config =
-          new UnifiedRlConfig(
-              batch,
-              hidden,
-              (int) hyper("members"),
-              hyper("eta"),
-              hyper("omega"),
-              contents.metadata().get("box_form").equals("exact"),
-              hyper("lambda"),
-              hyper("beta"),
-              hyper("theta"),
-              hyper("gamma"),
-              weights,
-              hyper("target_rate"),
-              (int) hyper("target_period"),
-              hyper("actor_learning_rate"),
-              hyper("critic_learning_rate"),
-              0,
-              false);
-      ReplaySchema schema =
-          ReplaySchema.standard((int) hyper("states"), (int) hyper("actions"), groups, Map.of());
-      algorithm = new UnifiedRl(config, new Transitions(schema));
-      int[] widths = schema.columns().stream().mapToInt(ReplaySchema.Column::width).toArray();
+      ExperimentConfig config = Settings.ofJson(metadata.get("config"));
+      batch = config.training().batch();
+      algorithm =
+          Algorithms.of(config).create().apply(new Transitions(new ReplaySchema(layout, Map.of())));
+      int[] widths = layout.stream().mapToInt(ReplaySchema.Column::width).toArray();
       columns = new ByteBuffer[widths.length];
       for (int c = 0; c < widths.length; c++) {
         columns[c] = direct(widths[c]);
       }
       last.put(ROWS - 1, (byte) 1);
-      long seed = 1;
-      int[][] found = draws(seed, batch);
-      while (!disjoint(found)) {
-        found = draws(++seed, batch);
-      }
-      draws = found;
+      long seed = Long.parseLong(metadata.get("seed"));
+      draws = draws(seed, batch);
+      requireDisjoint(draws);
       replay = NativeReplay.ofMemory(widths, List.of(columns), last);
       engine =
           Engine.create(
@@ -180,25 +177,27 @@ class UnifiedRlGoldenTest {
                   .withMaterialise(true)
                   .withReplay(ReplayPlacement.STREAMED) // rows change between steps
                   .withSeed(seed));
+      algorithm.initialise(engine, 1, new float[width(ReplaySchema.ACTION)]);
       engine.writeTensor(algorithm.batch().stateShift(), floats("state_mean"));
       engine.writeTensor(algorithm.batch().stateScale(), floats("state_inv_std"));
       engine.writeTensor(algorithm.batch().rewardScale(), floats("reward_scale"));
-      engine.writeTensor(algorithm.batch().groupWeights(), floats("group_weights"));
       for (NetworkRef network : algorithm.networks()) {
         engine.writeNetwork64(network, Section.PARAMETERS, network("init.", network));
       }
-      Map<String, String> names =
-          Map.of(
-              "adam_beta1", "adam_beta1",
-              "adam_beta2", "adam_beta2",
-              "adam_epsilon", "adam_epsilon",
-              "critic_clip", "critic_max_norm",
-              "actor_clip", "actor_max_norm");
+      JsonNode hypers = Settings.json(metadata.get("hypers"));
       for (HyperRef slot : algorithm.program().hypers()) {
-        if (names.containsKey(slot.name())) {
-          engine.setHyper(slot, hyper(names.get(slot.name())));
+        if (hypers.has(slot.name())) {
+          engine.setHyper(slot, hypers.get(slot.name()).asDouble());
         }
       }
+    }
+
+    private int width(String column) {
+      return layout.stream()
+          .filter(c -> c.name().equals(column))
+          .mapToInt(ReplaySchema.Column::width)
+          .findFirst()
+          .orElseThrow();
     }
 
     /** Rows that each step draws: a program that reads its own row numbers tells. */
@@ -228,31 +227,27 @@ class UnifiedRlGoldenTest {
       return draws;
     }
 
-    /** Whether no two samples of a step share a row or a following row. */
-    private static boolean disjoint(int[][] draws) {
+    /** No two samples of a step share a row or a following row: the file's seed was chosen so. */
+    private static void requireDisjoint(int[][] draws) {
       for (int[] draw : draws) {
         Set<Integer> used = new HashSet<>();
         for (int row : draw) {
-          if (row + 1 >= ROWS || !used.add(row) || !used.add(row + 1)) {
-            return false;
-          }
+          assertThat(row + 1 < ROWS && used.add(row) && used.add(row + 1)).isTrue();
         }
       }
-      return true;
     }
 
     void step(int step) {
       String prefix = "batch" + (step - 1) % batches + ".";
       float[] done = floats(prefix + "done");
-      List<String> names =
-          List.of("state", "action", "action", "box_low", "box_high", "reward", "");
       for (int b = 0; b < batch; b++) {
         int row = draws[step - 1][b];
-        for (int c = 0; c < names.size() - 1; c++) {
-          put(columns[c], row, floats(prefix + names.get(c)), b);
-        }
-        for (int c : new int[] {0, 3, 4}) {
-          put(columns[c], row + 1, floats(prefix + "next_" + names.get(c)), b);
+        for (int c = 0; c < columns.length; c++) {
+          String name = layout.get(c).name();
+          put(columns[c], row, floats(prefix + name), b);
+          if (golden.containsKey(prefix + "next_" + name)) {
+            put(columns[c], row + 1, floats(prefix + "next_" + name), b);
+          }
         }
         last.put(row, (byte) done[b]);
       }
@@ -267,54 +262,18 @@ class UnifiedRlGoldenTest {
     }
 
     void compareFirstStep(double tolerance) {
-      // phi and Q' of a row that ends its session do not matter, and are not the same here.
-      double[] done = doubles("batch0.done");
-      double[] phi = tensor("phi");
-      double[] goldenPhi = doubles("step1.phi");
-      double[] nextQ = tensor("next_q");
-      double[] goldenNextQ = doubles("step1.target_q");
-      for (int b = 0; b < batch; b++) {
-        if (done[b] == 1) {
-          phi[b] = goldenPhi[b];
-          for (int e = 0; e < nextQ.length / batch; e++) {
-            nextQ[e * batch + b] = goldenNextQ[e * batch + b];
-          }
+      for (String key : golden.keySet()) {
+        if (key.startsWith(TENSOR)) {
+          TensorRef tensor = algorithm.program().tensor(key.substring(TENSOR.length()));
+          close(key, engine.readTensor(tensor), doubles(key), tolerance);
         }
       }
-      close("phi", phi, goldenPhi, tolerance);
-      close("next_q", nextQ, goldenNextQ, tolerance);
-      close("y", tensor("y"), doubles("step1.y"), tolerance);
-      close("q", tensor("q"), doubles("step1.q"), tolerance);
-      close("critic loss", tensor("critic_loss"), doubles("step1.critic_loss"), tolerance);
-      close("action", tensor("mu"), doubles("step1.actor_action"), tolerance);
-      close("q at mu", tensor("q_mu"), doubles("step1.actor_q"), tolerance);
-      double[] mean = transposed(tensor("objective.mean"));
-      double[] deviation = transposed(tensor("objective.deviation"));
-      double[] penalty = tensor("penalty");
-      close("mean", mean, doubles("step1.actor_q_mean"), tolerance);
-      close("deviation", deviation, doubles("step1.actor_q_deviation"), tolerance);
-      // exp(8) of a clamped excess makes the largest; below it errors of x grow by exp'(x) =
-      // exp(x).
-      close("penalty", penalty, doubles("step1.box_penalty"), tolerance);
-      double value = -weighted(mean);
-      double spread = hyper("lambda") * weighted(deviation);
-      double box = hyper("eta") * average(penalty);
-      close("value term", new double[] {value}, doubles("step1.value_term"), tolerance);
-      close("deviation term", new double[] {spread}, doubles("step1.deviation_term"), tolerance);
-      close("penalty term", new double[] {box}, doubles("step1.penalty_term"), tolerance);
-      double[] loss = {value + spread + box};
-      close("actor loss", loss, doubles("step1.actor_loss"), tolerance);
-      double[] inside = {average(tensor("penalty.inside"))};
-      close("inside", inside, doubles("step1.in_box_share"), tolerance);
-      double[] criticNorm = tensor("critic_adam");
-      close("critic norm", criticNorm, doubles("step1.critic_gradient_norm"), tolerance);
-      double[] actorNorm = tensor("actor_adam");
-      close("actor norm", actorNorm, doubles("step1.actor_gradient_norm"), tolerance);
       compareSection("step1.gradient.", Section.GRADIENTS, tolerance);
     }
 
     /** Compares a section of all networks that the file has it of. */
     void compareSection(String prefix, Section section, double tolerance) {
+      int compared = 0;
       for (NetworkRef network : algorithm.networks()) {
         if (golden.containsKey(prefix + network.name() + ".layer0.weight")) {
           close(
@@ -322,8 +281,13 @@ class UnifiedRlGoldenTest {
               engine.readNetwork64(network, section),
               network(prefix, network),
               tolerance);
+          compared++;
         }
       }
+      boolean all = section == Section.PARAMETERS;
+      assertThat(compared)
+          .as(prefix)
+          .isEqualTo((all ? algorithm.networks() : algorithm.trained()).size());
     }
 
     void compareMovement(String prefix, double tolerance) {
@@ -344,10 +308,6 @@ class UnifiedRlGoldenTest {
       }
     }
 
-    private double[] tensor(String name) {
-      return engine.readTensor(algorithm.program().tensor(name));
-    }
-
     private double[] network(String prefix, NetworkRef network) {
       double[] flat = new double[Math.toIntExact(network.size())];
       int at = 0;
@@ -360,34 +320,6 @@ class UnifiedRlGoldenTest {
       }
       assertThat(at).isEqualTo(flat.length);
       return flat;
-    }
-
-    /** [B, G] as [G, B]. */
-    private double[] transposed(double[] values) {
-      double[] result = new double[values.length];
-      for (int b = 0; b < batch; b++) {
-        for (int g = 0; g < groups; g++) {
-          result[g * batch + b] = values[b * groups + g];
-        }
-      }
-      return result;
-    }
-
-    private double weighted(double[] byGroup) {
-      double[] weights = doubles("group_weights");
-      double sum = 0;
-      for (int i = 0; i < byGroup.length; i++) {
-        sum += weights[i / batch] * byGroup[i];
-      }
-      return sum / batch;
-    }
-
-    private static double average(double[] values) {
-      return Arrays.stream(values).average().orElseThrow();
-    }
-
-    private double hyper(String name) {
-      return doubles("hyper." + name)[0];
     }
 
     private double[] doubles(String name) {

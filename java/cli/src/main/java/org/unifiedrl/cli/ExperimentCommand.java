@@ -1,0 +1,265 @@
+package org.unifiedrl.cli;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.stream.LongStream;
+import java.util.stream.Stream;
+import org.unifiedrl.mtf.study.Cell;
+import org.unifiedrl.mtf.study.CellResult;
+import org.unifiedrl.mtf.study.CellRunner;
+import org.unifiedrl.mtf.study.CellStore;
+import org.unifiedrl.mtf.study.Comparison;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+@Command(
+    name = "experiment",
+    description = {
+      "Compares methods as one of the declared experiments says: the same data, users and luck for"
+          + " all, tables with intervals, charts. Cells that are done in --out are not run again."
+          + " Without a name, lists the experiments.%n"
+    },
+    footerHeading = "%nExamples:%n",
+    footer = {
+      "  unifiedrl experiment",
+      "  unifiedrl experiment paper --quick --out runs/paper-quick",
+      "  unifiedrl experiment ablation-bounds --seeds 10 --jobs 8 \\",
+      "      --out runs/bounds",
+      "  unifiedrl experiment kuairand --environment kuairand:DIR \\",
+      "      --out runs/kuairand"
+    })
+final class ExperimentCommand implements Callable<Integer> {
+
+  private static final String IDENTITY = "experiment.json";
+  private static final int MOST_SEEDS = 1000;
+
+  @Parameters(
+      index = "0",
+      arity = "0..1",
+      paramLabel = "NAME",
+      description = "Experiment; without one, all are listed.")
+  String name;
+
+  @Option(
+      names = "--quick",
+      description = "Small sizes and few seeds: whether it works, not what is true.")
+  boolean quick;
+
+  @Option(
+      names = "--seeds",
+      paramLabel = "N",
+      description = "Number of seeds (default: the experiment's).")
+  Integer seeds;
+
+  @Mixin StudyOptions common;
+  @Mixin ConfigOptions options;
+  @Spec CommandSpec spec;
+
+  @Override
+  public Integer call() {
+    common.checkJson();
+    if (name == null) {
+      list(common.text());
+      return 0;
+    }
+    StudyDefinition study = StudyDefinition.of(name);
+    int count = StudyOptions.amount("--seeds", seeds, study.seeds().of(quick), MOST_SEEDS);
+    int jobs = common.parallel();
+    Path out = common.out;
+    if (out == null) {
+      throw new UsageException("experiment " + name + " needs --out DIR, a folder for its results");
+    }
+    StudyPlan plan = new StudyPlan(study, quick, options::apply, common.threads());
+    List<Cell> cells = check(study, plan, count);
+    checkFolder();
+    CellRunner runner = new CellRunner(out, EngineAccess.learners(), ConfigOptions::open);
+    List<StudyPlan.Chosen> chosen = List.of();
+    try {
+      runner.missing(cells.stream().filter(cell -> study.tune() == null).toList());
+      Json.write(out.resolve(IDENTITY), identity());
+      if (study.tune() != null) {
+        chosen = plan.tune(trials -> runner.run(trials, jobs, true, common.listener()));
+        writeTuned(StudyPlan.best(chosen), study.tune());
+        cells = plan.cells(count, StudyPlan.byTuner(chosen));
+      }
+      runner.missing(cells);
+    } catch (CellStore.OtherSettingsException e) {
+      throw new UsageException(e.getMessage(), e);
+    }
+    List<CellResult> results = runner.run(cells, jobs, common.keepLogs, common.listener());
+    Map<String, ObjectNode> worlds = worlds(study, plan, runner, cells);
+    runner.clean(common.keepLogs);
+    Comparison comparison =
+        Comparison.of(
+            cells, results, study.reference(), cells.get(0).config().evaluation().resamples());
+    StudyReport report = new StudyReport(out, header(study, count), comparison, worlds, chosen);
+    report.write();
+    draw(report, study);
+    PrintWriter text = common.text();
+    text.print(report.markdown());
+    text.println("Left in " + out);
+    text.flush();
+    common.writeJson(report.json());
+    return 0;
+  }
+
+  private static void list(PrintWriter text) {
+    for (String each : StudyDefinition.names()) {
+      StudyDefinition study = StudyDefinition.of(each);
+      text.printf(
+          "%-16s %s%n%-16s   %s; --quick %s%n",
+          each, study.title(), "", study.cost().full(), study.cost().quick());
+    }
+    text.flush();
+  }
+
+  /** The cells before any tuning: what is wrong with them is known before the work. */
+  private List<Cell> check(StudyDefinition study, StudyPlan plan, int count) {
+    StudyDefinition.Tuned tuned =
+        study.tuned() ? StudyDefinition.Tuned.kept() : StudyDefinition.Tuned.none();
+    List<Cell> cells;
+    try {
+      cells = plan.cells(count, tuned);
+    } catch (IllegalArgumentException e) {
+      throw new UsageException(e.getMessage(), e);
+    }
+    String needs = study.needs();
+    if (needs != null && !cells.get(0).config().environment().startsWith(needs)) {
+      throw new UsageException(
+          "experiment " + name + " needs --environment " + needs + ":DIR, the folder of its files");
+    }
+    EngineAccess.requireEngine(cells.get(0).config().engineOptions());
+    ConfigOptions.open(cells.get(0).config());
+    return cells;
+  }
+
+  /** Settings in the form in which the program keeps them, with the command that found them. */
+  private void writeTuned(StudyDefinition.Tuned best, StudyDefinition.Tune tune) {
+    String head =
+        "# Settings that tuning found, by method and kind of data, over those of common.yaml;"
+            + " methods that are not here run with\n# their defaults. Best of "
+            + tune.trials().of(quick)
+            + " trainings by each tuner, "
+            + tune.seeds().of(quick)
+            + " tuning seeds, in "
+            + tune.metric()
+            + " of validation users. Made by: "
+            + command()
+            + "\n";
+    Json.writeText(common.out.resolve("tuned.yaml"), head + Configuration.yaml((Object) best));
+  }
+
+  private ObjectNode identity() {
+    ObjectNode node = Json.object();
+    node.put("experiment", name);
+    node.put("quick", quick);
+    return node;
+  }
+
+  /** A folder that holds something must be this experiment's. */
+  private void checkFolder() {
+    Path out = common.out;
+    Path file = out.resolve(IDENTITY);
+    if (!Files.exists(file)) {
+      RunFolder.plan(out, "");
+      return;
+    }
+    try {
+      JsonNode found = Json.MAPPER.readTree(Files.readString(file));
+      if (!found.equals(identity())) {
+        throw new UsageException(
+            "--out "
+                + out
+                + " holds experiment "
+                + found.path("experiment").asText()
+                + (found.path("quick").asBoolean() ? " --quick" : "")
+                + ", not "
+                + name
+                + (quick ? " --quick" : "")
+                + ": give another folder");
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot read " + file + ": " + FileErrors.reason(e), e);
+    }
+  }
+
+  /** What each world is, and what there is to gain in it, measured once. */
+  private Map<String, ObjectNode> worlds(
+      StudyDefinition study, StudyPlan plan, CellRunner runner, List<Cell> cells) {
+    Map<String, ObjectNode> worlds = new LinkedHashMap<>();
+    for (String world : plan.worlds()) {
+      Cell first = cells.stream().filter(c -> c.world().equals(world)).findFirst().orElseThrow();
+      ObjectNode node = Json.object();
+      ObjectNode settings = node.putObject("settings");
+      study.worlds().get(world).forEach(settings::set);
+      Path file =
+          common.out.resolve("headroom").resolve(world + "-" + first.rulerIdentity() + ".json");
+      if (!Files.exists(file)) {
+        ObjectNode measured = Json.object();
+        runner.headroom(first.ruler()).ifPresent(h -> Results.putHeadroom(measured, h));
+        Json.write(file, measured);
+      }
+      try {
+        JsonNode headroom = Json.MAPPER.readTree(Files.readString(file)).path("headroom");
+        if (headroom.isObject()) {
+          node.set("headroom", headroom);
+        }
+      } catch (IOException e) {
+        throw new UncheckedIOException("cannot read " + file + ": " + FileErrors.reason(e), e);
+      }
+      worlds.put(world, node);
+    }
+    return worlds;
+  }
+
+  private ObjectNode header(StudyDefinition study, int count) {
+    ObjectNode header = Json.object();
+    header.put("name", name);
+    header.put("title", study.title());
+    header.put("question", study.question());
+    header.put("command", command());
+    header.put(
+        "machine",
+        Runtime.getRuntime().availableProcessors() + " processors of " + Machine.processor());
+    header.put("version", Main.version());
+    header.put("commit", Machine.commit());
+    header.put("date", Instant.now().truncatedTo(ChronoUnit.SECONDS).toString());
+    LongStream.range(StudyPlan.REPORTED_SEED, StudyPlan.REPORTED_SEED + count)
+        .forEach(header.putArray("seeds")::add);
+    return header;
+  }
+
+  private String command() {
+    return Stream.concat(
+            Stream.of("./unifiedrl"),
+            spec.root().commandLine().getParseResult().originalArgs().stream())
+        .reduce((a, b) -> a + " " + b)
+        .orElseThrow();
+  }
+
+  /** The tables are safe by now: charts that cannot be drawn are not worth losing them. */
+  private void draw(StudyReport report, StudyDefinition study) {
+    try {
+      report.draw(study.allCharts());
+    } catch (RuntimeException | Error e) { // a JVM without fonts or a desktop throws errors here
+      spec.commandLine()
+          .getErr()
+          .println("unifiedrl: warning: no charts were drawn (" + FileErrors.message(e) + ")");
+    }
+  }
+}

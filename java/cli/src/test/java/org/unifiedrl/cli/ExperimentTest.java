@@ -1,0 +1,257 @@
+package org.unifiedrl.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.unifiedrl.mtf.study.Cell;
+import org.unifiedrl.mtf.study.Making;
+
+class ExperimentTest {
+
+  @TempDir Path temporary;
+
+  /** Sizes at which an experiment's cells take a fraction of a second. */
+  private Path tiny() throws IOException {
+    return Files.writeString(
+        temporary.resolve("tiny.yaml"),
+        """
+        backend: reference
+        baseline:
+          users: 5
+          requests: 3000
+          es:
+            hidden: [4]
+            pairs: 4
+            users: 5
+        exploration:
+          users: 60
+          held_out_users: 60
+          lanes: 16
+        evaluation:
+          users: 100
+          resamples: 100
+          lanes: 16
+          headroom: false
+        training:
+          steps: 3
+          batch: 16
+          hidden: [8]
+          critics_per_group: 2
+        """);
+  }
+
+  private CommandLineRun run(Path out, String name, Object... more) throws IOException {
+    List<Object> arguments =
+        new ArrayList<>(
+            List.of("experiment", name, "--quick", "--quiet", "--config", tiny(), "--out", out));
+    arguments.addAll(List.of(more));
+    return CommandLineRun.of(arguments.toArray());
+  }
+
+  @Test
+  void listsTheExperimentsWithTheirCosts() {
+    CommandLineRun run = CommandLineRun.of("experiment");
+    assertThat(run.code()).isZero();
+    for (String name : StudyDefinition.names()) {
+      assertThat(run.out()).contains(name).contains(StudyDefinition.of(name).cost().full());
+    }
+  }
+
+  static List<String> names() {
+    return StudyDefinition.names();
+  }
+
+  /**
+   * Every experiment's cells have settings that the configuration knows, and names of their own.
+   */
+  @ParameterizedTest
+  @MethodSource("names")
+  void everyExperimentIsSound(String name) {
+    StudyDefinition study = StudyDefinition.of(name);
+    for (boolean quick : List.of(false, true)) {
+      StudyPlan plan = new StudyPlan(study, quick, configuration -> {}, 1);
+      List<Cell> cells = plan.cells(2, StudyDefinition.Tuned.kept());
+      assertThat(cells).extracting(Cell::fileName).doesNotHaveDuplicates();
+      assertThat(cells).extracting(Cell::method).contains(study.reference());
+      assertThat(cells).extracting(Cell::world).containsAll(study.worldNames(quick));
+      for (Cell cell : cells) {
+        assertThat(cell.config().seed()).isEqualTo(cell.seed()).isBetween(1001L, 1002L);
+        // Equal terms: what differs between methods of one world and seed is what they declare.
+        assertThat(cell.config().evaluation()).isEqualTo(cell.ruler().evaluation());
+        if (cell.making() != Making.BASELINE) {
+          assertThat(cell.config().baseline()).isEqualTo(cell.ruler().baseline());
+          assertThat(cell.config().exploration().users())
+              .isEqualTo(cell.ruler().exploration().users());
+          assertThat(cell.config().training().steps()).isEqualTo(cell.ruler().training().steps());
+          assertThat(cell.config().training().hidden()).isEqualTo(cell.ruler().training().hidden());
+        }
+      }
+      Stream<String> kinds = study.data() == null ? Stream.of() : study.data().keySet().stream();
+      assertThat(cells).extracting(Cell::data).containsAll(kinds.toList());
+    }
+    assertThat(study.cost().quick()).isNotBlank();
+    assertThat(study.question()).contains("?");
+  }
+
+  @Test
+  @Timeout(value = 5, unit = TimeUnit.MINUTES)
+  void paperRunsToItsTablesAndContinues() throws IOException {
+    Path out = temporary.resolve("paper");
+    CommandLineRun run = run(out, "paper", "--seeds", "2", "--json", temporary.resolve("p.json"));
+    assertThat(run.code()).as(run.err()).isZero();
+    StudyDefinition study = StudyDefinition.of("paper");
+    String report = Files.readString(out.resolve("report.md"));
+    JsonNode json = Json.MAPPER.readTree(Files.readString(out.resolve("results.json")));
+    assertThat(Json.MAPPER.readTree(Files.readString(temporary.resolve("p.json")))).isEqualTo(json);
+    for (String method : study.resolvedMethods().keySet()) {
+      assertThat(report).contains("| " + method + " | ");
+    }
+    assertThat(json.path("seeds")).hasSize(2);
+    assertThat(json.path("command").asText()).startsWith("./unifiedrl experiment paper --quick");
+    long rows = json.path("rows").size();
+    assertThat(json.path("rows"))
+        .allSatisfy(
+            row -> {
+              JsonNode lift = row.path("metrics").path("uvc_lift");
+              assertThat(lift.path("seeds").asInt()).isEqualTo(2);
+              assertThat(lift.path("low").asDouble())
+                  .isLessThanOrEqualTo(lift.path("mean").asDouble());
+              assertThat(row.path("seeds")).hasSize(2);
+            });
+    assertThat(Files.readAllLines(out.resolve("seeds.csv"))).hasSize((int) (2 * rows) + 1);
+    assertThat(out.resolve("uvc-headroom.png")).isNotEmptyFile();
+    assertThat(out.resolve("logs")).doesNotExist();
+    assertThat(out.resolve("work")).doesNotExist();
+
+    // Nothing is left to do: the same tables again, from the same cells.
+    long before = Files.getLastModifiedTime(firstCell(out)).toMillis();
+    CommandLineRun again = run(out, "paper", "--seeds", "2");
+    assertThat(again.code()).as(again.err()).isZero();
+    assertThat(Files.getLastModifiedTime(firstCell(out)).toMillis()).isEqualTo(before);
+
+    CommandLineRun other = run(out, "paper", "--seeds", "2", "--set", "training.eta=9");
+    assertThat(other.code()).isEqualTo(2);
+    assertThat(other.err()).contains("was run with other settings").contains("another folder");
+    CommandLineRun another = run(out, "exploration");
+    assertThat(another.code()).isEqualTo(2);
+    assertThat(another.err()).contains("holds experiment paper --quick, not exploration --quick");
+  }
+
+  private static Path firstCell(Path out) throws IOException {
+    try (Stream<Path> cells = Files.list(out.resolve("cells"))) {
+      return cells.sorted().findFirst().orElseThrow();
+    }
+  }
+
+  /** A process that is killed at some moment leaves cells that are whole, and the rest is run. */
+  @Test
+  @Timeout(value = 5, unit = TimeUnit.MINUTES)
+  void anExperimentThatWasKilledContinuesToTheSameResult() throws Exception {
+    Path whole = temporary.resolve("whole");
+    Path killed = temporary.resolve("killed");
+    assertThat(run(whole, "ablation-bounds", "--seeds", "2").code()).isZero();
+    Process process =
+        new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "--add-opens",
+                "java.base/jdk.internal.misc=ALL-UNNAMED",
+                "-cp",
+                System.getProperty("java.class.path"),
+                "org.unifiedrl.cli.Main",
+                "experiment",
+                "ablation-bounds",
+                "--quick",
+                "--quiet",
+                "--jobs",
+                "1",
+                "--seeds",
+                "2",
+                "--config",
+                tiny().toString(),
+                "--out",
+                killed.toString())
+            .redirectErrorStream(true)
+            .redirectOutput(temporary.resolve("output.txt").toFile())
+            .start();
+    Path cells = killed.resolve("cells");
+    while (process.isAlive() && (!Files.exists(cells) || cells.toFile().list().length < 3)) {
+      Thread.sleep(1);
+    }
+    process.destroyForcibly();
+    assertThat(process.waitFor()).as("ended by the kill").isEqualTo(128 + 9);
+    assertThat(killed.resolve("results.csv")).doesNotExist();
+
+    CommandLineRun rest = run(killed, "ablation-bounds", "--seeds", "2");
+    assertThat(rest.code()).as(rest.err()).isZero();
+    assertThat(Files.readString(killed.resolve("seeds.csv")))
+        .isEqualTo(Files.readString(whole.resolve("seeds.csv")));
+    assertThat(withoutTimes(killed)).isEqualTo(withoutTimes(whole));
+  }
+
+  private static List<String> withoutTimes(Path out) throws IOException {
+    return Files.readAllLines(out.resolve("results.csv")).stream()
+        .filter(line -> !line.contains("_seconds"))
+        .toList();
+  }
+
+  @Test
+  void wrongUseIsRefusedBeforeAnythingRuns() throws IOException {
+    Path out = temporary.resolve("none");
+    CommandLineRun unknown = run(out, "papre");
+    assertThat(unknown.code()).isEqualTo(2);
+    assertThat(unknown.err()).contains("unknown experiment 'papre'; did you mean 'paper'?");
+    for (String seeds : List.of("0", "-1", "x")) {
+      CommandLineRun bad = run(out, "paper", "--seeds", seeds);
+      assertThat(bad.code()).isEqualTo(2);
+      assertThat(bad.err()).contains("--seeds");
+    }
+    assertThat(run(out, "paper", "--jobs", "0").err()).contains("--jobs is 0: expected 1 to 1024");
+    CommandLineRun needs = run(out, "kuairand");
+    assertThat(needs.code()).isEqualTo(2);
+    assertThat(needs.err()).contains("needs --environment kuairand:DIR");
+    CommandLineRun nowhere = CommandLineRun.of("experiment", "paper", "--quick");
+    assertThat(nowhere.code()).isEqualTo(2);
+    assertThat(nowhere.err()).contains("needs --out DIR");
+    assertThat(out).doesNotExist();
+    Path used = Files.createDirectories(temporary.resolve("used"));
+    Files.writeString(used.resolve("something"), "");
+    CommandLineRun taken = run(used, "paper");
+    assertThat(taken.code()).isEqualTo(2);
+    assertThat(taken.err()).contains("holds something already");
+  }
+
+  @Test
+  void tuningChoosesSettingsAndKeepsThem() throws IOException {
+    Path out = temporary.resolve("tuning");
+    CommandLineRun run = run(out, "tuning");
+    assertThat(run.code()).as(run.err()).isZero();
+    String tuned = Files.readString(out.resolve("tuned.yaml"));
+    assertThat(tuned).startsWith("# Settings that tuning found").contains("Made by: ./unifiedrl");
+    JsonNode chosen = Configuration.YAML.readTree(tuned).path("methods").path("unifiedrl");
+    assertThat(chosen.path("box").path("training.eta").asDouble()).isBetween(0.1, 10.0);
+    String report = Files.readString(out.resolve("report.md"));
+    assertThat(report).contains("| unifiedrl, bayesian | box |").contains("| unifiedrl | box |");
+    assertThat(report).contains("## What tuning chose");
+    // No trial is of a reported seed, and all are on users of validation.
+    try (Stream<Path> cells = Files.list(out.resolve("cells"))) {
+      for (Path cell : cells.filter(p -> p.toString().contains("trial-of")).toList()) {
+        JsonNode node = Json.MAPPER.readTree(Files.readString(cell));
+        assertThat(node.path("seed").asLong()).isGreaterThanOrEqualTo(StudyPlan.TUNING_SEED);
+        assertThat(node.at("/settings/config/evaluation/population").asText())
+            .isEqualToIgnoringCase("validation");
+      }
+    }
+  }
+}

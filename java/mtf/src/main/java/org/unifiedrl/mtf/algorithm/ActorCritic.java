@@ -1,0 +1,100 @@
+package org.unifiedrl.mtf.algorithm;
+
+import org.unifiedrl.engine.Activation;
+import org.unifiedrl.engine.Engine;
+import org.unifiedrl.engine.NetworkRef;
+import org.unifiedrl.engine.Program;
+import org.unifiedrl.engine.Tape;
+import org.unifiedrl.engine.TensorRef;
+
+/** A deterministic actor and an ensemble of critics, each with a target network. */
+abstract class ActorCritic implements Algorithm {
+
+  final Step step;
+  final Program p;
+  final Batch batch;
+
+  /** Width of states; in the critics' inputs actions stand behind them. */
+  final int s;
+
+  /** Width of actions. */
+  final int a;
+
+  /** mu, mu', Q and Q'. */
+  final NetworkRef actor;
+
+  final NetworkRef targetActor;
+  final NetworkRef critic;
+  final NetworkRef targetCritic;
+
+  /**
+   * A critic's update.
+   *
+   * @param loss mean squared error of each critic, [E, 1, 1]
+   * @param norm of each critic's gradient, [E, 1, 1]
+   */
+  record CriticUpdate(TensorRef loss, TensorRef norm) {}
+
+  /** Adds the networks; the step is a subclass's to write. */
+  ActorCritic(CommonConfig config, Transitions transitions, int critics) {
+    step = new Step(config, transitions);
+    p = step.program;
+    batch = step.batch;
+    s = transitions.states();
+    a = transitions.actions();
+    actor = step.network("actor", 1, Activation.TANH, s, a);
+    targetActor = step.network("target_actor", 1, Activation.TANH, s, a);
+    critic = step.network("critic", critics, Activation.LINEAR, s + a, 1);
+    targetCritic = step.network("target_critic", critics, Activation.LINEAR, s + a, 1);
+  }
+
+  /** Moves every critic towards its target y [E, B, 1]; target networks follow when it is due. */
+  final CriticUpdate updateCritics(TensorRef stateAction, TensorRef y) {
+    var value = p.mlpForward("q", critic, stateAction, Tape.FULL);
+    var error = p.squaredError("critic_loss", value.y(), y);
+    p.mlpBackward("critic_backward", value, error.gradient());
+    TensorRef norm = p.adam("critic_adam", critic, step.criticAdam);
+    step.track("critic_target", targetCritic, critic);
+    return new CriticUpdate(error.loss(), norm);
+  }
+
+  /**
+   * Moves the actor against a gradient of its loss; its target network follows when it is due.
+   *
+   * @param policy the actor's forward pass
+   * @param gradient with respect to its actions, [1, B, A]
+   * @param period steps from one update to the next
+   * @return norm of the parameters' gradient
+   */
+  final TensorRef updateActor(Program.Forward policy, TensorRef gradient, int period) {
+    p.mlpBackward("actor_backward", policy, gradient);
+    TensorRef norm = p.adam("actor_adam", actor, step.actorAdam, period);
+    step.track("actor_target", targetActor, actor);
+    return norm;
+  }
+
+  @Override
+  public final Program program() {
+    return p;
+  }
+
+  @Override
+  public final Batch batch() {
+    return batch;
+  }
+
+  /** Critics start at random, each its own; every target network equal to its network. */
+  @Override
+  public void initialise(Engine engine, long seed, float[] start) {
+    engine.initialise(critic, seed);
+    engine.copyParameters(critic, targetCritic);
+    step.startAt(engine, actor, seed + 1, start);
+    engine.copyParameters(actor, targetActor);
+    step.writeGroupWeights(engine);
+  }
+
+  @Override
+  public final ServedPolicy policy() {
+    return ServedPolicy.ACTOR;
+  }
+}

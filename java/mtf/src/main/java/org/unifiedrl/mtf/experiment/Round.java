@@ -1,0 +1,93 @@
+package org.unifiedrl.mtf.experiment;
+
+import java.util.Optional;
+import org.unifiedrl.mtf.evaluation.AbTest;
+import org.unifiedrl.mtf.evaluation.Interval;
+
+/**
+ * What a round of progressive training found, all of it relative to the policy that was served
+ * while it explored.
+ *
+ * @param number from 1
+ * @param bounds the box that was explored, around the served policy
+ * @param logged the round's log
+ * @param trained its training
+ * @param offline its offline evaluation
+ * @param canary the A/B test of the served policy and the new one; none if the offline gate refused
+ *     the new one before
+ * @param decision what is served from now on
+ */
+public record Round(
+    int number,
+    Bounds bounds,
+    Logged logged,
+    Trained trained,
+    Offline offline,
+    Optional<AbTest.Result> canary,
+    Decision decision) {
+
+  /**
+   * What exploration logged.
+   *
+   * @param requests requests to learn from
+   * @param sessions their sessions
+   * @param heldOutRequests requests kept for offline evaluation
+   * @param rewardPerRequest mean reward while exploring, all groups
+   */
+  public record Logged(
+      long requests, long sessions, long heldOutRequests, double rewardPerRequest) {
+
+    static Logged of(Pipeline.Logged log) {
+      return new Logged(
+          log.requests(), log.sessions(), log.heldOutRequests(), log.rewardPerRequest());
+    }
+  }
+
+  /**
+   * What training left.
+   *
+   * @param steps steps of this round
+   * @param backend back end that ran the last of them
+   * @param engine what it ran them with
+   * @param parameterHash SHA-256 of all parameters
+   */
+  public record Trained(long steps, String backend, String engine, String parameterHash) {}
+
+  /**
+   * What held-out users of the round say.
+   *
+   * @param ncisServed value of the served policy
+   * @param ncisDifference new policy minus served one; not a number if either is refused
+   * @param essShare effective share of the logged requests for the new policy, in [0, 1]
+   * @param gaucServed MTF-GAUC of the served policy, on the pages that it showed
+   * @param gaucDifference new policy minus served one; not a number if no user has an AUC
+   * @param drift how far the new policy moved
+   */
+  public record Offline(
+      double ncisServed,
+      Interval ncisDifference,
+      double essShare,
+      double gaucServed,
+      Interval gaucDifference,
+      Drift drift) {
+
+    static Offline of(OfflineEvaluation evaluation, Drift drift) {
+      return new Offline(
+          evaluation.ncisBaseline().value(),
+          evaluation.ncisDifference(),
+          evaluation.ncisPolicy().ess() / evaluation.ncisPolicy().samples(),
+          evaluation.gaucBaseline().value(),
+          evaluation.gaucDifference(),
+          drift);
+    }
+  }
+
+  /**
+   * The end of a round.
+   *
+   * @param served whether the new policy is served from now on; otherwise all stays as it was
+   * @param reason why it is not; empty if it is
+   * @param next the next round's box
+   */
+  public record Decision(boolean served, String reason, Bounds next) {}
+}

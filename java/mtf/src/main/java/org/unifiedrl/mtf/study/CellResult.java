@@ -1,0 +1,70 @@
+package org.unifiedrl.mtf.study;
+
+import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
+import java.util.Map;
+
+/**
+ * What a cell left.
+ *
+ * @param identity hash of the settings that it was run with
+ * @param served what users did whom nothing was learned from
+ * @param offline what a log of other users says
+ * @param explored what exploring its log meant
+ * @param cost what it took
+ * @param backend back end that trained; empty if nothing was trained
+ * @param parameterHash SHA-256 of the trained parameters; empty if nothing was trained
+ */
+@JsonIgnoreProperties(ignoreUnknown = true) // files also hold the settings, for readers
+public record CellResult(
+    String identity,
+    Served served,
+    Offline offline,
+    Explored explored,
+    Cost cost,
+    String backend,
+    String parameterHash) {
+
+  /**
+   * The A/B test's side of this policy; the arrays have one value a user, in the order of the
+   * users, so that any two cells of one world and seed are compared in pairs.
+   *
+   * @param uvc valid consumptions per day
+   * @param udt watch time in seconds per day
+   * @param returns sum of all rewards, mean over users
+   * @param sessionLength requests per session, over all users
+   */
+  public record Served(float[] uvc, float[] udt, double returns, double sessionLength) {}
+
+  /**
+   * Offline evaluation.
+   *
+   * @param ncis NCIS of the discounted return-to-go, in rewards; NaN if it is refused
+   * @param ess its effective sample size, in logged requests
+   * @param gauc MTF-GAUC on what the baseline shows
+   */
+  public record Offline(double ncis, double ess, double gauc) {}
+
+  /**
+   * Exploration; NaN where there was none.
+   *
+   * @param uvcLift valid consumptions of the users that were explored on, over the same users with
+   *     the same luck and no exploration, percent: what is lost is negative
+   * @param nearShare share of the logged actions that lie within 0.15 of the served one in every
+   *     dimension
+   */
+  public record Explored(double uvcLift, double nearShare) {
+
+    /** No exploration. */
+    static final Explored NONE = new Explored(Double.NaN, Double.NaN);
+  }
+
+  /**
+   * What a policy cost.
+   *
+   * @param seconds by stage: baseline and explore (shared by the cells of a log), train, evaluate,
+   *     serve
+   * @param requests environment requests served to make the policy, searching and exploring
+   * @param steps gradient steps
+   */
+  public record Cost(Map<String, Double> seconds, long requests, long steps) {}
+}

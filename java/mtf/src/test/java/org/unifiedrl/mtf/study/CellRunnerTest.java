@@ -1,0 +1,166 @@
+package org.unifiedrl.mtf.study;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Supplier;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.unifiedrl.engine.replay.Replay;
+import org.unifiedrl.mtf.experiment.EngineLearner;
+import org.unifiedrl.mtf.experiment.ExperimentConfig;
+import org.unifiedrl.mtf.experiment.ExperimentConfig.ExplorationKind;
+import org.unifiedrl.mtf.experiment.Learner;
+import org.unifiedrl.mtf.experiment.RunListener;
+import org.unifiedrl.mtf.policy.Policy;
+import org.unifiedrl.mtf.session.Simulator;
+
+class CellRunnerTest {
+
+  private static final Simulator WORLD = new Simulator();
+
+  @TempDir Path folder;
+
+  /** Counts trainings, and fails from one of them on. */
+  private static final class Counting implements Learner.Factory {
+    private final AtomicInteger opened = new AtomicInteger();
+    private final int fails;
+
+    Counting(int fails) {
+      this.fails = fails;
+    }
+
+    @Override
+    public Learner open(
+        ExperimentConfig config,
+        Replay replay,
+        Learner.Start start,
+        Path checkpoints,
+        boolean resume) {
+      if (opened.incrementAndGet() >= fails) {
+        throw new IllegalStateException("planted");
+      }
+      return EngineLearner.factory().open(config, replay, start, checkpoints, resume);
+    }
+
+    @Override
+    public Supplier<Policy> policy(Path checkpoints) {
+      throw new UnsupportedOperationException("cells read no checkpoints");
+    }
+  }
+
+  private static ExperimentConfig config(ExplorationKind kind, long seed, double eta) {
+    ObjectNode tree = Cell.JSON.valueToTree(ExperimentConfig.defaults());
+    tree.put("seed", seed).put("threads", 1);
+    ObjectNode exploration = tree.withObject("exploration");
+    exploration.put("kind", kind.name()).put("users", 60).put("held_out_users", 60);
+    ObjectNode training = tree.withObject("training");
+    training.put("steps", 5).put("batch", 16).put("critics_per_group", 2).put("eta", eta);
+    training.putArray("hidden").add(8);
+    tree.withObject("evaluation").put("users", 50).put("resamples", 100);
+    return Cell.JSON.convertValue(tree, ExperimentConfig.class);
+  }
+
+  private static List<Cell> cells(double eta) {
+    List<Cell> cells = new ArrayList<>();
+    for (long seed = 1; seed <= 2; seed++) {
+      ExperimentConfig box = config(ExplorationKind.UNIFORM, seed, 1.2);
+      cells.add(new Cell("w", Cell.NO_DATA, "equal weights", seed, Making.BASELINE, box, box));
+      for (ExplorationKind kind : List.of(ExplorationKind.UNIFORM, ExplorationKind.GAUSSIAN)) {
+        cells.add(
+            new Cell("w", kind.name(), "rl", seed, Making.TRAIN, config(kind, seed, eta), box));
+      }
+    }
+    return cells;
+  }
+
+  private static List<CellResult> run(Path at, List<Cell> cells, int jobs, Counting learners) {
+    return new CellRunner(at, learners, config -> WORLD).run(cells, jobs, false, RunListener.NONE);
+  }
+
+  @Test
+  void cellsThatAreDoneAreNotRunAgainAndOutcomesDoNotDependOnTheOrder() throws IOException {
+    Path whole = folder.resolve("whole");
+    Path broken = folder.resolve("broken");
+    Counting once = new Counting(100);
+    List<CellResult> expected = run(whole, cells(1.2), 1, once);
+    assertThat(once.opened).hasValue(4);
+
+    assertThatThrownBy(() -> run(broken, cells(1.2), 1, new Counting(3)))
+        .hasMessage("cell w--uniform--rl--2: planted");
+    long done = files(broken.resolve("cells"));
+    assertThat(done).isEqualTo(4); // of seed 1, and the first of seed 2
+    // What a kill leaves behind: a log without its marker, a half-written cell, work of a training.
+    Files.createDirectories(broken.resolve("work/w--uniform--rl--2/step-5"));
+    Files.writeString(broken.resolve("cells/.w--uniform--rl--2.json.tmp"), "{\"identity\": ");
+    Counting rest = new Counting(100);
+    List<CellResult> resumed = run(broken, cells(1.2), 2, rest);
+    assertThat(rest.opened).hasValue(2);
+    for (int i = 0; i < expected.size(); i++) {
+      assertThat(resumed.get(i).parameterHash()).isEqualTo(expected.get(i).parameterHash());
+      assertThat(resumed.get(i).served().uvc()).isEqualTo(expected.get(i).served().uvc());
+      assertThat(resumed.get(i).served().udt()).isEqualTo(expected.get(i).served().udt());
+      assertThat(resumed.get(i).offline()).isEqualTo(expected.get(i).offline());
+      assertThat(resumed.get(i).cost().requests()).isEqualTo(expected.get(i).cost().requests());
+    }
+    assertThat(files(broken.resolve("logs"))).as("logs that nobody needs").isZero();
+
+    Counting none = new Counting(1);
+    assertThat(run(broken, cells(1.2), 1, none)).hasSize(6);
+    assertThat(none.opened).hasValue(0);
+  }
+
+  @Test
+  void aCellOfOtherSettingsIsRefusedBeforeAnythingRuns() {
+    run(folder, cells(1.2).subList(0, 2), 1, new Counting(100));
+    Counting none = new Counting(1);
+    assertThatThrownBy(() -> run(folder, cells(1.3), 1, none))
+        .isInstanceOf(CellStore.OtherSettingsException.class)
+        .hasMessageContaining("w--uniform--rl--1.json was run with other settings")
+        .hasMessageContaining("give another folder");
+    assertThat(none.opened).hasValue(0);
+  }
+
+  @Test
+  void namesMustBeDistinct() {
+    List<Cell> twice = new ArrayList<>(cells(1.2));
+    twice.add(twice.get(0));
+    assertThatThrownBy(() -> run(folder, twice, 1, new Counting(1)))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("two cells have the name w--equal-weights--1");
+  }
+
+  /** Methods of one seed meet the same users with the same luck. */
+  @Test
+  void thePolicyThatIsTheBaselineDoesWhatTheBaselineDoes() {
+    ExperimentConfig box = config(ExplorationKind.UNIFORM, 5, 1.2);
+    ExperimentConfig wide = config(ExplorationKind.GAUSSIAN, 5, 9);
+    List<Cell> same =
+        List.of(
+            new Cell("w", Cell.NO_DATA, "one", 5, Making.BASELINE, box, box),
+            new Cell("w", Cell.NO_DATA, "two", 5, Making.BASELINE, wide, box));
+    List<CellResult> results = run(folder, same, 2, new Counting(1));
+    assertThat(results.get(0).served().udt()).isEqualTo(results.get(1).served().udt());
+    assertThat(results.get(0).served().udt()).hasSize(50);
+    assertThat(results.get(0).offline()).isEqualTo(results.get(1).offline());
+  }
+
+  private static long files(Path at) throws IOException {
+    if (!Files.exists(at)) {
+      return 0;
+    }
+    try (Stream<Path> walk = Files.walk(at)) {
+      return walk.filter(Files::isRegularFile)
+          .filter(path -> !path.getFileName().toString().startsWith("."))
+          .count();
+    }
+  }
+}
