@@ -286,6 +286,20 @@ TEST(every_op_equals_the_reference) {
   }
 }
 
+// The tolerances of "check:A,B", which scale differences otherwise than this test does.
+TEST(every_op_passes_the_check_against_the_reference) {
+  for (const Variant& variant : variants()) {
+    Bench bench;
+    variant.build(bench);
+    Store store(19, 3, 2, {37, 100, 3});
+    for (int32_t i = 0; i < unifiedrl_backend_count(); ++i) {
+      Engine engine(bench.p, (std::string("check:reference,") + unifiedrl_backend_name(i)).c_str(), {}, store.handle);
+      fill(engine, bench);
+      engine.run(2);
+    }
+  }
+}
+
 // A network of single layers has no tape to look at.
 TEST(a_network_without_hidden_layers_is_fused_too) {
   for (int32_t i = 0; i < unifiedrl_backend_count(); ++i) {
