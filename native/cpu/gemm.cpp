@@ -1,8 +1,12 @@
 #include "cpu/gemm.h"
 
 #include <dnnl.h>
+#include <unistd.h>
 
+#include <atomic>
+#include <cstdlib>
 #include <string>
+#include <thread>
 
 #include "core/error.h"
 #include "unifiedrl.h"
@@ -16,6 +20,52 @@ namespace unifiedrl::cpu {
 namespace {
 // Below about 40,000 multiply-adds oneDNN's set-up costs more than the product.
 constexpr int64_t kSmallProduct = 40000;
+
+// When the process exits, oneDNN frees the code that it generated, whoever still runs it. So products under way are waited for first, and threads
+// that come with another one wait for the end.
+std::atomic<int32_t> products{0};
+std::atomic<bool> leaving{false};
+
+void leave() {
+  leaving = true;
+  while (products != 0) {
+    std::this_thread::yield();
+  }
+}
+
+// What is registered last is called first, and oneDNN registers code when it generates it: at the first product of some kind. Which kinds there
+// are is its own affair, so `leave` is registered again after the first product of each shape.
+void register_again(uint64_t shape) {
+  constexpr uint64_t kShapes = 1024;  // shapes that fall together are of no account
+  static std::atomic<bool> seen[kShapes];
+  std::atomic<bool>& mine = seen[(shape * 0x9E3779B97F4A7C15u) >> 54];
+  if (!mine.load(std::memory_order_relaxed) && !mine.exchange(true)) {
+    std::atexit(leave);
+  }
+}
+
+class Product {
+ public:
+  explicit Product(uint64_t shape) : shape_(shape) {
+    ++products;
+    if (leaving) {
+      --products;
+      for (;;) {
+        pause();
+      }
+    }
+  }
+  ~Product() {
+    register_again(shape_);
+    --products;
+  }
+  Product(const Product&) = delete;
+  Product& operator=(const Product&) = delete;
+
+ private:
+  uint64_t shape_;
+};
+
 }  // namespace
 
 SingleThreadedGemm::SingleThreadedGemm() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
@@ -27,6 +77,8 @@ void gemm(const Kernels& kernels, bool transpose_a, bool transpose_b, int64_t m,
     kernels.gemm(m, n, k, a, transpose_a ? 1 : lda, transpose_a ? lda : 1, b, ldb, accumulate, c, ldc);
     return;
   }
+  uint64_t kind = (transpose_a ? 1u : 0u) + (transpose_b ? 2u : 0u) + (accumulate ? 4u : 0u);
+  Product product(((static_cast<uint64_t>(m) * 31 + static_cast<uint64_t>(n)) * 31 + static_cast<uint64_t>(k)) * 8 + kind);
   dnnl_status_t status = dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1.0f, a, lda, b, ldb, accumulate ? 1.0f : 0.0f, c, ldc);
   if (status != dnnl_success) {
     // Arguments were checked when the program was; what remains is memory.

@@ -8,24 +8,12 @@ import org.unifiedrl.engine.Tape;
 import org.unifiedrl.engine.TensorRef;
 
 /** A deterministic actor and an ensemble of critics, each with a target network. */
-abstract class ActorCritic implements Algorithm {
+abstract class ActorCritic extends CriticAlgorithm {
 
-  final Step step;
-  final Program p;
-  final Batch batch;
-
-  /** Width of states; in the critics' inputs actions stand behind them. */
-  final int s;
-
-  /** Width of actions. */
-  final int a;
-
-  /** mu, mu', Q and Q'. */
+  /** mu and mu'. */
   final NetworkRef actor;
 
   final NetworkRef targetActor;
-  final NetworkRef critic;
-  final NetworkRef targetCritic;
 
   /**
    * A critic's update.
@@ -37,15 +25,9 @@ abstract class ActorCritic implements Algorithm {
 
   /** Adds the networks; the step is a subclass's to write. */
   ActorCritic(CommonConfig config, Transitions transitions, int critics) {
-    step = new Step(config, transitions);
-    p = step.program;
-    batch = step.batch;
-    s = transitions.states();
-    a = transitions.actions();
+    super(config, transitions, critics);
     actor = step.network("actor", 1, Activation.TANH, s, a);
     targetActor = step.network("target_actor", 1, Activation.TANH, s, a);
-    critic = step.network("critic", critics, Activation.LINEAR, s + a, 1);
-    targetCritic = step.network("target_critic", critics, Activation.LINEAR, s + a, 1);
   }
 
   /** Moves every critic towards its target y [E, B, 1]; target networks follow when it is due. */
@@ -73,24 +55,12 @@ abstract class ActorCritic implements Algorithm {
     return norm;
   }
 
-  @Override
-  public final Program program() {
-    return p;
-  }
-
-  @Override
-  public final Batch batch() {
-    return batch;
-  }
-
   /** Critics start at random, each its own; every target network equal to its network. */
   @Override
   public void initialise(Engine engine, long seed, float[] start) {
-    engine.initialise(critic, seed);
-    engine.copyParameters(critic, targetCritic);
+    startCritics(engine, seed);
     step.startAt(engine, actor, seed + 1, start);
     engine.copyParameters(actor, targetActor);
-    step.writeGroupWeights(engine);
   }
 
   @Override

@@ -15,7 +15,7 @@ import org.unifiedrl.engine.TensorRef;
 final class Step {
 
   /** Size of the actor's last weights at first: near 0, not 0, so that layers below it learn. */
-  static final double LAST_LAYER = 0.01;
+  private static final double LAST_LAYER = 0.01;
 
   final Program program = new Program();
   final CommonConfig config;
