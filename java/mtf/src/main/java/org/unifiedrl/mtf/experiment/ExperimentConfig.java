@@ -150,7 +150,9 @@ public record ExperimentConfig(
     /** TD3 with behaviour cloning of actor and targets, and layer-normed critics. */
     REBRAC,
     /** Expectile regression and advantage-weighted imitation. */
-    IQL
+    IQL,
+    /** Critics of the learned policy and advantage-weighted imitation. */
+    AWAC
   }
 
   /** Form of the actor's box penalty d, specification section 0. */
