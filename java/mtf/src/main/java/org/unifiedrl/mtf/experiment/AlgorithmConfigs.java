@@ -1,5 +1,6 @@
 package org.unifiedrl.mtf.experiment;
 
+import org.unifiedrl.mtf.algorithm.EdacConfig;
 import org.unifiedrl.mtf.algorithm.IqlConfig;
 import org.unifiedrl.mtf.algorithm.ReBracConfig;
 import org.unifiedrl.mtf.algorithm.Td3BcConfig;
@@ -15,13 +16,15 @@ import org.unifiedrl.mtf.algorithm.UnifiedRlV4Config;
  * @param td3Bc TD3+BC
  * @param rebrac ReBRAC
  * @param iql IQL
+ * @param edac EDAC, and SAC-N
  */
 public record AlgorithmConfigs(
     UnifiedRlV4Config unifiedrlV4,
     Td3Config td3,
     Td3BcConfig td3Bc,
     ReBracConfig rebrac,
-    IqlConfig iql) {
+    IqlConfig iql,
+    EdacConfig edac) {
 
   /** All defaults. */
   public static AlgorithmConfigs defaults() {
@@ -30,6 +33,7 @@ public record AlgorithmConfigs(
         Td3Config.defaults(),
         Td3BcConfig.defaults(),
         ReBracConfig.defaults(),
-        IqlConfig.defaults());
+        IqlConfig.defaults(),
+        EdacConfig.defaults());
   }
 }

@@ -5,6 +5,7 @@ import java.util.function.Function;
 import org.unifiedrl.mtf.algorithm.Algorithm;
 import org.unifiedrl.mtf.algorithm.CommonConfig;
 import org.unifiedrl.mtf.algorithm.Ddpg;
+import org.unifiedrl.mtf.algorithm.Edac;
 import org.unifiedrl.mtf.algorithm.Iql;
 import org.unifiedrl.mtf.algorithm.ReBrac;
 import org.unifiedrl.mtf.algorithm.Td3;
@@ -62,6 +63,7 @@ public final class Algorithms {
       case TD3_BC -> chosen(name, common, all.td3Bc(), t -> new Td3(common, all.td3Bc(), t));
       case REBRAC -> chosen(name, common, all.rebrac(), t -> new ReBrac(common, all.rebrac(), t));
       case IQL -> chosen(name, common, all.iql(), t -> new Iql(common, all.iql(), t));
+      case EDAC -> chosen(name, common, all.edac(), t -> new Edac(common, all.edac(), t));
     };
   }
 

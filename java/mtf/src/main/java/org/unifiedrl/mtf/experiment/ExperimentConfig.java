@@ -150,7 +150,9 @@ public record ExperimentConfig(
     /** TD3 with behaviour cloning of actor and targets, and layer-normed critics. */
     REBRAC,
     /** Expectile regression and advantage-weighted imitation. */
-    IQL
+    IQL,
+    /** Soft actor-critic with the least of many, diversified critics. */
+    EDAC
   }
 
   /** Form of the actor's box penalty d, specification section 0. */
