@@ -58,7 +58,7 @@ public final class Edac extends StochasticActorCritic {
             null,
             step.number(-1),
             step.number(0),
-            p.hyper("entropy_gap", -own.targetEntropy() * a));
+            p.hyper("minus_target_entropy", -own.targetEntropy() * a));
     p.mlpBackward("log_alpha_backward", logAlpha.forward(), alphaGradient);
     p.adam("log_alpha_adam", logAlpha.network(), adam("alpha_rate", own.alphaRate()));
     TensorRef newLogAlpha =
