@@ -262,7 +262,7 @@ class Algorithm:
                 flat[index] = old - step
                 down = loss().item()
                 flat[index] = old
-                error = abs((up - down) / (2 * step) - g.view(-1)[index].item())
+                error = abs((up - down) / (2 * step) - g.reshape(-1)[index].item())
                 rounding = 1e-15 * abs(up) / step  # of the loss itself
                 assert error <= 1e-6 * max(1.0, scale.item()) + rounding, f"gradient off by {error}"
 

@@ -1,4 +1,4 @@
-"""Learners of Gaussian policies for the golden files (specification 6.7 and 6.8)."""
+"""Learners of Gaussian policies for the golden files (specification 6.6 to 6.9)."""
 
 import math
 
@@ -136,12 +136,114 @@ class Awac(AdvantageWeighted):
         self.check_weights(self.least("critic", state, action) - self.least("critic", state, drawn), 1 / self.own["lambda"])
 
 
+class Edac(Algorithm):
+    """SAC with the least of N critics, and with a weight of its diversity term EDAC."""
+
+    rates = {"log_alpha": "alpha_rate", "actor": "actor_rate", "critic": "critic_rate"}
+    targets = {"target_critic": "critic"}
+    low, high = -5.0, 2.0
+
+    def __init__(self, case, rng):
+        super().__init__(case, rng)
+        self.training["alpha_rate"] = self.own["alpha_rate"]
+
+    def make_nets(self, rng):
+        c = self.case
+        critic = (c.states + c.actions, *c.hidden, 1)
+        nets = {
+            "critic": make_net(rng, critic, self.own["critics"], 3.0),
+            "target_critic": make_net(rng, critic, self.own["critics"], 3.0),
+            "actor": make_net(rng, (c.states, *c.hidden, 2 * c.actions), 1, 4.0),
+            "log_alpha": make_net(rng, (1, 1), 1),
+        }
+        for name in ("critic", "target_critic"):
+            nets[name][-1][1].zero_()
+        # Log deviations around both limits, beyond which no gradient passes.
+        nets["actor"][-1][1][0, c.actions] = self.low
+        nets["actor"][-1][1][0, c.actions + 1] = self.high
+        return nets
+
+    def head(self, state):
+        return forward(self.nets["actor"], state)[0]
+
+    def draw(self, name, state, stream):
+        """An action and its log-density."""
+        c = self.case
+        mean, log_deviation = self.head(state).split(c.actions, 1)
+        noise = self.normal(stream, 1, c.batch, c.actions)[0]
+        gaussian = torch.distributions.Normal(mean, log_deviation.clamp(self.low, self.high).exp())
+        u = mean + gaussian.scale * noise
+        slope = torch.distributions.transforms.TanhTransform().log_abs_det_jacobian(u, torch.tanh(u))
+        log_prob = (gaussian.log_prob(u) - slope).sum(1)
+        self.keep(**{f"{name}__noise": noise, name: torch.tanh(u), f"{name}__log_prob": log_prob})
+        return torch.tanh(u), log_prob
+
+    def log_alpha(self):
+        return forward(self.nets["log_alpha"], torch.zeros(1, 1))[0, 0, 0]
+
+    def similarity(self, state, action):
+        """1/(N-1) SUM_(i != j) of the cosines of the critics' action gradients, [B]."""
+        members = self.own["critics"]
+        actions = action.expand(members, -1, -1).clone().requires_grad_()
+        q = value(self.nets["critic"], state.expand(members, -1, -1), actions)
+        slopes = torch.autograd.grad(q.sum(), actions, create_graph=True)[0]
+        directions = slopes / torch.sqrt((slopes * slopes).sum(2, keepdim=True) + 1e-10)
+        cosines = torch.einsum("ibk,jbk->bij", directions, directions)
+        pairs = cosines.sum((1, 2)) - cosines.diagonal(dim1=1, dim2=2).sum(1)
+        self.keep(q_slope=slopes, similarity=pairs / (members - 1))
+        return pairs / (members - 1)
+
+    def step(self, batch):
+        state, action = batch["state"], batch["action"]
+        self.keep(head=self.head(state))
+        mean_log_prob = self.draw("alpha_action", state, 0)[1].mean()
+        entropy = self.own["target_entropy"] * self.case.actions
+        self.minimise(lambda: -self.log_alpha() * (mean_log_prob + entropy), "log_alpha")
+        alpha = self.log_alpha().exp()
+        self.keep(mean_log_prob=mean_log_prob, alpha=alpha)
+
+        def actor_loss():
+            drawn, log_prob = self.draw("policy_action", state, 1)
+            q = value(self.nets["critic"], state, drawn)
+            self.keep(q_policy=q, least_q_policy=q.min(0)[0])
+            return (alpha * log_prob - q.min(0)[0]).mean()
+
+        self.minimise(actor_loss, "actor")
+
+        next_action, next_log_prob = self.draw("next_action", batch["next_state"], 2)
+        next_q = value(self.nets["target_critic"], batch["next_state"], next_action)
+        soft = next_q.min(0)[0] - alpha * next_log_prob
+        y = self.target(batch["reward"] @ self.weights, batch["done"], soft)
+        self.keep(next_q=next_q, soft_next_q=soft, y=y)
+
+        def errors():
+            return ((value(self.nets["critic"], state, action) - y) ** 2).mean(1)
+
+        self.keep(q=value(self.nets["critic"], state, action), critic_loss=errors())
+        weight = self.own["diversity"]
+        if weight > 0:
+            self.minimise(lambda: errors().sum() + weight * self.similarity(state, action).mean(), "critic")
+        else:
+            self.minimise(lambda: errors().sum(), "critic")
+        self.track("target_critic")
+        self.keep(critic_adam=member_norm(self.gradients["critic"]), actor_adam=member_norm(self.gradients["actor"]))
+
+    def check_coverage(self, batch):
+        c = self.case
+        log_deviation = self.head(batch["state"])[:, c.actions :]
+        assert (log_deviation < self.low).any() and (log_deviation > self.high).any(), "log deviations lie within their limits"
+        assert ((log_deviation > self.low) & (log_deviation < self.high)).any(), "log deviations are all cut"
+        q = value(self.nets["critic"], batch["state"], batch["action"])
+        assert len(q.min(0)[1].unique()) > 1, "one critic is always the least"
+
+
 def case(algorithm, name, seed, **changes):
     return Case(algorithm, name, seed, **(dict(states=5, actions=3, hidden=(8, 8), batch=8) | changes))
 
 
 IQL = dict(expectile=0.7, temperature=3.0, weight_cap=2.0, value_rate=3e-4)
 AWAC = {"lambda": 0.5, "weight_cap": 2.0}
+SAC_N = dict(critics=5, diversity=0.0, target_entropy=-1.0, alpha=1.0, alpha_rate=3e-4)
 CASES = (
     (Iql, case("iql", "log", 43, groups=2, own=IQL)),
     (
@@ -168,6 +270,20 @@ CASES = (
             normalise=True,
             hidden=(16,),
             own=AWAC | {"lambda": 0.25, "weight_cap": 4.0},
+            training=dict(actor_rate=1e-3, critic_rate=3e-3, target_period=1),
+        ),
+    ),
+    (Edac, case("edac", "log-least", 53, groups=2, own=SAC_N)),
+    (
+        Edac,
+        case(
+            "edac",
+            "explicit-diverse",
+            52,
+            explicit=True,
+            normalise=True,
+            hidden=(16, 12),
+            own=SAC_N | dict(critics=4, diversity=1.0, target_entropy=-0.5, alpha_rate=1e-3),
             training=dict(actor_rate=1e-3, critic_rate=3e-3, target_period=1),
         ),
     ),

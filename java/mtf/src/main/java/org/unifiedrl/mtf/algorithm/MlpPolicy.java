@@ -3,6 +3,7 @@ package org.unifiedrl.mtf.algorithm;
 import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
 import java.nio.FloatBuffer;
+import java.util.Arrays;
 import org.unifiedrl.engine.Activation;
 import org.unifiedrl.engine.Engine;
 import org.unifiedrl.engine.InferencePolicy;
@@ -21,7 +22,23 @@ public final class MlpPolicy implements Policy, AutoCloseable {
    * @param shift subtracted from each state feature
    * @param scale then multiplies it
    */
-  public record Weights(int[] sizes, float[] parameters, float[] shift, float[] scale) {}
+  public record Weights(int[] sizes, float[] parameters, float[] shift, float[] scale) {
+
+    /** The network with its first outputs only. */
+    Weights withOutputs(int count) {
+      int last = sizes.length - 1;
+      int outputs = sizes[last];
+      int rows = sizes[last - 1] + 1; // the last one is the biases
+      int layer = parameters.length - rows * outputs;
+      float[] kept = Arrays.copyOf(parameters, layer + rows * count);
+      for (int row = 0; row < rows; row++) {
+        System.arraycopy(parameters, layer + row * outputs, kept, layer + row * count, count);
+      }
+      int[] units = sizes.clone();
+      units[last] = count;
+      return new Weights(units, kept, shift, scale);
+    }
+  }
 
   private final Weights weights;
   private final InferencePolicy network;

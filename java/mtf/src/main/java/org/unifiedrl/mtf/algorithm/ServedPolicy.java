@@ -13,6 +13,20 @@ public enum ServedPolicy {
       MlpPolicy.Weights actor = networks.apply("actor");
       return () -> new MlpPolicy(actor);
     }
+  },
+
+  /**
+   * Network {@code actor}, which gives mean and log standard deviation of a Gaussian that goes
+   * through tanh: its mean.
+   */
+  SQUASHED_MEAN {
+    @Override
+    public Supplier<Policy> of(Function<String, MlpPolicy.Weights> networks) {
+      MlpPolicy.Weights head = networks.apply("actor");
+      int[] sizes = head.sizes();
+      MlpPolicy.Weights mean = head.withOutputs(sizes[sizes.length - 1] / 2);
+      return () -> new MlpPolicy(mean);
+    }
   };
 
   /**

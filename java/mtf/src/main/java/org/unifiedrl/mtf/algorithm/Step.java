@@ -146,19 +146,22 @@ final class Step {
   }
 
   /**
-   * Sets a deterministic actor with tanh at its end to one action in all states, nearly.
+   * Sets an actor whose first outputs go through tanh to one action in all states, nearly.
    *
    * @param start in [-1, 1], one value a dimension
+   * @param further what the outputs behind the action start at
    */
-  void startAt(Engine engine, NetworkRef actor, long seed, float[] start) {
-    if (start.length != actor.outputs()) {
+  void startAt(Engine engine, NetworkRef actor, long seed, float[] start, double... further) {
+    int outputs = actor.outputs();
+    if (start.length + further.length != outputs) {
       throw new IllegalArgumentException(
-          "the start action has " + start.length + " values; the actor has " + actor.outputs());
+          "the start action has %d values; the actor has %d"
+              .formatted(start.length, outputs - further.length));
     }
     engine.initialise(actor, seed);
     double[] parameters = engine.readNetwork64(actor, Section.PARAMETERS);
-    int biases = parameters.length - start.length;
-    int weights = biases - config.hidden().get(config.hidden().size() - 1) * start.length;
+    int biases = parameters.length - outputs;
+    int weights = biases - config.hidden().get(config.hidden().size() - 1) * outputs;
     for (int i = weights; i < biases; i++) {
       parameters[i] *= LAST_LAYER;
     }
@@ -166,6 +169,7 @@ final class Step {
       double a = Math.max(-0.999, Math.min(0.999, start[k]));
       parameters[biases + k] = 0.5 * Math.log((1 + a) / (1 - a)); // tanh's inverse
     }
+    System.arraycopy(further, 0, parameters, biases + start.length, further.length);
     engine.writeNetwork64(actor, Section.PARAMETERS, parameters);
   }
 

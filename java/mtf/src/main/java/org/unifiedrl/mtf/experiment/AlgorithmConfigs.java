@@ -1,6 +1,7 @@
 package org.unifiedrl.mtf.experiment;
 
 import org.unifiedrl.mtf.algorithm.AwacConfig;
+import org.unifiedrl.mtf.algorithm.EdacConfig;
 import org.unifiedrl.mtf.algorithm.IqlConfig;
 import org.unifiedrl.mtf.algorithm.ReBracConfig;
 import org.unifiedrl.mtf.algorithm.Td3BcConfig;
@@ -17,6 +18,7 @@ import org.unifiedrl.mtf.algorithm.UnifiedRlV4Config;
  * @param rebrac ReBRAC
  * @param iql IQL
  * @param awac AWAC
+ * @param edac EDAC, and SAC-N
  */
 public record AlgorithmConfigs(
     UnifiedRlV4Config unifiedrlV4,
@@ -24,7 +26,8 @@ public record AlgorithmConfigs(
     Td3BcConfig td3Bc,
     ReBracConfig rebrac,
     IqlConfig iql,
-    AwacConfig awac) {
+    AwacConfig awac,
+    EdacConfig edac) {
 
   /** All defaults. */
   public static AlgorithmConfigs defaults() {
@@ -34,6 +37,7 @@ public record AlgorithmConfigs(
         Td3BcConfig.defaults(),
         ReBracConfig.defaults(),
         IqlConfig.defaults(),
-        AwacConfig.defaults());
+        AwacConfig.defaults(),
+        EdacConfig.defaults());
   }
 }

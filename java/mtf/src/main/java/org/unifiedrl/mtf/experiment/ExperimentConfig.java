@@ -152,7 +152,10 @@ public record ExperimentConfig(
     /** Expectile regression and advantage-weighted imitation. */
     IQL,
     /** Critics of the learned policy and advantage-weighted imitation. */
-    AWAC
+    AWAC,
+
+    /** Soft actor-critic with the least of many, diversified critics. */
+    EDAC
   }
 
   /** Form of the actor's box penalty d, specification section 0. */

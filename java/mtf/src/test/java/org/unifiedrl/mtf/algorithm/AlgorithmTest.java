@@ -38,9 +38,25 @@ class AlgorithmTest {
     assertThat(new Ddpg(common, log()).multiplyAdds()).isEqualTo(critics + actors);
     assertThat(new Td3(common, Td3Config.defaults(), log()).multiplyAdds())
         .isEqualTo(2 * critics + actors);
+    long squashed = 128 * 256 + 256 * 256 + 256 * 20; // mean and deviation, of s and of s'
+    long squashedActors = 2 * squashed + squashed + (squashed - 128 * 256);
+    assertThat(new Edac(common, edac(0), log()).multiplyAdds())
+        .isEqualTo(5 * critics + squashedActors);
+    long second =
+        critic // the direction up, but for states and the last layer
+            - 128 * 256
+            - 256
+            + (critic - 138 * 256) // down again
+            + (critic - 128 * 256); // weight gradients, but for states
+    assertThat(new Edac(common, edac(1), log()).multiplyAdds())
+        .isEqualTo(5 * (critics + critic - 128 * 256 + second) + squashedActors);
     // The same products, layer by layer.
     assertThat(new ReBrac(common, ReBracConfig.defaults(), log()).multiplyAdds())
         .isEqualTo(2 * critics + actors);
+  }
+
+  private static EdacConfig edac(double diversity) {
+    return new EdacConfig(5, diversity, -1, 1, 3e-4);
   }
 
   @Test
@@ -121,6 +137,8 @@ class AlgorithmTest {
         .hasMessage("awac.lambda is 0.0: expected positive");
     assertThatThrownBy(() -> new AwacConfig(1, Double.NaN))
         .hasMessage("awac.weight_cap is NaN: expected positive");
+    assertThatThrownBy(() -> new EdacConfig(1, 1, -1, 1, 3e-4))
+        .hasMessage("edac.critics is 1.0: expected at least 2");
     assertThatThrownBy(() -> new UnifiedRlV4Config(-0.1))
         .hasMessage("unifiedrl_v4.target_penalty is -0.1: expected at least 0");
   }
