@@ -4,9 +4,17 @@ import picocli.CommandLine.Command;
 
 @Command(
     name = "bench",
-    description = "Measures the engine, and off-policy estimators.%n",
+    description = "Measures the engine, algorithms and off-policy estimators.%n",
     footerHeading = "%nExamples:%n",
-    footer = {"  unifiedrl bench step", "  unifiedrl bench estimators"},
+    footer = {
+      "  unifiedrl bench step",
+      "  unifiedrl bench estimators",
+      "  unifiedrl bench pendulum --data pendulum-medium.npz"
+    },
     synopsisSubcommandLabel = "COMMAND",
-    subcommands = {BenchStepCommand.class, BenchEstimatorsCommand.class})
+    subcommands = {
+      BenchStepCommand.class,
+      BenchEstimatorsCommand.class,
+      BenchPendulumCommand.class
+    })
 final class BenchCommand {}

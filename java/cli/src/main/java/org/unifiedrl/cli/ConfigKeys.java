@@ -48,7 +48,7 @@ final class ConfigKeys {
       exploration.guide.uniform_share: share of uniform actions, also of parameter_noise
       exploration.guide.kappa: ucb: weight of the critics' standard deviation
       exploration.guide.steps: rnd: training steps of its network
-      training.algorithm: unifiedrl, unifiedrl_v4, ddpg, td3, td3_bc, rebrac, iql or edac; takes from here what it has
+      training.algorithm: unifiedrl, unifiedrl_v4, ddpg, td3, td3_bc, rebrac, iql, awac or edac; takes from here what it has
       training.steps: gradient steps in all
       training.batch: requests per step (B)
       training.hidden: hidden units per layer of actor and critics
@@ -87,6 +87,8 @@ final class ConfigKeys {
       iql.temperature: exponent of an action's advantage in its weight (beta)
       iql.weight_cap: largest weight of an action
       iql.value_rate: learning rate of V
+      awac.lambda: advantage that multiplies an action's weight by e
+      awac.weight_cap: as iql.weight_cap
       edac.critics: critics, the least of which counts (N), at least 2
       edac.diversity: weight of the similarity of their action gradients (eta); 0 is SAC-N
       edac.target_entropy: entropy that the policy is held at, for each dimension of the action

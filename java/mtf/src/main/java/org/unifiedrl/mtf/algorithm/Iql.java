@@ -12,24 +12,16 @@ import org.unifiedrl.engine.TensorRef;
  * policy that imitates them by their advantage (Kostrikov and others, ICLR 2022; specification 6.7;
  * in the order and with the policy of CORL).
  */
-public final class Iql extends StochasticActorCritic {
+public final class Iql extends AdvantageWeighted {
 
   private static final int CRITICS = 2;
-  private static final double LOW_LOG_DEVIATION = -20;
-  private static final double HIGH_LOG_DEVIATION = 2;
 
   private final NetworkRef value;
-
-  /** Mean of the policy, through tanh; its log standard deviation is the same in all states. */
-  private final NetworkRef actor;
-
-  private final Parameter logDeviation;
 
   /** Writes the step down. */
   public Iql(CommonConfig config, IqlConfig own, Transitions transitions) {
     super(config, transitions, CRITICS);
     value = step.network("value", 1, Activation.LINEAR, s, 1);
-    actor = step.network("actor", 1, Activation.TANH, s, a);
 
     TensorRef state = batch.state();
     TensorRef action = batch.action();
@@ -61,48 +53,19 @@ public final class Iql extends StochasticActorCritic {
     step.track("critic_target", targetCritic, critic);
 
     // Actor: -mean min(exp(beta (Q' - V)), cap) log pi(a | s), with the advantage from above.
-    Program.Forward mean = p.mlpForward("mu", actor, state, Tape.FULL);
-    logDeviation = parameter("log_deviation", batch.size(), a);
-    LogBounds bounds = logBounds(LOW_LOG_DEVIATION, HIGH_LOG_DEVIATION);
-    var logProbability =
-        p.gaussianLogProbability(
-            "log_prob",
-            p.concat("head", mean.y(), logDeviation.value()),
-            action,
-            false,
-            bounds.low(),
-            bounds.high());
-    TensorRef weighted = p.multiply("weighted", logProbability.derivative(), weight);
-    TensorRef gradient = scaled("actor_gradient", weighted, -1.0 / batch.size());
-    p.mlpBackward("actor_backward", mean, p.columns("mean_gradient", gradient, 0, a));
-    p.mlpBackward(
-        "log_deviation_backward",
-        logDeviation.forward(),
-        p.columns("log_deviation_gradient", gradient, a, a));
-    TensorRef actorNorm = p.adam("actor_adam", actor, step.actorAdam);
-    p.adam("log_deviation_adam", logDeviation.network(), step.actorAdam);
+    imitate(p.mlpForward("mu", actor, state, Tape.FULL), weight);
 
     p.metric("value_loss", valueLoss.value());
     p.metric("critic_loss", error.loss());
     p.metric("v_mean", v.y());
     p.metric("q_mean", q.y());
-    p.metric("weight", weight);
-    p.metric("log_probability", logProbability.value());
     p.metric("reward", reward);
     p.metric("critic_gradient_norm", criticNorm);
-    p.metric("actor_gradient_norm", actorNorm);
   }
 
   @Override
   public void initialise(Engine engine, long seed, float[] start) {
-    startCritics(engine, seed);
+    super.initialise(engine, seed, start);
     engine.initialise(value, seed + 2);
-    step.startAt(engine, actor, seed + 1, start);
-    start(engine, logDeviation, 0);
-  }
-
-  @Override
-  public ServedPolicy policy() {
-    return ServedPolicy.ACTOR;
   }
 }

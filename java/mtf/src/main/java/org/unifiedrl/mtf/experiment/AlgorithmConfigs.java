@@ -1,5 +1,6 @@
 package org.unifiedrl.mtf.experiment;
 
+import org.unifiedrl.mtf.algorithm.AwacConfig;
 import org.unifiedrl.mtf.algorithm.EdacConfig;
 import org.unifiedrl.mtf.algorithm.IqlConfig;
 import org.unifiedrl.mtf.algorithm.ReBracConfig;
@@ -16,6 +17,7 @@ import org.unifiedrl.mtf.algorithm.UnifiedRlV4Config;
  * @param td3Bc TD3+BC
  * @param rebrac ReBRAC
  * @param iql IQL
+ * @param awac AWAC
  * @param edac EDAC, and SAC-N
  */
 public record AlgorithmConfigs(
@@ -24,6 +26,7 @@ public record AlgorithmConfigs(
     Td3BcConfig td3Bc,
     ReBracConfig rebrac,
     IqlConfig iql,
+    AwacConfig awac,
     EdacConfig edac) {
 
   /** All defaults. */
@@ -34,6 +37,7 @@ public record AlgorithmConfigs(
         Td3BcConfig.defaults(),
         ReBracConfig.defaults(),
         IqlConfig.defaults(),
+        AwacConfig.defaults(),
         EdacConfig.defaults());
   }
 }

@@ -3,6 +3,7 @@ package org.unifiedrl.mtf.experiment;
 import java.util.Locale;
 import java.util.function.Function;
 import org.unifiedrl.mtf.algorithm.Algorithm;
+import org.unifiedrl.mtf.algorithm.Awac;
 import org.unifiedrl.mtf.algorithm.CommonConfig;
 import org.unifiedrl.mtf.algorithm.Ddpg;
 import org.unifiedrl.mtf.algorithm.Edac;
@@ -63,6 +64,7 @@ public final class Algorithms {
       case TD3_BC -> chosen(name, common, all.td3Bc(), t -> new Td3(common, all.td3Bc(), t));
       case REBRAC -> chosen(name, common, all.rebrac(), t -> new ReBrac(common, all.rebrac(), t));
       case IQL -> chosen(name, common, all.iql(), t -> new Iql(common, all.iql(), t));
+      case AWAC -> chosen(name, common, all.awac(), t -> new Awac(common, all.awac(), t));
       case EDAC -> chosen(name, common, all.edac(), t -> new Edac(common, all.edac(), t));
     };
   }

@@ -151,6 +151,9 @@ public record ExperimentConfig(
     REBRAC,
     /** Expectile regression and advantage-weighted imitation. */
     IQL,
+    /** Critics of the learned policy and advantage-weighted imitation. */
+    AWAC,
+
     /** Soft actor-critic with the least of many, diversified critics. */
     EDAC
   }

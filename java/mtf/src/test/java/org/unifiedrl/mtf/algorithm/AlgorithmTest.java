@@ -64,8 +64,8 @@ class AlgorithmTest {
     UnifiedRl unified = new UnifiedRl(UnifiedRlConfig.defaults(), log());
     assertThat(unified.networks())
         .extracting(NetworkRef::name)
-        .containsExactly("actor", "target_actor", "critic", "target_critic");
-    assertThat(unified.trained()).extracting(NetworkRef::name).containsExactly("actor", "critic");
+        .containsExactly("critic", "target_critic", "actor", "target_actor");
+    assertThat(unified.trained()).extracting(NetworkRef::name).containsExactly("critic", "actor");
     assertThat(unified.metrics()).contains("critic_loss", "q_mean", "attenuation");
   }
 
@@ -133,6 +133,10 @@ class AlgorithmTest {
         .hasMessage("td3_bc.actor_period is 0.0: expected at least 1");
     assertThatThrownBy(() -> new ReBracConfig(1, Double.NaN, 0.2, 0.5, 2))
         .hasMessage("rebrac.critic_weight is NaN: expected at least 0");
+    assertThatThrownBy(() -> new AwacConfig(0, 100))
+        .hasMessage("awac.lambda is 0.0: expected positive");
+    assertThatThrownBy(() -> new AwacConfig(1, Double.NaN))
+        .hasMessage("awac.weight_cap is NaN: expected positive");
     assertThatThrownBy(() -> new EdacConfig(1, 1, -1, 1, 3e-4))
         .hasMessage("edac.critics is 1.0: expected at least 2");
     assertThatThrownBy(() -> new UnifiedRlV4Config(-0.1))
