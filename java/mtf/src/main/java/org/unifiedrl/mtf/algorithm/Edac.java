@@ -129,14 +129,7 @@ public final class Edac extends StochasticActorCritic {
     TensorRef ones = step.filled("ones", q.y(), 1);
     TensorRef slopes = p.mlpBackwardInput("q_slope", q, ones, s, a);
     var similarity = p.diversity("similarity", slopes);
-    TensorRef direction =
-        p.combine(
-            "diversity_gradient",
-            similarity.derivative(),
-            null,
-            p.hyper("diversity", own.diversity()),
-            step.number(0),
-            step.number(0));
+    TensorRef direction = scaled("diversity_gradient", similarity.derivative(), own.diversity());
     p.mlpBackwardTangent("diversity_backward", q, ones, direction, s);
     p.metric("similarity", similarity.value());
   }
