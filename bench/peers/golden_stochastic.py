@@ -1,4 +1,4 @@
-"""Learners of Gaussian policies for the golden files (specification 6.6 to 6.9)."""
+"""Learners that draw from Gaussians, of actions or latents, for the golden files (specification 6.5 to 6.9)."""
 
 import math
 
@@ -237,12 +237,112 @@ class Edac(Algorithm):
         assert len(q.min(0)[1].unique()) > 1, "one critic is always the least"
 
 
+class Bcq(Algorithm):
+    """A variational auto-encoder of logged actions proposes, a bounded perturbation refines, critics choose."""
+
+    rates = {"encoder": "generator_rate", "decoder": "generator_rate", "critic": "critic_rate", "perturbation": "actor_rate"}
+    targets = {"target_critic": "critic", "target_perturbation": "perturbation"}
+    low, high = -4.0, 15.0
+
+    def __init__(self, case, rng):
+        super().__init__(case, rng)
+        self.training["generator_rate"] = self.own["generator_rate"]
+
+    def make_nets(self, rng):
+        c = self.case
+        self.latents = latents = 2 * c.actions
+        critic = (c.states + c.actions, *c.hidden, 1)
+        perturbation = (c.states + c.actions, *c.hidden, c.actions)
+        nets = {
+            "critic": make_net(rng, critic, 2, 3.0),
+            "target_critic": make_net(rng, critic, 2, 3.0),
+            "encoder": make_net(rng, (c.states + c.actions, *c.hidden, 2 * latents), 1, 4.0),
+            "decoder": make_net(rng, (c.states + latents, *c.hidden, c.actions), 1, 6.0),
+            "perturbation": make_net(rng, perturbation, 1, 4.0),
+            "target_perturbation": make_net(rng, perturbation, 1, 4.0),
+            "range": make_net(rng, (1, c.actions), 1),
+            "latents": make_net(rng, (latents, self.own["served_candidates"]), 1),
+        }
+        for name in ("critic", "target_critic"):
+            nets[name][-1][1].zero_()
+        nets["encoder"][-1][1][0, latents] = self.low  # around the limit, beyond which no gradient passes
+        nets["range"][0][1].fill_(self.own["perturbation"])
+        return nets
+
+    def encode(self, state, action):
+        return forward(self.nets["encoder"], torch.cat([state, action], 1))[0]
+
+    def decode(self, state, latent):
+        return forward(self.nets["decoder"], torch.cat([state, latent], 1), tanh=True)[0]
+
+    def propose(self, name, state, net, stream):
+        latent = self.normal(stream, 1, len(state), self.latents, 1.0, 0.5)[0]
+        decoded = self.decode(state, latent).detach()
+        xi = forward(self.nets[net], torch.cat([state, decoded], 1), tanh=True)[0]
+        action = (decoded + self.own["perturbation"] * xi).clamp(-1, 1)
+        self.keep(**{f"{name}__latent": latent, f"{name}__decoded": decoded, f"{name}__perturbation": xi, name: action})
+        return action
+
+    def generator_loss(self, state, action):
+        head = self.encode(state, action)
+        mean, log_deviation = head.split(self.latents, 1)
+        posterior = torch.distributions.Normal(mean, log_deviation.clamp(self.low, self.high).exp())
+        divergence = torch.distributions.kl_divergence(posterior, torch.distributions.Normal(0.0, 1.0))
+        latent = mean + posterior.scale * self.normal(0, 1, len(state), self.latents)[0]
+        decoded = self.decode(state, latent)
+        self.keep(encoded=head, latent=latent, reconstruction=decoded, divergence=divergence.sum(1))
+        return torch.nn.functional.mse_loss(decoded, action) + 0.5 * divergence.mean()
+
+    def next_q(self, batch):
+        n = self.own["target_candidates"]
+        states = batch["next_state"].repeat_interleave(n, 0)
+        q = value(self.nets["target_critic"], states, self.propose("next_action", states, "target_perturbation", 1))
+        weight = self.own["least_weight"]
+        mixed = weight * q.min(0)[0] + (1 - weight) * q.max(0)[0]
+        self.keep(next_q=q, mixed_next_q=mixed, best_next_q=mixed.view(-1, n).max(1)[0])
+        return mixed.view(-1, n).max(1)[0]
+
+    def step(self, batch):
+        state, action = batch["state"], batch["action"]
+        self.minimise(lambda: self.generator_loss(state, action), "encoder", "decoder")
+        y = self.target(batch["reward"] @ self.weights, batch["done"], self.next_q(batch))
+
+        def errors():
+            return ((value(self.nets["critic"], state, action) - y) ** 2).mean(1)
+
+        self.keep(y=y, q=value(self.nets["critic"], state, action), critic_loss=errors())
+        self.minimise(lambda: errors().sum(), "critic")
+        self.track("target_critic")
+
+        def perturbation_loss():
+            q = value(self.nets["critic"], state, self.propose("proposed_action", state, "perturbation", 2))
+            self.keep(q_proposed=q)
+            return -q[0].mean()
+
+        self.minimise(perturbation_loss, "perturbation")
+        self.track("target_perturbation")
+        self.keep(critic_adam=member_norm(self.gradients["critic"]), perturbation_adam=member_norm(self.gradients["perturbation"]))
+
+    def check_coverage(self, batch):
+        self.t = 1
+        log_deviation = self.encode(batch["state"], batch["action"])[:, self.latents :]
+        assert (log_deviation < self.low).any() and (log_deviation > self.low).any(), "log deviations are cut nowhere, or everywhere"
+        action = self.propose("proposed_action", batch["state"], "perturbation", 2)
+        assert (action.abs() == 1).any() and (action.abs() < 1).any(), "actions are cut nowhere, or everywhere"
+        self.next_q(batch)
+        q, n = self.terms["next_q"], self.own["target_candidates"]
+        assert (q[0] < q[1]).any() and (q[0] > q[1]).any(), "one critic is always the smaller"
+        assert len(self.terms["mixed_next_q"].view(-1, n).max(1)[1].unique()) > 1, "one candidate is always the best"
+        self.terms = {}
+
+
 def case(algorithm, name, seed, **changes):
     return Case(algorithm, name, seed, **(dict(states=5, actions=3, hidden=(8, 8), batch=8) | changes))
 
 
 IQL = dict(expectile=0.7, temperature=3.0, weight_cap=2.0, value_rate=3e-4)
 AWAC = {"lambda": 0.5, "weight_cap": 2.0}
+BCQ = dict(perturbation=0.25, least_weight=0.75, target_candidates=10, served_candidates=4, generator_rate=1e-3)
 SAC_N = dict(critics=5, diversity=0.0, target_entropy=-1.0, alpha=1.0, alpha_rate=3e-4)
 CASES = (
     (Iql, case("iql", "log", 43, groups=2, own=IQL)),
@@ -284,6 +384,20 @@ CASES = (
             normalise=True,
             hidden=(16, 12),
             own=SAC_N | dict(critics=4, diversity=1.0, target_entropy=-0.5, alpha_rate=1e-3),
+            training=dict(actor_rate=1e-3, critic_rate=3e-3, target_period=1),
+        ),
+    ),
+    (Bcq, case("bcq", "log", 66, groups=2, own=BCQ)),
+    (
+        Bcq,
+        case(
+            "bcq",
+            "explicit",
+            61,
+            explicit=True,
+            normalise=True,
+            hidden=(16,),
+            own=BCQ | dict(perturbation=0.5, least_weight=1.0, target_candidates=3, generator_rate=2e-3),
             training=dict(actor_rate=1e-3, critic_rate=3e-3, target_period=1),
         ),
     ),

@@ -48,7 +48,7 @@ final class ConfigKeys {
       exploration.guide.uniform_share: share of uniform actions, also of parameter_noise
       exploration.guide.kappa: ucb: weight of the critics' standard deviation
       exploration.guide.steps: rnd: training steps of its network
-      training.algorithm: unifiedrl, unifiedrl_v4, ddpg, td3, td3_bc, rebrac, iql, awac or edac; takes from here what it has
+      training.algorithm: unifiedrl, unifiedrl_v4, ddpg, td3, td3_bc, rebrac, iql, awac, edac or bcq; takes what it has
       training.steps: gradient steps in all
       training.batch: requests per step (B)
       training.hidden: hidden units per layer of actor and critics
@@ -94,6 +94,11 @@ final class ConfigKeys {
       edac.target_entropy: entropy that the policy is held at, for each dimension of the action
       edac.alpha: weight of the entropy at first (alpha)
       edac.alpha_rate: learning rate of its logarithm
+      bcq.perturbation: how far actions may lie from decoded ones in each dimension (Phi), in (0, 1]
+      bcq.least_weight: weight of the smaller critic in the targets; the larger has the rest (lambda)
+      bcq.target_candidates: decoded actions of a next state, the best of which counts (n)
+      bcq.served_candidates: decoded actions of a request that the policy chooses from
+      bcq.generator_rate: learning rate of the model of logged actions
       evaluation.population: whom the A/B test serves: judge, or validation to choose settings on
       evaluation.bandwidth: kernel width of NCIS (h), in normalised action
       evaluation.ncis_kernel: of NCIS on a log explored in a box: plain, or in_box, truncated to it

@@ -38,6 +38,14 @@ public final class MlpPolicy implements Policy, AutoCloseable {
       units[last] = count;
       return new Weights(units, kept, shift, scale);
     }
+
+    /** The network with the inputs behind the states taken as they are. */
+    Weights withFurtherInputs() {
+      float[] shifts = Arrays.copyOf(shift, sizes[0]);
+      float[] scales = Arrays.copyOf(scale, sizes[0]);
+      Arrays.fill(scales, scale.length, sizes[0], 1);
+      return new Weights(sizes, parameters, shifts, scales);
+    }
   }
 
   private final Weights weights;

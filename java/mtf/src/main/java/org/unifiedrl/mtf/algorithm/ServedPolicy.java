@@ -27,6 +27,19 @@ public enum ServedPolicy {
       MlpPolicy.Weights mean = head.withOutputs(sizes[sizes.length - 1] / 2);
       return () -> new MlpPolicy(mean);
     }
+  },
+
+  /** Of actions decoded from fixed latents and perturbed, the one that a critic values most. */
+  BEST_OF_DECODED {
+    @Override
+    public Supplier<Policy> of(Function<String, MlpPolicy.Weights> networks) {
+      MlpPolicy.Weights decoder = networks.apply("decoder");
+      MlpPolicy.Weights perturbation = networks.apply("perturbation");
+      MlpPolicy.Weights range = networks.apply("range");
+      MlpPolicy.Weights latents = networks.apply("latents");
+      MlpPolicy.Weights critic = networks.apply("critic");
+      return () -> new BestOfDecodedPolicy(decoder, perturbation, range, latents, critic);
+    }
   };
 
   /**

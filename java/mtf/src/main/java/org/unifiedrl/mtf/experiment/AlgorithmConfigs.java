@@ -1,6 +1,7 @@
 package org.unifiedrl.mtf.experiment;
 
 import org.unifiedrl.mtf.algorithm.AwacConfig;
+import org.unifiedrl.mtf.algorithm.BcqConfig;
 import org.unifiedrl.mtf.algorithm.EdacConfig;
 import org.unifiedrl.mtf.algorithm.IqlConfig;
 import org.unifiedrl.mtf.algorithm.ReBracConfig;
@@ -19,6 +20,7 @@ import org.unifiedrl.mtf.algorithm.UnifiedRlV4Config;
  * @param iql IQL
  * @param awac AWAC
  * @param edac EDAC, and SAC-N
+ * @param bcq BCQ
  */
 public record AlgorithmConfigs(
     UnifiedRlV4Config unifiedrlV4,
@@ -27,7 +29,8 @@ public record AlgorithmConfigs(
     ReBracConfig rebrac,
     IqlConfig iql,
     AwacConfig awac,
-    EdacConfig edac) {
+    EdacConfig edac,
+    BcqConfig bcq) {
 
   /** All defaults. */
   public static AlgorithmConfigs defaults() {
@@ -38,6 +41,7 @@ public record AlgorithmConfigs(
         ReBracConfig.defaults(),
         IqlConfig.defaults(),
         AwacConfig.defaults(),
-        EdacConfig.defaults());
+        EdacConfig.defaults(),
+        BcqConfig.defaults());
   }
 }

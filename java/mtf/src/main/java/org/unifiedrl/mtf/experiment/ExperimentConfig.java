@@ -155,7 +155,9 @@ public record ExperimentConfig(
     AWAC,
 
     /** Soft actor-critic with the least of many, diversified critics. */
-    EDAC
+    EDAC,
+    /** Perturbed actions of a model of the log, and critics that choose. */
+    BCQ
   }
 
   /** Form of the actor's box penalty d, specification section 0. */

@@ -139,6 +139,10 @@ class AlgorithmTest {
         .hasMessage("awac.weight_cap is NaN: expected positive");
     assertThatThrownBy(() -> new EdacConfig(1, 1, -1, 1, 3e-4))
         .hasMessage("edac.critics is 1.0: expected at least 2");
+    assertThatThrownBy(() -> new BcqConfig(0, 0.75, 10, 100, 1e-3))
+        .hasMessage("bcq.perturbation is 0.0: expected in (0, 1]");
+    assertThatThrownBy(() -> new BcqConfig(0.05, 0.75, 10, 0, 1e-3))
+        .hasMessage("bcq.served_candidates is 0.0: expected at least 1");
     assertThatThrownBy(() -> new UnifiedRlV4Config(-0.1))
         .hasMessage("unifiedrl_v4.target_penalty is -0.1: expected at least 0");
   }
