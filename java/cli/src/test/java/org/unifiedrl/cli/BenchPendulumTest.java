@@ -46,7 +46,8 @@ class BenchPendulumTest {
     assertThat(run.code()).as(run.err()).isZero();
     JsonNode result = Json.MAPPER.readTree(Files.readString(out.resolve("result.json")));
     assertThat(result.path("algorithms").findValuesAsText("algorithm"))
-        .containsExactly("ddpg", "td3", "td3_bc", "rebrac", "iql", "awac", "edac", "unifiedrl");
+        .containsExactly(
+            "ddpg", "td3", "td3_bc", "rebrac", "bcq", "iql", "awac", "edac", "unifiedrl");
     for (JsonNode algorithm : result.path("algorithms")) {
       assertThat(algorithm.path("seeds").asInt()).isEqualTo(2);
       // Nobody learns in three steps: nearly no torque, the pendulum swings as it was let go.
