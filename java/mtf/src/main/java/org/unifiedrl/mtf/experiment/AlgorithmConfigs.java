@@ -1,6 +1,7 @@
 package org.unifiedrl.mtf.experiment;
 
 import org.unifiedrl.mtf.algorithm.AwacConfig;
+import org.unifiedrl.mtf.algorithm.CqlConfig;
 import org.unifiedrl.mtf.algorithm.EdacConfig;
 import org.unifiedrl.mtf.algorithm.IqlConfig;
 import org.unifiedrl.mtf.algorithm.ReBracConfig;
@@ -18,6 +19,7 @@ import org.unifiedrl.mtf.algorithm.UnifiedRlV4Config;
  * @param rebrac ReBRAC
  * @param iql IQL
  * @param awac AWAC
+ * @param cql CQL
  * @param edac EDAC, and SAC-N
  */
 public record AlgorithmConfigs(
@@ -27,6 +29,7 @@ public record AlgorithmConfigs(
     ReBracConfig rebrac,
     IqlConfig iql,
     AwacConfig awac,
+    CqlConfig cql,
     EdacConfig edac) {
 
   /** All defaults. */
@@ -38,6 +41,7 @@ public record AlgorithmConfigs(
         ReBracConfig.defaults(),
         IqlConfig.defaults(),
         AwacConfig.defaults(),
+        CqlConfig.defaults(),
         EdacConfig.defaults());
   }
 }
