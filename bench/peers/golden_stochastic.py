@@ -136,12 +136,13 @@ class Awac(AdvantageWeighted):
         self.check_weights(self.least("critic", state, action) - self.least("critic", state, drawn), 1 / self.own["lambda"])
 
 
-class Edac(Algorithm):
-    """SAC with the least of N critics, and with a weight of its diversity term EDAC."""
+class SoftActorCritic(Algorithm):
+    """A policy tanh N(mu(s), sd(s)^2) whose entropy has a learned weight."""
 
     rates = {"log_alpha": "alpha_rate", "actor": "actor_rate", "critic": "critic_rate"}
     targets = {"target_critic": "critic"}
-    low, high = -5.0, 2.0
+    critics = 2
+    low, high = -20.0, 2.0
 
     def __init__(self, case, rng):
         super().__init__(case, rng)
@@ -151,15 +152,14 @@ class Edac(Algorithm):
         c = self.case
         critic = (c.states + c.actions, *c.hidden, 1)
         nets = {
-            "critic": make_net(rng, critic, self.own["critics"], 3.0),
-            "target_critic": make_net(rng, critic, self.own["critics"], 3.0),
+            "critic": make_net(rng, critic, self.critics, 3.0),
+            "target_critic": make_net(rng, critic, self.critics, 3.0),
             "actor": make_net(rng, (c.states, *c.hidden, 2 * c.actions), 1, 4.0),
             "log_alpha": make_net(rng, (1, 1), 1),
         }
         for name in ("critic", "target_critic"):
             nets[name][-1][1].zero_()
-        # Log deviations around both limits, beyond which no gradient passes.
-        nets["actor"][-1][1][0, c.actions] = self.low
+        # Log deviations around the upper limit, beyond which no gradient passes.
         nets["actor"][-1][1][0, c.actions + 1] = self.high
         return nets
 
@@ -170,16 +170,36 @@ class Edac(Algorithm):
         """An action and its log-density."""
         c = self.case
         mean, log_deviation = self.head(state).split(c.actions, 1)
-        noise = self.normal(stream, 1, c.batch, c.actions)[0]
+        noise = self.normal(stream, 1, len(state), c.actions)[0]
         gaussian = torch.distributions.Normal(mean, log_deviation.clamp(self.low, self.high).exp())
         u = mean + gaussian.scale * noise
-        slope = torch.distributions.transforms.TanhTransform().log_abs_det_jacobian(u, torch.tanh(u))
+        # Not torch's TanhTransform, whose softplus is the identity from 20 on: 2e-9 off.
+        slope = 2 * (math.log(2) - u - torch.logaddexp(-2 * u, torch.zeros_like(u)))
         log_prob = (gaussian.log_prob(u) - slope).sum(1)
         self.keep(**{f"{name}__noise": noise, name: torch.tanh(u), f"{name}__log_prob": log_prob})
         return torch.tanh(u), log_prob
 
     def log_alpha(self):
         return forward(self.nets["log_alpha"], torch.zeros(1, 1))[0, 0, 0]
+
+    def check_coverage(self, batch):
+        log_deviation = self.head(batch["state"])[:, self.case.actions :]
+        assert (log_deviation > self.high).any(), "log deviations lie within their limits"
+        assert ((log_deviation > self.low) & (log_deviation < self.high)).any(), "log deviations are all cut"
+        q = value(self.nets["critic"], batch["state"], batch["action"])
+        assert len(q.min(0)[1].unique()) > 1, "one critic is always the least"
+
+
+class Edac(SoftActorCritic):
+    """SAC with the least of N critics, and with a weight of its diversity term EDAC."""
+
+    low = -5.0
+
+    def make_nets(self, rng):
+        self.critics = self.own["critics"]
+        nets = super().make_nets(rng)
+        nets["actor"][-1][1][0, self.case.actions] = self.low
+        return nets
 
     def similarity(self, state, action):
         """1/(N-1) SUM_(i != j) of the cosines of the critics' action gradients, [B]."""
@@ -229,12 +249,81 @@ class Edac(Algorithm):
         self.keep(critic_adam=member_norm(self.gradients["critic"]), actor_adam=member_norm(self.gradients["actor"]))
 
     def check_coverage(self, batch):
-        c = self.case
-        log_deviation = self.head(batch["state"])[:, c.actions :]
-        assert (log_deviation < self.low).any() and (log_deviation > self.high).any(), "log deviations lie within their limits"
-        assert ((log_deviation > self.low) & (log_deviation < self.high)).any(), "log deviations are all cut"
-        q = value(self.nets["critic"], batch["state"], batch["action"])
-        assert len(q.min(0)[1].unique()) > 1, "one critic is always the least"
+        super().check_coverage(batch)
+        assert (self.head(batch["state"])[:, self.case.actions :] < self.low).any(), "log deviations are never too low"
+
+
+class Cql(SoftActorCritic):
+    """CQL(H); all losses are of the parameters before the step."""
+
+    def __init__(self, case, rng):
+        super().__init__(case, rng)
+        if self.own["lagrange"]:
+            self.rates = self.rates | {"log_multiplier": "multiplier_rate"}
+            self.training["multiplier_rate"] = self.own["multiplier_rate"]
+
+    def make_nets(self, rng):
+        nets = super().make_nets(rng)
+        return nets | ({"log_multiplier": make_net(rng, (1, 1), 1)} if self.own["lagrange"] else {})
+
+    def multiplier(self):
+        if not self.own["lagrange"]:
+            return torch.ones(())
+        return forward(self.nets["log_multiplier"], torch.zeros(1, 1))[0, 0, 0].exp().clamp(0, 1e6)
+
+    def samples(self, batch):
+        """Actions of each state [B, 3 n, A] and their log-densities [B, 3 n]."""
+        c, n = self.case, self.own["samples"]
+        uniform = self.uniform(2, 1, c.batch * n, c.actions)[0]
+        density = torch.full((c.batch * n,), math.log(0.5**c.actions))
+        here, log_here = self.draw("state_action", batch["state"].repeat_interleave(n, 0), 3)
+        there, log_there = self.draw("next_state_action", batch["next_state"].repeat_interleave(n, 0), 4)
+        self.keep(uniform_action=uniform)
+        actions = torch.cat([x.view(c.batch, n, -1) for x in (uniform, here, there)], 1)
+        return actions, torch.cat([x.view(c.batch, n) for x in (density, log_here, log_there)], 1)
+
+    def gaps(self, batch, actions, densities):
+        """How far the soft maximum of the drawn actions' values is above the logged actions', by critic."""
+        states = batch["state"].unsqueeze(1).expand(-1, actions.shape[1], -1)
+        drawn = value(self.nets["critic"], states.flatten(0, 1), actions.flatten(0, 1)).view(self.critics, *densities.shape)
+        temperature = self.own["temperature"]
+        soft = temperature * torch.logsumexp((drawn - densities) / temperature, 2)
+        self.keep(log_sum_exp=soft)
+        return (soft - value(self.nets["critic"], batch["state"], batch["action"])).mean(1)
+
+    def step(self, batch):
+        state, action = batch["state"], batch["action"]
+        self.keep(head=self.head(state))
+        alpha, multiplier = self.log_alpha().exp(), self.multiplier()
+        mean_log_prob = self.draw("policy_action", state, 0)[1].mean()
+        next_action, next_log_prob = self.draw("next_action", batch["next_state"], 1)
+        next_q = value(self.nets["target_critic"], batch["next_state"], next_action)
+        backup = alpha * next_log_prob if self.own["entropy_backup"] else 0
+        y = self.target(batch["reward"] @ self.weights, batch["done"], next_q.min(0)[0] - backup)
+        samples = self.samples(batch)
+        gaps = self.gaps(batch, *samples)
+        weight = self.own["weight"]
+        entropy = self.own["target_entropy"] * self.case.actions
+        self.keep(mean_log_prob=mean_log_prob, alpha=alpha, next_q=next_q, y=y, gap=gaps)
+
+        def actor_loss():
+            drawn, log_prob = self.draw("policy_action", state, 0)
+            q = value(self.nets["critic"], state, drawn)
+            self.keep(q_policy=q, least_q_policy=q.min(0)[0])
+            return (alpha * log_prob - q.min(0)[0]).mean()
+
+        def errors():
+            return ((value(self.nets["critic"], state, action) - y) ** 2).mean(1)
+
+        self.keep(q=value(self.nets["critic"], state, action), critic_loss=errors())
+        self.minimise(lambda: -self.log_alpha() * (mean_log_prob + entropy), "log_alpha")
+        self.minimise(actor_loss, "actor")
+        self.minimise(lambda: (errors() + multiplier * weight * self.gaps(batch, *samples)).sum(), "critic")
+        if self.own["lagrange"]:
+            self.keep(multiplier=multiplier)
+            self.minimise(lambda: -(self.multiplier() * weight * (gaps - self.own["gap"])).mean(), "log_multiplier")
+        self.track("target_critic")
+        self.keep(critic_adam=member_norm(self.gradients["critic"]), actor_adam=member_norm(self.gradients["actor"]))
 
 
 class Bcq(Algorithm):
@@ -343,6 +432,10 @@ def case(algorithm, name, seed, **changes):
 IQL = dict(expectile=0.7, temperature=3.0, weight_cap=2.0, value_rate=3e-4)
 AWAC = {"lambda": 0.5, "weight_cap": 2.0}
 BCQ = dict(perturbation=0.25, least_weight=0.75, target_candidates=10, served_candidates=4, generator_rate=1e-3)
+CQL = dict(
+    weight=10.0, temperature=1.0, samples=4, lagrange=False, gap=-1.0, multiplier_rate=3e-4,
+    entropy_backup=False, target_entropy=-1.0, alpha=1.0, alpha_rate=3e-4,
+)  # fmt: skip
 SAC_N = dict(critics=5, diversity=0.0, target_entropy=-1.0, alpha=1.0, alpha_rate=3e-4)
 CASES = (
     (Iql, case("iql", "log", 43, groups=2, own=IQL)),
@@ -370,6 +463,20 @@ CASES = (
             normalise=True,
             hidden=(16,),
             own=AWAC | {"lambda": 0.25, "weight_cap": 4.0},
+            training=dict(actor_rate=1e-3, critic_rate=3e-3, target_period=1),
+        ),
+    ),
+    (Cql, case("cql", "log", 62, groups=2, own=CQL)),
+    (
+        Cql,
+        case(
+            "cql",
+            "explicit-lagrange",
+            62,
+            explicit=True,
+            normalise=True,
+            hidden=(16, 12),
+            own=CQL | dict(weight=0.5, temperature=0.7, samples=3, lagrange=True, gap=2.0, multiplier_rate=1e-3, entropy_backup=True),
             training=dict(actor_rate=1e-3, critic_rate=3e-3, target_period=1),
         ),
     ),

@@ -48,7 +48,7 @@ final class ConfigKeys {
       exploration.guide.uniform_share: share of uniform actions, also of parameter_noise
       exploration.guide.kappa: ucb: weight of the critics' standard deviation
       exploration.guide.steps: rnd: training steps of its network
-      training.algorithm: unifiedrl, unifiedrl_v4, ddpg, td3, td3_bc, rebrac, iql, awac, edac or bcq; takes what it has
+      training.algorithm: unifiedrl, unifiedrl_v4, ddpg, td3, td3_bc, rebrac, bcq, iql, awac, cql or edac
       training.steps: gradient steps in all
       training.batch: requests per step (B)
       training.hidden: hidden units per layer of actor and critics
@@ -89,6 +89,16 @@ final class ConfigKeys {
       iql.value_rate: learning rate of V
       awac.lambda: advantage that multiplies an action's weight by e
       awac.weight_cap: as iql.weight_cap
+      cql.weight: weight of the conservative term
+      cql.temperature: of its log-sum-exp
+      cql.samples: actions that it draws from each of three distributions (n)
+      cql.lagrange: whether a learned multiplier of the weight holds the term at the gap
+      cql.gap: value of the term that the multiplier aims at (tau)
+      cql.multiplier_rate: learning rate of its logarithm
+      cql.entropy_backup: whether targets have the next action's entropy
+      cql.target_entropy: as edac.target_entropy
+      cql.alpha: as edac.alpha
+      cql.alpha_rate: as edac.alpha_rate
       edac.critics: critics, the least of which counts (N), at least 2
       edac.diversity: weight of the similarity of their action gradients (eta); 0 is SAC-N
       edac.target_entropy: entropy that the policy is held at, for each dimension of the action

@@ -47,7 +47,7 @@ class BenchPendulumTest {
     JsonNode result = Json.MAPPER.readTree(Files.readString(out.resolve("result.json")));
     assertThat(result.path("algorithms").findValuesAsText("algorithm"))
         .containsExactly(
-            "ddpg", "td3", "td3_bc", "rebrac", "bcq", "iql", "awac", "edac", "unifiedrl");
+            "ddpg", "td3", "td3_bc", "rebrac", "bcq", "iql", "awac", "cql", "edac", "unifiedrl");
     for (JsonNode algorithm : result.path("algorithms")) {
       assertThat(algorithm.path("seeds").asInt()).isEqualTo(2);
       // Nobody learns in three steps: nearly no torque, the pendulum swings as it was let go.

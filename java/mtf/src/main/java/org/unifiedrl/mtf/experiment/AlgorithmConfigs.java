@@ -2,6 +2,7 @@ package org.unifiedrl.mtf.experiment;
 
 import org.unifiedrl.mtf.algorithm.AwacConfig;
 import org.unifiedrl.mtf.algorithm.BcqConfig;
+import org.unifiedrl.mtf.algorithm.CqlConfig;
 import org.unifiedrl.mtf.algorithm.EdacConfig;
 import org.unifiedrl.mtf.algorithm.IqlConfig;
 import org.unifiedrl.mtf.algorithm.ReBracConfig;
@@ -19,6 +20,7 @@ import org.unifiedrl.mtf.algorithm.UnifiedRlV4Config;
  * @param rebrac ReBRAC
  * @param iql IQL
  * @param awac AWAC
+ * @param cql CQL
  * @param edac EDAC, and SAC-N
  * @param bcq BCQ
  */
@@ -29,6 +31,7 @@ public record AlgorithmConfigs(
     ReBracConfig rebrac,
     IqlConfig iql,
     AwacConfig awac,
+    CqlConfig cql,
     EdacConfig edac,
     BcqConfig bcq) {
 
@@ -41,6 +44,7 @@ public record AlgorithmConfigs(
         ReBracConfig.defaults(),
         IqlConfig.defaults(),
         AwacConfig.defaults(),
+        CqlConfig.defaults(),
         EdacConfig.defaults(),
         BcqConfig.defaults());
   }

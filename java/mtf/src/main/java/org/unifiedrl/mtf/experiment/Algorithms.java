@@ -6,6 +6,7 @@ import org.unifiedrl.mtf.algorithm.Algorithm;
 import org.unifiedrl.mtf.algorithm.Awac;
 import org.unifiedrl.mtf.algorithm.Bcq;
 import org.unifiedrl.mtf.algorithm.CommonConfig;
+import org.unifiedrl.mtf.algorithm.Cql;
 import org.unifiedrl.mtf.algorithm.Ddpg;
 import org.unifiedrl.mtf.algorithm.Edac;
 import org.unifiedrl.mtf.algorithm.Iql;
@@ -66,6 +67,7 @@ public final class Algorithms {
       case REBRAC -> chosen(name, common, all.rebrac(), t -> new ReBrac(common, all.rebrac(), t));
       case IQL -> chosen(name, common, all.iql(), t -> new Iql(common, all.iql(), t));
       case AWAC -> chosen(name, common, all.awac(), t -> new Awac(common, all.awac(), t));
+      case CQL -> chosen(name, common, all.cql(), t -> new Cql(common, all.cql(), t));
       case EDAC -> chosen(name, common, all.edac(), t -> new Edac(common, all.edac(), t));
       case BCQ -> chosen(name, common, all.bcq(), t -> new Bcq(common, all.bcq(), t));
     };

@@ -153,7 +153,8 @@ public record ExperimentConfig(
     IQL,
     /** Critics of the learned policy and advantage-weighted imitation. */
     AWAC,
-
+    /** Soft actor-critic with values of drawn actions pressed below those of logged ones. */
+    CQL,
     /** Soft actor-critic with the least of many, diversified critics. */
     EDAC,
     /** Perturbed actions of a model of the log, and critics that choose. */

@@ -50,6 +50,13 @@ class AlgorithmTest {
             + (critic - 128 * 256); // weight gradients, but for states
     assertThat(new Edac(common, edac(1), log()).multiplyAdds())
         .isEqualTo(5 * (critics + critic - 128 * 256 + second) + squashedActors);
+    long rows = 1 + 3 * 10; // logged action, and n = 10 of three kinds
+    long conservative =
+        2 * critic // Q', Q(s, a~)
+            + (critic - 128 * 256) // down to the action only
+            + rows * (2 * critic + critic - 138 * 256);
+    assertThat(new Cql(common, CqlConfig.defaults(), log()).multiplyAdds())
+        .isEqualTo(2 * conservative + squashedActors);
     // The same products, layer by layer.
     assertThat(new ReBrac(common, ReBracConfig.defaults(), log()).multiplyAdds())
         .isEqualTo(2 * critics + actors);
@@ -143,6 +150,8 @@ class AlgorithmTest {
         .hasMessage("bcq.perturbation is 0.0: expected in (0, 1]");
     assertThatThrownBy(() -> new BcqConfig(0.05, 0.75, 10, 0, 1e-3))
         .hasMessage("bcq.served_candidates is 0.0: expected at least 1");
+    assertThatThrownBy(() -> new CqlConfig(10, 0, 10, false, -1, 3e-4, false, -1, 1, 3e-5))
+        .hasMessage("cql.temperature is 0.0: expected positive");
     assertThatThrownBy(() -> new UnifiedRlV4Config(-0.1))
         .hasMessage("unifiedrl_v4.target_penalty is -0.1: expected at least 0");
   }
