@@ -84,12 +84,12 @@ def integers(kind, values):
 
 class Program:
     def __init__(self, library):
-        self.library, self.handle, self.shapes = library, ctypes.c_void_p(), {}
+        self.native, self.handle, self.shapes = library, ctypes.c_void_p(), {}
         library("program_create", ctypes.byref(self.handle))
 
     def _id(self, name, *arguments):
         out = ctypes.c_int32()
-        self.library(f"program_{name}", self.handle, *arguments, ctypes.byref(out))
+        self.native(f"program_{name}", self.handle, *arguments, ctypes.byref(out))
         return out.value
 
     def tensor(self, name, members, rows, columns, kind=WORK):
@@ -106,51 +106,51 @@ class Program:
     def op(self, name, code, t=(), n=(), i=(), h=()):
         lists = [x for kind, values in ((ctypes.c_int32, t), (ctypes.c_int32, n), (ctypes.c_int64, i), (ctypes.c_int32, h))
                  for x in (integers(kind, values), len(values))]  # fmt: skip
-        self.library("program_op", self.handle, name.encode(), code, *lists)
+        self.native("program_op", self.handle, name.encode(), code, *lists)
 
 
 class Engine:
     def __init__(self, program, backend, log, **options):
-        self.library, self.program, self.handle = program.library, program, ctypes.c_void_p()
+        self.native, self.program, self.handle = program.native, program, ctypes.c_void_p()
         options = Options(size=ctypes.sizeof(Options), seed=7, **options)
-        self.library("engine_create", program.handle, log.handle, backend.encode(), ctypes.byref(options), ctypes.byref(self.handle))
+        self.native("engine_create", program.handle, log.handle, backend.encode(), ctypes.byref(options), ctypes.byref(self.handle))
 
     def run(self, steps):
-        self.library("engine_run", self.handle, ctypes.c_int64(steps))
+        self.native("engine_run", self.handle, ctypes.c_int64(steps))
 
     def metrics(self, rows):
         """Those of the only slot."""
         values, count = array.array("f", bytes(4 * rows)), ctypes.c_int64()
-        self.library("engine_metrics", self.handle, pointer(values), ctypes.c_int64(rows), ctypes.byref(count))
+        self.native("engine_metrics", self.handle, pointer(values), ctypes.c_int64(rows), ctypes.byref(count))
         return list(values[: count.value])
 
     def network(self, network):
-        count = self.library.c.unifiedrl_network_size(self.handle, network)
+        count = self.native.c.unifiedrl_network_size(self.handle, network)
         values = array.array("f", bytes(4 * count))
-        self.library("network_read", self.handle, network, 0, pointer(values), ctypes.c_int64(count))
+        self.native("network_read", self.handle, network, 0, pointer(values), ctypes.c_int64(count))
         return values
 
     def set_network(self, network, values):
-        self.library("network_write", self.handle, network, 0, pointer(values), ctypes.c_int64(len(values)))
+        self.native("network_write", self.handle, network, 0, pointer(values), ctypes.c_int64(len(values)))
 
     def tensor(self, tensor):
         count = math.prod(self.program.shapes[tensor])
         values = array.array("f", bytes(4 * count))
-        self.library("tensor_read", self.handle, tensor, pointer(values), ctypes.c_int64(count))
+        self.native("tensor_read", self.handle, tensor, pointer(values), ctypes.c_int64(count))
         return values
 
     def set_tensor(self, tensor, values):
         values = array.array("f", values)
-        self.library("tensor_write", self.handle, tensor, pointer(values), ctypes.c_int64(len(values)))
+        self.native("tensor_write", self.handle, tensor, pointer(values), ctypes.c_int64(len(values)))
 
     def description(self):
-        return self.library.c.unifiedrl_engine_description(self.handle).decode()
+        return self.native.c.unifiedrl_engine_description(self.handle).decode()
 
     def bytes(self):
-        return self.library.c.unifiedrl_engine_bytes(self.handle)
+        return self.native.c.unifiedrl_engine_bytes(self.handle)
 
     def close(self):
-        self.library.c.unifiedrl_engine_close(self.handle)
+        self.native.c.unifiedrl_engine_close(self.handle)
         self.handle = None
 
 
@@ -246,7 +246,7 @@ class Step:
     def engine(self, backend, log, precision=FP32, **options):
         engine = Engine(self.p, backend, log, precision=precision, **options)
         for seed, name in enumerate(NETWORKS):
-            self.p.library("network_initialise", engine.handle, self.networks[name], ctypes.c_uint64(seed + 1))
+            self.p.native("network_initialise", engine.handle, self.networks[name], ctypes.c_uint64(seed + 1))
         for name in ("actor", "critic"):  # targets start as what they follow
             engine.set_network(self.networks[f"target_{name}"], engine.network(self.networks[name]))
         engine.set_tensor(self.weights, [1 / GROUPS] * GROUPS)
