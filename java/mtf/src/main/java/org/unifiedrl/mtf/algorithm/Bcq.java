@@ -74,14 +74,7 @@ public final class Bcq extends StochasticActorCritic {
     Proposal proposal = propose("proposed_action", state, perturbation, Tape.FULL, 2);
     Program.Forward values = value("q_proposed", critic, state, proposal.action(), Tape.SIGNS);
     firstCritic = p.constant("first_critic", CRITICS, 1, 1);
-    TensorRef objective =
-        p.combine(
-            "objective",
-            firstCritic,
-            values.y(),
-            step.number(-1.0 / batch.size()),
-            step.number(0),
-            step.number(0));
+    TensorRef objective = objectiveOfFirst(values.y(), firstCritic);
     TensorRef byCritic = p.mlpBackwardInput("to_action", values, objective, s, a);
     TensorRef uncut =
         p.multiply("to_uncut", p.memberSum("action_gradient", byCritic), proposal.inside());

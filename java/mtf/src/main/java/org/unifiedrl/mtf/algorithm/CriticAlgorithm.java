@@ -4,6 +4,7 @@ import org.unifiedrl.engine.Activation;
 import org.unifiedrl.engine.Engine;
 import org.unifiedrl.engine.NetworkRef;
 import org.unifiedrl.engine.Program;
+import org.unifiedrl.engine.TensorRef;
 
 /** An algorithm with an ensemble of critics and their target networks; the rest is a subclass's. */
 abstract class CriticAlgorithm implements Algorithm {
@@ -39,6 +40,23 @@ abstract class CriticAlgorithm implements Algorithm {
     engine.initialise(critic, seed);
     engine.copyParameters(critic, targetCritic);
     step.writeGroupWeights(engine);
+  }
+
+  /**
+   * Gradient of -mean Q_1 with respect to the critics' values.
+   *
+   * @param values of all critics, [E, B, 1]
+   * @param first 1 for the first critic and 0 for the others, [E, 1, 1]
+   * @return [E, B, 1]
+   */
+  final TensorRef objectiveOfFirst(TensorRef values, TensorRef first) {
+    return p.combine(
+        "objective",
+        first,
+        values,
+        step.number(-1.0 / batch.size()),
+        step.number(0),
+        step.number(0));
   }
 
   @Override

@@ -55,14 +55,7 @@ public final class Td3 extends ActorCritic {
     Program.Forward values = p.mlpForward("q_mu", critic, stateMu, Tape.SIGNS);
     TensorRef value = p.members("first_q_mu", values.y(), 0, 1);
     firstCritic = p.constant("first_critic", CRITICS, 1, 1);
-    TensorRef ofValue =
-        p.combine(
-            "objective",
-            firstCritic,
-            values.y(),
-            step.number(-1.0 / batch.size()),
-            step.number(0),
-            step.number(0));
+    TensorRef ofValue = objectiveOfFirst(values.y(), firstCritic);
     if (alpha.isPresent()) {
       TensorRef lambda = p.normaliser("lambda", value, p.hyper("alpha", alpha.getAsDouble()));
       ofValue = p.multiply("weighted_objective", ofValue, lambda);
