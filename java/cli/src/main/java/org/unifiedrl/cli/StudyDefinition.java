@@ -57,6 +57,7 @@ record StudyDefinition(
   private static final List<String> NAMES =
       List.of(
           "paper",
+          "ablation-ptm",
           "ablation-bounds",
           "ablation-critics",
           "exploration",
@@ -80,25 +81,27 @@ record StudyDefinition(
    * @param settings over the library's
    * @param data names of the data that it learns from; null for all
    * @param space settings that tuning may choose; null as the library says
+   * @param tunedAs method whose tuned settings it takes; null as the library says, or its own
    */
   record Method(
       String of,
       Making making,
       Map<String, JsonNode> settings,
       List<String> data,
-      Map<String, Range> space) {
+      Map<String, Range> space,
+      String tunedAs) {
     Method {
       settings = settings == null ? Map.of() : settings;
     }
 
     /** A method of the library by its own name. */
     static Method named() {
-      return new Method(null, null, null, null, null);
+      return new Method(null, null, null, null, null, null);
     }
 
     /** One setting over the library's. */
     static Method with(String key, JsonNode value) {
-      return new Method(null, null, Map.of(key, value), null, null);
+      return new Method(null, null, Map.of(key, value), null, null, null);
     }
 
     Method over(Method base) {
@@ -109,7 +112,8 @@ record StudyDefinition(
           making == null ? base.making : making,
           joined,
           data == null ? base.data : data,
-          space == null ? base.space : space);
+          space == null ? base.space : space,
+          tunedAs == null ? base.tunedAs : tunedAs);
     }
   }
 

@@ -95,7 +95,8 @@ final class StudyPlan {
       Configuration own = base(world, kind);
       own.put("seed", seed);
       own.set(method.settings(), "method " + name);
-      own.set(found.of(name, kind), "tuned settings of " + name);
+      String tuned = method.tunedAs() == null ? name : method.tunedAs();
+      own.set(found.of(tuned, kind), "tuned settings of " + tuned);
       ExperimentConfig config = own.get();
       ConfigOptions.check(config);
       cells.add(new Cell(world, kind, name, seed, method.making(), config, ruler.get()));

@@ -45,7 +45,7 @@ class ExperimentTest {
           lanes: 16
           headroom: false
         training:
-          steps: 3
+          steps: 12
           batch: 16
           hidden: [8]
           critics_per_group: 2

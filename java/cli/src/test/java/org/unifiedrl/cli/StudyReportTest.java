@@ -33,7 +33,8 @@ class StudyReportTest {
         new CellResult.Explored(-2, 0.25),
         new CellResult.Cost(Map.of("train", 2.5), 1234, 50),
         "cpu",
-        "");
+        "",
+        List.of());
   }
 
   /** Lifts of 25 % and 75 %: mean 50, deviation 35.36, t = 2 of 1 degree of freedom: p = .295. */

@@ -36,16 +36,16 @@ public final class ProgressiveTraining {
   public interface Listener {
 
     /** The policy that is served at first is known. */
-    void baseline(Baseline baseline);
+    default void baseline(Baseline baseline) {}
 
     /** A round begins. */
-    void begin(int number, int rounds);
+    default void begin(int number, int rounds) {}
 
     /** Metrics of a round's training, averaged since the ones before. */
-    void metrics(int number, long step, Map<String, Double> means);
+    default void metrics(int number, long step, Map<String, Double> means) {}
 
     /** A round is over. */
-    void end(Round round);
+    default void end(Round round) {}
   }
 
   /**
@@ -103,8 +103,17 @@ public final class ProgressiveTraining {
    *     completed stage left was changed since
    */
   public Result run(Listener listener) {
+    return run(pipeline::baseline, listener);
+  }
+
+  /**
+   * The same around a baseline that may have been found elsewhere.
+   *
+   * @param search gives it; not asked if the journal has one
+   */
+  public Result run(Supplier<Baseline> search, Listener listener) {
     try (Journal journal = Journal.open(folder)) {
-      Baseline baseline = journal.stage("baseline", Baseline.class, List.of(), pipeline::baseline);
+      Baseline baseline = journal.stage("baseline", Baseline.class, List.of(), search);
       listener.baseline(baseline);
       Served served = new Served(baseline, 0);
       Bounds bounds = pipeline.bounds();

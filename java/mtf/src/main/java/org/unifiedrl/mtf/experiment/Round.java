@@ -1,5 +1,6 @@
 package org.unifiedrl.mtf.experiment;
 
+import java.util.Arrays;
 import java.util.Optional;
 import org.unifiedrl.mtf.evaluation.AbTest;
 import org.unifiedrl.mtf.evaluation.Interval;
@@ -33,13 +34,22 @@ public record Round(
    * @param sessions their sessions
    * @param heldOutRequests requests kept for offline evaluation
    * @param rewardPerRequest mean reward while exploring, all groups
+   * @param validConsumptions valid consumptions per day of the users that are learned from, summed
    */
   public record Logged(
-      long requests, long sessions, long heldOutRequests, double rewardPerRequest) {
+      long requests,
+      long sessions,
+      long heldOutRequests,
+      double rewardPerRequest,
+      double validConsumptions) {
 
     static Logged of(Pipeline.Logged log) {
       return new Logged(
-          log.requests(), log.sessions(), log.heldOutRequests(), log.rewardPerRequest());
+          log.requests(),
+          log.sessions(),
+          log.heldOutRequests(),
+          log.rewardPerRequest(),
+          Arrays.stream(log.learned().validConsumptions()).sum());
     }
   }
 

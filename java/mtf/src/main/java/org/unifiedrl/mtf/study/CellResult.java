@@ -1,6 +1,7 @@
 package org.unifiedrl.mtf.study;
 
 import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -12,7 +13,8 @@ import java.util.Map;
  * @param explored what exploring its log meant
  * @param cost what it took
  * @param backend back end that trained; empty if nothing was trained
- * @param parameterHash SHA-256 of the trained parameters; empty if nothing was trained
+ * @param parameterHash SHA-256 of the trained parameters that are served; empty if there are none
+ * @param rounds what became of each round of progressive training; empty for other methods
  */
 @JsonIgnoreProperties(ignoreUnknown = true) // files also hold the settings, for readers
 public record CellResult(
@@ -22,7 +24,13 @@ public record CellResult(
     Explored explored,
     Cost cost,
     String backend,
-    String parameterHash) {
+    String parameterHash,
+    List<Round> rounds) {
+
+  /** Files from before there were rounds have none. */
+  public CellResult {
+    rounds = rounds == null ? List.of() : List.copyOf(rounds);
+  }
 
   /**
    * The A/B test's side of this policy; the arrays have one value a user, in the order of the
@@ -61,10 +69,20 @@ public record CellResult(
   /**
    * What a policy cost.
    *
-   * @param seconds by stage: baseline and explore (shared by the cells of a log), train, evaluate,
-   *     serve
-   * @param requests environment requests served to make the policy, searching and exploring
-   * @param steps gradient steps
+   * @param seconds by stage: baseline and explore (shared by the cells of a log), train, gate (of
+   *     rounds), evaluate, serve
+   * @param requests environment requests served to make the policy: searching and exploring, and of
+   *     progressive training also those of the held-out logs and canaries that its gate decides by
+   * @param steps gradient steps, those of an exploration's guide included
    */
   public record Cost(Map<String, Double> seconds, long requests, long steps) {}
+
+  /**
+   * A round of progressive training.
+   *
+   * @param served whether its policy was served from then on; otherwise it was rolled back
+   * @param reason why it was not: what refused it, the offline gate or the canary; empty if it was
+   * @param halfWidths of the box that was explored, one per action dimension
+   */
+  public record Round(boolean served, String reason, List<Double> halfWidths) {}
 }

@@ -20,6 +20,8 @@ import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import org.unifiedrl.mtf.experiment.Learner;
 import org.unifiedrl.mtf.experiment.OfflineEvaluation;
 import org.unifiedrl.mtf.experiment.Pipeline;
+import org.unifiedrl.mtf.experiment.ProgressiveTraining;
+import org.unifiedrl.mtf.experiment.Round;
 import org.unifiedrl.mtf.experiment.RunListener;
 import org.unifiedrl.mtf.policy.Policy;
 import org.unifiedrl.mtf.session.Environment;
@@ -148,10 +150,15 @@ public final class CellRunner {
       long steps,
       CellResult.Explored explored,
       String backend,
-      String parameterHash) {}
+      String parameterHash,
+      List<CellResult.Round> rounds) {}
 
   private CellResult outcome(Cell cell) {
-    Pipeline pipeline = pipeline(cell.config());
+    Stopwatch watch = new Stopwatch();
+    Pipeline pipeline =
+        cell.making() == Making.PROGRESSIVE
+            ? Pipeline.progressive(cell.config(), environment(cell.config()), learners, watch)
+            : pipeline(cell.config());
     Map<String, Double> seconds = new LinkedHashMap<>();
     Made made =
         switch (cell.making()) {
@@ -164,9 +171,11 @@ public final class CellRunner {
                 0,
                 CellResult.Explored.NONE,
                 "",
-                "");
+                "",
+                List.of());
           }
           case TRAIN -> train(cell, pipeline, seconds);
+          case PROGRESSIVE -> progressive(cell, pipeline, watch, seconds);
         };
 
     long start = System.nanoTime();
@@ -185,7 +194,8 @@ public final class CellRunner {
         made.explored(),
         new CellResult.Cost(seconds, made.requests(), made.steps()),
         made.backend(),
-        made.parameterHash());
+        made.parameterHash(),
+        made.rounds());
   }
 
   private CellResult.Offline judged(Cell cell, Made made, Map<String, Double> seconds) {
@@ -226,7 +236,62 @@ public final class CellRunner {
         trained.steps(),
         log.about().explored(),
         trained.backend(),
-        trained.parameterHash());
+        trained.parameterHash(),
+        List.of());
+  }
+
+  /** Runs all rounds in the cell's own folder; a killed cell begins again, as its training does. */
+  private Made progressive(
+      Cell cell, Pipeline pipeline, Stopwatch watch, Map<String, Double> seconds) {
+    LogStore.Search found = logs.search(cell.config(), pipeline);
+    Supplier<Policy> baseline = found.baseline().policy();
+    pipeline.checkExploration(baseline);
+    Path folder = work.resolve(cell.fileName());
+    LogStore.delete(folder);
+    long start = System.nanoTime();
+    ProgressiveTraining.Result result =
+        new ProgressiveTraining(pipeline, folder)
+            .run(found::baseline, new ProgressiveTraining.Listener() {});
+    double whole = (System.nanoTime() - start) * 1e-9;
+    double explore = watch.seconds("explore");
+    double gate = watch.seconds("evaluate") + watch.seconds("canary");
+    seconds.put("baseline", found.seconds());
+    seconds.put("explore", explore);
+    seconds.put("train", whole - explore - gate);
+    seconds.put("gate", gate);
+
+    List<Round> rounds = result.rounds();
+    double near =
+        LogStore.near(
+            rounds.stream()
+                .map(r -> ProgressiveTraining.folder(folder, r.number()).resolve("shards/train"))
+                .toList());
+    LogStore.delete(folder);
+    double valid = rounds.stream().mapToDouble(r -> r.logged().validConsumptions()).sum();
+    double plain = LogStore.sum(pipeline.unexplored(baseline).validConsumptions());
+    return new Made(
+        result.policy(),
+        found.baseline().requests() + rounds.stream().mapToLong(CellRunner::requests).sum(),
+        rounds.stream().mapToLong(r -> r.trained().steps()).sum(),
+        new CellResult.Explored(100 * (valid / plain - 1), near),
+        rounds.get(rounds.size() - 1).trained().backend(),
+        result.served() == 0 ? "" : rounds.get(result.served() - 1).trained().parameterHash(),
+        rounds.stream()
+            .map(
+                r ->
+                    new CellResult.Round(
+                        r.decision().served(), r.decision().reason(), r.bounds().halfWidths()))
+            .toList());
+  }
+
+  /** Requests of a round: to learn from, and to decide by. */
+  private static long requests(Round round) {
+    double canary =
+        round
+            .canary()
+            .map(test -> test.users() * (test.baseline().requests() + test.policy().requests()))
+            .orElse(0.0);
+    return round.logged().requests() + round.logged().heldOutRequests() + Math.round(canary);
   }
 
   /** Keeps the time since {@code start} under a name. */

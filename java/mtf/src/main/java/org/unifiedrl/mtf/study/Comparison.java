@@ -50,7 +50,13 @@ public record Comparison(String reference, List<Row> rows) {
     ALONE.put("explored_near_share", result -> result.explored().nearShare());
     ALONE.put("requests", result -> result.cost().requests());
     ALONE.put("steps", result -> result.cost().steps());
-    for (String stage : List.of("baseline", "explore", "train", "evaluate", "serve")) {
+    ALONE.put(
+        "rounds_served",
+        result ->
+            result.rounds().isEmpty()
+                ? Double.NaN
+                : result.rounds().stream().filter(CellResult.Round::served).count());
+    for (String stage : List.of("baseline", "explore", "train", "gate", "evaluate", "serve")) {
       ALONE.put(stage + "_seconds", result -> result.cost().seconds().getOrDefault(stage, 0.0));
     }
   }

@@ -125,7 +125,7 @@ final class LogStore {
                 search,
                 logged.requests(),
                 seconds,
-                new CellResult.Explored(lift, near(at.resolve("train"))));
+                new CellResult.Explored(lift, near(List.of(at.resolve("train")))));
         CellStore.write(marker, Cell.JSON.valueToTree(kept));
         return new Log(at, kept);
       } catch (IOException e) {
@@ -134,13 +134,14 @@ final class LogStore {
     }
   }
 
-  private static double near(Path shards) {
-    try (Replay replay = Replay.open(shards)) {
+  /** Share of the actions of some shards that lie near the served one. */
+  static double near(List<Path> shards) {
+    try (Replay replay = Replay.open(shards, Replay.Options.DEFAULT)) {
       return ExplorationEfficiency.of(replay, NEAR).share();
     }
   }
 
-  private static double sum(double[] values) {
+  static double sum(double[] values) {
     return Arrays.stream(values).sum();
   }
 

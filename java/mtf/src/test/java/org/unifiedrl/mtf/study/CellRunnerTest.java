@@ -2,6 +2,7 @@ package org.unifiedrl.mtf.study;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.data.Percentage.withPercentage;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
@@ -53,7 +54,7 @@ class CellRunnerTest {
 
     @Override
     public Supplier<Policy> policy(Path checkpoints) {
-      throw new UnsupportedOperationException("cells read no checkpoints");
+      return EngineLearner.factory().policy(checkpoints); // of rounds
     }
   }
 
@@ -136,6 +137,86 @@ class CellRunnerTest {
     assertThatThrownBy(() -> run(folder, twice, 1, new Counting(1)))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("two cells have the name w--equal-weights--1");
+  }
+
+  /** Of three rounds; nothing that so few users say holds any back, except with no margin. */
+  private static Cell rounds(double canaryMargin) {
+    ObjectNode tree = Cell.JSON.valueToTree(config(ExplorationKind.UNIFORM, 1, 1.2));
+    tree.withObject("training").put("steps", 7);
+    tree.withObject("progressive")
+        .put("rounds", 3)
+        .put("ncis_margin", 1e6)
+        .put("gauc_margin", 1)
+        .put("canary_share", 2e-4)
+        .put("canary_margin", canaryMargin);
+    ExperimentConfig config = Cell.JSON.convertValue(tree, ExperimentConfig.class);
+    ExperimentConfig ruler = config(ExplorationKind.UNIFORM, 1, 1.2);
+    return new Cell("w", "box", "ptm", 1, Making.PROGRESSIVE, config, ruler);
+  }
+
+  @Test
+  void roundsShareTheUsersAndTheStepsOfOneTraining() {
+    List<Cell> cells = new ArrayList<>(cells(1.2).subList(0, 2));
+    cells.add(rounds(1e6));
+    Counting learners = new Counting(100);
+    List<CellResult> results = run(folder, cells, 1, learners);
+    assertThat(learners.opened).as("one training, and three rounds").hasValue(4);
+    CellResult one = results.get(1);
+    CellResult ptm = results.get(2);
+    assertThat(one.rounds()).isEmpty();
+    assertThat(ptm.rounds()).extracting(CellResult.Round::served).containsExactly(true, true, true);
+    assertThat(ptm.rounds().get(0).halfWidths()).hasSize(10).containsOnly(0.3);
+    assertThat(ptm.rounds().get(2).halfWidths()).allMatch(half -> half >= 0.05 && half <= 0.3);
+    assertThat(ptm.cost().steps()).isEqualTo(7);
+    assertThat(ptm.parameterHash()).isNotEmpty().isNotEqualTo(one.parameterHash());
+    assertThat(ptm.served().uvc()).hasSize(50).isNotEqualTo(one.served().uvc());
+    assertThat(ptm.offline().gauc()).isNotNaN();
+    // The same 60 users; on top what the gate decides by: 60 held out, and three canaries of 200
+    // users, served by two policies. Single users differ by their numbers of sessions.
+    int canaries = 200 * 3 * 2;
+
+    double perUser = one.cost().requests() / 60.0;
+    assertThat((double) ptm.cost().requests())
+        .isCloseTo(perUser * (60 + 60 + canaries), withPercentage(25));
+    assertThat(ptm.explored().nearShare()).isBetween(0.0, 1.0);
+    assertThat(ptm.explored().uvcLift()).isBetween(-30.0, 30.0);
+    assertThat(ptm.cost().seconds())
+        .containsOnlyKeys("baseline", "explore", "train", "gate", "serve", "evaluate");
+    assertThat(ptm.cost().seconds().get("gate")).isPositive();
+  }
+
+  @Test
+  void roundsThatAreAllRefusedLeaveTheBaseline() {
+    List<Cell> cells = List.of(cells(1.2).get(0), rounds(0));
+    List<CellResult> results = run(folder, cells, 1, new Counting(100));
+    CellResult ptm = results.get(1);
+    assertThat(ptm.rounds())
+        .hasSize(3)
+        .allSatisfy(
+            round -> {
+              assertThat(round.served()).isFalse();
+              assertThat(round.reason()).contains("canary");
+              assertThat(round.halfWidths()).containsOnly(0.3);
+            });
+    assertThat(ptm.parameterHash()).isEmpty();
+    assertThat(ptm.served().uvc()).isEqualTo(results.get(0).served().uvc());
+    assertThat(ptm.offline()).isEqualTo(results.get(0).offline());
+  }
+
+  @Test
+  void roundsThatAreCutShortAreRunAgainToTheSameResult() {
+    CellResult expected = run(folder.resolve("a"), List.of(rounds(1e6)), 1, new Counting(9)).get(0);
+    Path broken = folder.resolve("b");
+    assertThatThrownBy(() -> run(broken, List.of(rounds(1e6)), 1, new Counting(2)))
+        .hasMessage("cell w--box--ptm--1: planted");
+    assertThat(broken.resolve("work/w--box--ptm--1/rounds/2")).as("the second round").exists();
+    CellResult again = run(broken, List.of(rounds(1e6)), 1, new Counting(9)).get(0);
+    assertThat(again.parameterHash()).isEqualTo(expected.parameterHash());
+    assertThat(again.rounds()).isEqualTo(expected.rounds());
+    assertThat(again.served().uvc()).isEqualTo(expected.served().uvc());
+    assertThat(again.cost().requests()).isEqualTo(expected.cost().requests());
+    assertThat(again.explored()).isEqualTo(expected.explored());
+    assertThat(broken.resolve("work/w--box--ptm--1")).doesNotExist();
   }
 
   /** Methods of one seed meet the same users with the same luck. */

@@ -28,7 +28,8 @@ class ComparisonTest {
             new CellResult.Explored(-2, 0.25),
             new CellResult.Cost(Map.of("train", 3.0), 11, 13),
             "",
-            ""));
+            "",
+            List.of()));
   }
 
   private static float[] times(double factor, float... values) {

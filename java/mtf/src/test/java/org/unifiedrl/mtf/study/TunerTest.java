@@ -62,7 +62,8 @@ class TunerTest {
         new CellResult.Explored(-2, 0.25),
         new CellResult.Cost(Map.of(), 0, 0),
         "",
-        "");
+        "",
+        List.of());
   }
 
   @ParameterizedTest
