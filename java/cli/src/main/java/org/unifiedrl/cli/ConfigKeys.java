@@ -47,7 +47,8 @@ final class ConfigKeys {
       exploration.guide.candidates: actions of a request that the guide chooses from (K)
       exploration.guide.uniform_share: share of uniform actions, also of parameter_noise
       exploration.guide.kappa: ucb: weight of the critics' standard deviation
-      exploration.guide.steps: rnd: training steps of its network
+      exploration.guide.steps: training steps of rnd's network, and of critics made for share
+      exploration.guide.share: in experiments: users whose uniform log makes the guide; 0 for guide.run
       training.algorithm: unifiedrl, unifiedrl_v4, ddpg, td3, td3_bc, rebrac, bcq, iql, awac, cql or edac
       training.steps: gradient steps in all
       training.batch: requests per step (B)

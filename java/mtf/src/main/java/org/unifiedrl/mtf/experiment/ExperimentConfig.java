@@ -351,7 +351,7 @@ public record ExperimentConfig(
       Guide guide) {
 
     public Exploration {
-      if (kind.guided() && guide.run().equals(Guide.NONE)) {
+      if (kind.guided() && guide.run().equals(Guide.NONE) && guide.share() == 0) {
         throw new IllegalArgumentException(
             "exploration.kind "
                 + kind.name().toLowerCase(Locale.ROOT)
@@ -420,9 +420,12 @@ public record ExperimentConfig(
    * @param uniformShare probability that an action is uniform in the box whatever the guide says,
    *     also of parameter noise; nothing is less probable than this share of the uniform density
    * @param kappa weight of the critics' standard deviation in ucb
-   * @param steps training steps of rnd's network
+   * @param steps training steps of rnd's network, and of critics that are made for {@code share}
+   * @param share share of {@code exploration.users} that an experiment explores uniformly in the
+   *     box first, to make the guide of that log instead of taking a run's; 0 for none
    */
-  public record Guide(String run, int candidates, double uniformShare, double kappa, long steps) {
+  public record Guide(
+      String run, int candidates, double uniformShare, double kappa, long steps, double share) {
 
     static final String NONE = "none";
 
@@ -435,11 +438,12 @@ public record ExperimentConfig(
           "in (0, 1]");
       require("exploration.guide.kappa", kappa, kappa >= 0, "at least 0");
       positive("exploration.guide.steps", steps);
+      require("exploration.guide.share", share, share >= 0 && share < 1, "in [0, 1)");
     }
 
     /** No guide. */
     public static Guide none() {
-      return new Guide(NONE, 16, 0.2, 1.5, 2_000);
+      return new Guide(NONE, 16, 0.2, 1.5, 2_000, 0);
     }
   }
 

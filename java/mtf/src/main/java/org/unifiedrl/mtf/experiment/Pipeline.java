@@ -161,6 +161,27 @@ public final class Pipeline {
         populations.round(number, rounds));
   }
 
+  /**
+   * The stages of a run that guides this one's exploration, on {@code exploration.guide.share} of
+   * the users to learn from; it holds nobody out.
+   *
+   * @param guide its settings
+   */
+  public Pipeline guide(ExperimentConfig guide) {
+    double share = config.exploration().guide().share();
+    return new Pipeline(guide, environment, learners, listener, populations.first(share));
+  }
+
+  /**
+   * The stages of this run on the users that its guide has left.
+   *
+   * @param guided its settings, which name the guide
+   */
+  public Pipeline guided(ExperimentConfig guided) {
+    double share = config.exploration().guide().share();
+    return new Pipeline(guided, environment, learners, listener, populations.without(share));
+  }
+
   ExperimentConfig config() {
     return config;
   }
@@ -427,6 +448,11 @@ public final class Pipeline {
   public void checkExploration(Supplier<? extends Policy> served) {
     ExperimentConfig.Exploration settings = config.exploration();
     if (settings.kind().guided()) {
+      if (settings.guide().run().equals(ExperimentConfig.Guide.NONE)) {
+        throw new IllegalArgumentException(
+            "exploration.guide.share is for the logs of experiments and sweeps, which make the guide"
+                + " themselves: here, set exploration.guide.run to a run folder");
+      }
       Path run = Path.of(settings.guide().run());
       Path needed =
           run.resolve(

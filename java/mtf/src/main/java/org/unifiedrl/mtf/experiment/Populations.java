@@ -103,6 +103,24 @@ record Populations(
         test);
   }
 
+  /** The first share of the users to learn from, and nobody held out. */
+  Populations first(double share) {
+    UserRange own = learn.slice(0, before(share));
+    return new Populations(search, own, heldOut.slice(0, 0), canary, test);
+  }
+
+  /** All but that share of the users to learn from. */
+  Populations without(double share) {
+    int before = before(share);
+    UserRange own = learn.slice(before, learn.count() - before);
+    return new Populations(search, own, heldOut, canary, test);
+  }
+
+  /** At least one user on both sides. */
+  private int before(double share) {
+    return (int) Math.max(1, Math.min(learn.count() - 1L, Math.round(share * learn.count())));
+  }
+
   private static UserRange part(UserRange range, int number, int parts) {
     int from = (int) ((long) range.count() * (number - 1) / parts);
     int to = (int) ((long) range.count() * number / parts);

@@ -223,8 +223,8 @@ public final class CellRunner {
     long start = System.nanoTime();
     Pipeline.Trained trained =
         pipeline.train(
-            Learner.Start.at(Pipeline.start(log.search().baseline(), log.train())),
-            List.of(log.train()),
+            Learner.Start.at(Pipeline.start(log.search().baseline(), log.train().get(0))),
+            log.train(),
             folder,
             false,
             (Long step, Map<String, Double> m) -> {});
@@ -233,7 +233,7 @@ public final class CellRunner {
     return new Made(
         trained.policy(),
         log.search().baseline().requests() + log.about().requests(),
-        trained.steps(),
+        log.about().steps() + trained.steps(),
         log.about().explored(),
         trained.backend(),
         trained.parameterHash(),

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
@@ -25,6 +26,11 @@ import org.unifiedrl.mtf.session.UserTotals;
 final class LogStore {
 
   private static final String MARKER = "log.json";
+
+  private static final String TRAIN = "train";
+
+  /** Folder of the run that guided a log, if the study made it. */
+  private static final String GUIDE = "guide";
 
   /** Half-width of what counts as near the served policy: the paper's box. */
   private static final double NEAR = 0.15;
@@ -55,8 +61,9 @@ final class LogStore {
       return about.search();
     }
 
-    Path train() {
-      return folder.resolve("train");
+    /** Folders of the shards to learn from. */
+    List<Path> train() {
+      return LogStore.train(folder);
     }
 
     Path heldOut() {
@@ -69,15 +76,21 @@ final class LogStore {
    *
    * @param search the baseline that was explored around
    * @param requests requests to learn from
-   * @param seconds time that exploring took
+   * @param steps gradient steps of a guide that the study made
+   * @param seconds time that exploring took, and making the guide
    * @param explored what that meant for users and for the data
    */
-  record Kept(Search search, long requests, double seconds, CellResult.Explored explored) {}
+  record Kept(
+      Search search, long requests, long steps, double seconds, CellResult.Explored explored) {}
 
   /** Everything that decides a log. */
   static String key(ExperimentConfig config) {
     ObjectNode node = Cell.tree(config);
     node.retain(List.of("environment", "seed", "baseline", "exploration", "simulator"));
+    if (MadeGuide.isFor(config)) {
+      ObjectNode guide = Cell.tree(MadeGuide.settings(config));
+      node.set("guide", guide.retain(List.of("backend", "engine", "training")));
+    }
     return Cell.hash(node);
   }
 
@@ -113,25 +126,46 @@ final class LogStore {
         delete(at); // what a killed run left
         Search search = search(config, pipeline);
         long start = System.nanoTime();
-        Pipeline.Logged logged =
-            pipeline.explore(
-                search.baseline().policy(), at.resolve("train"), at.resolve("held-out"));
+        List<Pipeline.Logged> parts = explore(config, pipeline, search.baseline(), at);
         double seconds = (System.nanoTime() - start) * 1e-9;
         UserTotals plain = pipeline.unexplored(search.baseline().policy());
-        double lift =
-            100 * (sum(logged.learned().validConsumptions()) / sum(plain.validConsumptions()) - 1);
+        double valid = parts.stream().mapToDouble(p -> sum(p.learned().validConsumptions())).sum();
+        double lift = 100 * (valid / sum(plain.validConsumptions()) - 1);
         Kept kept =
             new Kept(
                 search,
-                logged.requests(),
+                parts.stream().mapToLong(Pipeline.Logged::requests).sum(),
+                MadeGuide.isFor(config) ? config.exploration().guide().steps() : 0,
                 seconds,
-                new CellResult.Explored(lift, near(List.of(at.resolve("train")))));
+                new CellResult.Explored(lift, near(train(at))));
         CellStore.write(marker, Cell.JSON.valueToTree(kept));
         return new Log(at, kept);
       } catch (IOException e) {
         throw new UncheckedIOException("cannot use the log in " + at + ": " + e.getMessage(), e);
       }
     }
+  }
+
+  /** Explores, after making the guide if the settings ask for that: what each part logged. */
+  private static List<Pipeline.Logged> explore(
+      ExperimentConfig config, Pipeline pipeline, Baseline baseline, Path at) {
+    List<Pipeline.Logged> parts = new ArrayList<>();
+    Pipeline stages = pipeline;
+    if (MadeGuide.isFor(config)) {
+      Path run = at.resolve(GUIDE);
+      parts.add(MadeGuide.make(config, pipeline, baseline, run));
+      stages = pipeline.guided(MadeGuide.guided(config, run));
+    }
+    stages.checkExploration(baseline.policy());
+    parts.add(stages.explore(baseline.policy(), at.resolve(TRAIN), at.resolve("held-out")));
+    return parts;
+  }
+
+  /** Shards of a log, and those of the guide that was made for it. */
+  private static List<Path> train(Path log) {
+    return Stream.of(log.resolve(TRAIN), MadeGuide.shards(log.resolve(GUIDE)))
+        .filter(Files::exists)
+        .toList();
   }
 
   /** Share of the actions of some shards that lie near the served one. */

@@ -85,7 +85,7 @@ class PipelineTest {
 
   private static ExperimentConfig.Guide guide(ExplorationKind kind) {
     String run = kind.guided() ? guideRun.toString() : "none";
-    return new ExperimentConfig.Guide(run, 4, 0.2, 1.5, 100);
+    return new ExperimentConfig.Guide(run, 4, 0.2, 1.5, 100, 0);
   }
 
   private OfflineEvaluation evaluated(ExperimentConfig config, String name) {

@@ -9,12 +9,16 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.mtf.experiment.EngineLearner;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
@@ -217,6 +221,60 @@ class CellRunnerTest {
     assertThat(again.cost().requests()).isEqualTo(expected.cost().requests());
     assertThat(again.explored()).isEqualTo(expected.explored());
     assertThat(broken.resolve("work/w--box--ptm--1")).doesNotExist();
+  }
+
+  /** A cell that learns from a log whose guide learned from a quarter of the users. */
+  private static Cell guided(ExplorationKind kind, String method, double eta, String algorithm) {
+    ObjectNode tree = Cell.JSON.valueToTree(config(ExplorationKind.UNIFORM, 1, eta));
+    tree.withObject("training").put("algorithm", algorithm);
+    tree.withObject("exploration").put("kind", kind.name());
+    tree.withObject("/exploration/guide").put("share", 0.25).put("candidates", 4).put("steps", 6);
+    ExperimentConfig config = Cell.JSON.convertValue(tree, ExperimentConfig.class);
+    ExperimentConfig ruler = config(ExplorationKind.UNIFORM, 1, 1.2);
+    return new Cell("w", kind.name(), method, 1, Making.TRAIN, config, ruler);
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"THOMPSON", "UCB", "RND"})
+  void aGuidedLogCountsItsGuide(ExplorationKind kind) throws IOException {
+    List<Cell> cells = new ArrayList<>(cells(1.2).subList(0, 2));
+    cells.add(guided(kind, "rl", 1.2, "UNIFIEDRL"));
+    cells.add(guided(kind, "other", 9, "TD3_BC"));
+    Counting learners = new Counting(100);
+    List<CellResult> results =
+        new CellRunner(folder, learners, config -> WORLD).run(cells, 2, true, RunListener.NONE);
+    boolean critics = kind != ExplorationKind.RND;
+    assertThat(learners.opened).as("trainings, and that of one guide").hasValue(critics ? 4 : 3);
+    for (CellResult result : results.subList(2, 4)) {
+      assertThat(result.cost().steps()).as("of the cell and of the guide").isEqualTo(5 + 6);
+      assertThat(result.explored()).isEqualTo(results.get(2).explored());
+    }
+    LogStore logs = new LogStore(folder.resolve("logs"));
+    List<Path> guided = logs.log(cells.get(2).config(), null).train(); // kept: nothing is run
+    List<Path> plain = logs.log(cells.get(1).config(), null).train();
+    assertThat(guided).hasSize(2);
+    assertThat(users(guided.get(0), kind)).hasSize(45);
+    assertThat(users(guided.get(1), ExplorationKind.UNIFORM)).hasSize(15);
+    Set<Long> all = users(guided.get(0), kind);
+    all.addAll(users(guided.get(1), ExplorationKind.UNIFORM));
+    assertThat(all)
+        .as("the people that other ways explore on")
+        .isEqualTo(users(plain.get(0), ExplorationKind.UNIFORM));
+    try (Replay both = Replay.open(guided, Replay.Options.DEFAULT)) {
+      assertThat(results.get(2).cost().requests()).isEqualTo(both.rows());
+    }
+  }
+
+  /** Users of a log that was explored in some way. */
+  private static Set<Long> users(Path shards, ExplorationKind kind) {
+    Set<Long> users = new HashSet<>();
+    try (Replay replay = Replay.open(shards)) {
+      assertThat(replay.schema().metadata()).containsEntry("exploration", kind.name());
+      for (long row = 0; row < replay.rows(); row++) {
+        users.add(replay.userId(row));
+      }
+    }
+    return users;
   }
 
   /** Methods of one seed meet the same users with the same luck. */
