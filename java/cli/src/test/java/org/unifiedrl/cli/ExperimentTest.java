@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -15,6 +16,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.unifiedrl.mtf.study.Cell;
 import org.unifiedrl.mtf.study.Making;
 
@@ -147,6 +149,40 @@ class ExperimentTest {
     CommandLineRun another = run(out, "exploration");
     assertThat(another.code()).isEqualTo(2);
     assertThat(another.err()).contains("holds experiment paper --quick, not exploration --quick");
+  }
+
+  /** Methods in rounds, and logs whose guide the experiment makes. */
+  @ParameterizedTest
+  @ValueSource(strings = {"ablation-ptm", "exploration"})
+  @Timeout(value = 5, unit = TimeUnit.MINUTES)
+  void everyRowIsThere(String name) throws IOException {
+    Path out = temporary.resolve(name);
+    CommandLineRun run = run(out, name, "--seeds", "1");
+    assertThat(run.code()).as(run.err()).isZero();
+    StudyDefinition study = StudyDefinition.of(name);
+    String report = Files.readString(out.resolve("report.md"));
+    study.resolvedMethods().keySet().forEach(m -> assertThat(report).contains("| " + m + " | "));
+    study.data().keySet().forEach(d -> assertThat(report).contains("| unifiedrl | " + d + " | "));
+    assertThat(out.resolve("logs")).doesNotExist();
+    assertThat(out.resolve("work")).doesNotExist();
+  }
+
+  @Test
+  void progressiveTrainingTakesWhatTuningFoundForOneRound() {
+    StudyDefinition.Tuned found =
+        new StudyDefinition.Tuned(
+            Map.of(
+                "unifiedrl",
+                Map.of("box", Map.of("training.eta", Json.MAPPER.getNodeFactory().numberNode(3)))));
+    StudyPlan plan = new StudyPlan(StudyDefinition.of("paper"), true, configuration -> {}, 1);
+    for (Cell cell : plan.cells(1, found)) {
+      boolean box = cell.data().equals("box") && cell.method().matches("unifiedrl(-ptm)?");
+      assertThat(cell.config().training().eta()).as(cell.fileName()).isEqualTo(box ? 3 : 1.2);
+      if (cell.making() == Making.PROGRESSIVE) {
+        assertThat(cell.data()).isEqualTo("box");
+      }
+    }
+    assertThat(plan.cells(1, found)).extracting(Cell::making).contains(Making.PROGRESSIVE);
   }
 
   private static Path firstCell(Path out) throws IOException {

@@ -276,6 +276,17 @@ class PipelineTest {
     guide.put("run", "none");
     assertThatThrownBy(() -> JSON.treeToValue(tree, ExperimentConfig.class))
         .hasMessageContaining("exploration.kind ucb needs exploration.guide.run");
+    guide.put("share", 0.25);
+    assertThatThrownBy(
+            () ->
+                new Pipeline(
+                        JSON.treeToValue(tree, ExperimentConfig.class),
+                        WORLD,
+                        EngineLearner.factory(),
+                        RunListener.NONE)
+                    .checkExploration(() -> middle))
+        .hasMessageContaining("exploration.guide.share is for the logs of experiments")
+        .hasMessageContaining("set exploration.guide.run");
   }
 
   /** A request that logs its candidates can be ranked again: by its own action, the same page. */
