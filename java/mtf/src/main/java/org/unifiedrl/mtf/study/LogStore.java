@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Stream;
 import org.unifiedrl.engine.replay.Replay;
+import org.unifiedrl.mtf.algorithm.Transitions;
 import org.unifiedrl.mtf.baseline.Baseline;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import org.unifiedrl.mtf.experiment.Pipeline;
@@ -136,7 +137,8 @@ final class LogStore {
 
   private static double near(Path shards) {
     try (Replay replay = Replay.open(shards)) {
-      return ExplorationEfficiency.of(replay, NEAR).share();
+      int actions = new Transitions(replay.schema()).actions();
+      return ExplorationEfficiency.of(replay, actions, NEAR).share();
     }
   }
 
