@@ -40,6 +40,7 @@ class Case:
     hidden: tuple
     batch: int
     groups: int = 1
+    pairs: int = 1  # of a list, which is then a row: states and actions are of all of them together
     explicit: bool = False  # next_state and done are columns; else the next row is next
     clip: bool = False
     normalise: bool = False

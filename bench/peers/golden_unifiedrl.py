@@ -1,4 +1,4 @@
-"""UnifiedRL and its earlier form, v4, for the golden files (specification sections 0 and 2.4)."""
+"""UnifiedRL, its earlier form, v4, and EnhancedRL for the golden files (specification sections 0, 2.4 and 8.1)."""
 
 import numpy as np
 import torch
@@ -88,7 +88,8 @@ class UnifiedRl(Algorithm):
 
     def make_nets(self, rng):
         c = self.case
-        actor, critic = (c.states, *c.hidden, c.actions), (c.states + c.actions, *c.hidden, 1)
+        states, actions = c.states // c.pairs, c.actions // c.pairs
+        actor, critic = (states, *c.hidden, actions), (states + actions, *c.hidden, 1)
         nets = {
             "actor": make_net(rng, actor, 1),
             "target_actor": make_net(rng, actor, 1),
@@ -105,8 +106,24 @@ class UnifiedRl(Algorithm):
         bias[:, 0] = tensor(bias[:, 0].numpy() + np.where(np.arange(self.ensemble) % 2 == 0, 0.25, -0.25))
         return nets
 
+    @property
+    def v4(self):
+        return self.case.algorithm == "unifiedrl_v4"
+
+    def each(self, x):
+        """What networks see as a row: a request."""
+        return x
+
+    def listed(self, values, shown):
+        """Values [E, rows] as the error sees them, [E, B]."""
+        return values
+
+    def averaged(self, losses, batch):
+        """Mean of the actor's losses of all rows, [rows]."""
+        return losses.mean()
+
     def act(self, net, state):
-        return forward(self.nets[net], state, tanh=True)[0]
+        return forward(self.nets[net], self.each(state), tanh=True)[0]
 
     def make_batch(self, rng, mean, inv_std):
         c, size = self.case, (self.case.batch, self.case.states)
@@ -131,9 +148,9 @@ class UnifiedRl(Algorithm):
         """Targets of all critics, [E, B]."""
         c = self.training
         next_action = self.act("target_actor", batch["next_state"])
-        box = next_action, batch["next_box_low"], batch["next_box_high"]
-        next_q = value(self.nets["target_critic"], batch["next_state"], next_action)
-        if self.own:
+        box = next_action, self.each(batch["next_box_low"]), self.each(batch["next_box_high"])
+        next_q = value(self.nets["target_critic"], self.each(batch["next_state"]), next_action)
+        if self.v4:
             distance = box_penalty(c, *box)
             future = next_q - self.own["target_penalty"] * distance
             self.keep(next_penalty=distance, lowered_q=future)
@@ -141,6 +158,7 @@ class UnifiedRl(Algorithm):
             phi = attenuation(c, *box)
             future = phi * next_q.clamp(min=0) + next_q.clamp(max=0)
             self.keep(phi=phi)
+        future = self.listed(future, batch.get("next_shown"))
         reward = batch["reward"].T.repeat_interleave(c["critics_per_group"], 0)  # member e belongs to group e // m
         y = self.target(reward, batch["done"], future)
         self.keep(next_action=next_action, next_q=next_q, y=y)
@@ -148,35 +166,39 @@ class UnifiedRl(Algorithm):
 
     def actor_terms(self, batch):
         c, mu = self.training, self.act("actor", batch["state"])
-        q = value(self.nets["critic"], batch["state"], mu)
+        q = value(self.nets["critic"], self.each(batch["state"]), mu)
         grouped = q.view(self.case.groups, c["critics_per_group"], -1)
         mean = grouped.mean(1)
         deviation = torch.sqrt(((grouped - mean.unsqueeze(1)) ** 2).mean(1) + DEVIATION_EPSILON)
-        penalty = box_penalty(c, mu, batch["box_low"], batch["box_high"])
+        penalty = box_penalty(c, mu, self.each(batch["box_low"]), self.each(batch["box_high"]))
         return mu, q, mean, deviation, penalty
 
     def actor_loss(self, batch):
         c, weights = self.training, self.weights
         _, _, mean, deviation, penalty = self.actor_terms(batch)
-        return -(weights @ mean).mean() + c["eta"] * penalty.mean() + c["lambda"] * (weights @ deviation).mean()
+        return self.averaged(-(weights @ mean) + c["eta"] * penalty + c["lambda"] * (weights @ deviation), batch)
 
     def step(self, batch):
         y = self.targets_of(batch)
 
+        def logged():
+            return value(self.nets["critic"], self.each(batch["state"]), self.each(batch["action"]))
+
         def errors():
-            return (value(self.nets["critic"], batch["state"], batch["action"]) - y) ** 2
+            return (self.listed(logged(), batch.get("shown")) - y) ** 2
 
         errors_before = errors().mean(1)
-        self.keep(q=value(self.nets["critic"], batch["state"], batch["action"]), critic_loss=errors_before)
+        self.keep(q=logged(), critic_loss=errors_before)
         self.minimise(lambda: errors().mean(1).sum(), "critic")
         self.track("target_critic")
 
         mu, q, mean, deviation, penalty = self.actor_terms(batch)
-        outside = excess(mu, batch["box_low"], batch["box_high"]) > 0
+        box = self.each(batch["box_low"]), self.each(batch["box_high"])
+        outside = excess(mu, *box) > 0
         self.keep(mu=mu, q_mu=q, objective__mean=mean.T, objective__deviation=deviation.T, penalty=penalty)
         self.keep(penalty__inside=(~outside.any(1)).double())
         if self.t == 1:
-            check_penalty_gradient(self.training, mu, batch["box_low"], batch["box_high"])
+            check_penalty_gradient(self.training, mu, *box)
         # Differences cannot be taken across the edge, where the last action sits: the box moves away from it.
         away = dict(batch, box_low=batch["box_low"] - 1e-3, box_high=batch["box_high"] + 1e-3)
         if self.t == 1:
@@ -187,8 +209,8 @@ class UnifiedRl(Algorithm):
 
     def more(self, hypers):
         """What the peers (step.py) read of UnifiedRL's files: settings as hyper.*, losses of the first step."""
-        if self.own:
-            return {}, {}  # they know no v4
+        if self.case.algorithm != "unifiedrl":
+            return {}, {}  # they know no other
         c, t = self.case, self.training
         numbers = {key: t[key] for key in ("eta", "omega", "lambda", "beta", "theta", "batch", "target_rate", "target_period")}
         numbers |= {key: hypers[key] for key in ("adam_beta1", "adam_beta2", "adam_epsilon")}
@@ -210,29 +232,54 @@ class UnifiedRl(Algorithm):
     def check_coverage(self, batch):
         omega = self.training["omega"]
         next_action = self.act("target_actor", batch["next_state"])
-        next_q = value(self.nets["target_critic"], batch["next_state"], next_action)
-        open_rows = batch["done"][:, 0] == 0
+        next_q = value(self.nets["target_critic"], self.each(batch["next_state"]), next_action)
+        open_rows = (batch["done"][:, 0] == 0).repeat_interleave(self.case.pairs)
         for a, low, high, rows in (
             (self.act("actor", batch["state"]), batch["box_low"], batch["box_high"], slice(None)),
             (next_action, batch["next_box_low"], batch["next_box_high"], open_rows),
         ):
+            low, high = self.each(low), self.each(high)
             z = omega * excess(a, low, high)[rows]
             assert ((a == low) | (a == high)).any(), "no action at an edge"
             assert (z == 0).all(1).any() and ((z > 0) & (z < CLAMP)).any(), "not both inside and outside"
             assert (z > CLAMP).any(), "no clamped exponent"
-        outside = (excess(next_action, batch["next_box_low"], batch["next_box_high"]) > 0).any(1)
+        next_box = self.each(batch["next_box_low"]), self.each(batch["next_box_high"])
+        outside = (excess(next_action, *next_box) > 0).any(1)
         assert (next_q[:, outside] > 0).any() and (next_q[:, outside] < 0).any(), "one sign of Q'"
         assert (outside & open_rows).any() and (~outside & open_rows).any() and (~open_rows).any()
+
+
+class EnhancedRl(UnifiedRl):
+    """A row is a list of pairs; networks see pairs, the error sees sums over those of a list that were shown."""
+
+    def each(self, x):
+        return x.reshape(len(x) * self.case.pairs, -1)
+
+    def listed(self, values, shown):
+        return (values * shown.flatten()).view(len(values), -1, self.case.pairs).sum(2)
+
+    def averaged(self, losses, batch):
+        return (losses * batch["shown"].flatten()).mean()
+
+    def make_batch(self, rng, mean, inv_std):
+        rows = self.case.batch
+        batch = {key: x.reshape(rows, -1) for key, x in super().make_batch(rng, mean, inv_std).items()}
+        for name in ("shown", "next_shown"):  # short pages show a first few
+            items = rng.integers(1, self.case.pairs + 1, rows)
+            items[: self.case.pairs] = np.arange(1, self.case.pairs + 1)[:rows]
+            batch[name] = tensor(np.arange(self.case.pairs) < items[:, None])
+        return batch
 
 
 COEFFICIENTS = {"eta": 1.2, "omega": 1 / 0.3, "lambda": 0.2, "beta": 1.0, "theta": 1 / 0.3}
 
 
-def case(name, seed, shape, form, algorithm="unifiedrl", clip=False, normalise=False, own=None, **training):
+def case(name, seed, shape, form, algorithm="unifiedrl", pairs=1, clip=False, normalise=False, own=None, **training):
     return Case(
         algorithm,
         name,
         seed,
+        pairs=pairs,
         clip=clip,
         normalise=normalise,
         training=COEFFICIENTS | {"penalty_form": form, "critics_per_group": shape["critics"]} | training,
@@ -245,9 +292,12 @@ FIRST = dict(states=5, actions=3, hidden=(8, 8), groups=2, critics=3, batch=6)
 SECOND = dict(states=7, actions=2, hidden=(16, 12), groups=1, critics=4, batch=9)
 THIRD = dict(states=4, actions=5, hidden=(8,), groups=3, critics=2, batch=8)
 V4 = dict(algorithm="unifiedrl_v4", own=dict(target_penalty=1.2))
+LISTS = dict(states=3 * 4, actions=3 * 2, hidden=(8, 8), groups=2, critics=3, batch=6)
+ONE_GROUP = dict(states=2 * 3, actions=2 * 3, hidden=(12,), groups=1, critics=2, batch=8)
+PAIRS = dict(algorithm="enhancedrl")
 
 CASES = tuple(
-    (UnifiedRl, c)
+    (EnhancedRl if c.algorithm == "enhancedrl" else UnifiedRl, c)
     for c in (
         case("s5a3-continuous", 1, FIRST, "continuous"),
         case("s5a3-exact-clip", 2, FIRST, "exact", clip=True, target_period=4),
@@ -258,5 +308,7 @@ CASES = tuple(
         case("s4a5-exact-clip", 7, THIRD, "exact", clip=True, omega=5.0, theta=2.0, **{"lambda": 0.7}),
         case("s5a3-continuous", 1, FIRST, "continuous", **V4),
         case("s4a5-exact", 7, THIRD, "exact", target_period=3, **V4),
+        case("l3s4a2-normalised", 8, LISTS, "continuous", normalise=True, pairs=3, own=dict(critics_per_group=3), **PAIRS),
+        case("l2s3a3-exact-clip", 9, ONE_GROUP, "exact", clip=True, pairs=2, beta=0.8, own=dict(critics_per_group=2), **PAIRS),
     )
 )

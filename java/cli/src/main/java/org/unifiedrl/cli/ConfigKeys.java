@@ -33,6 +33,7 @@ final class ConfigKeys {
       baseline.es.learning_rate: Adam's learning rate
       baseline.es.weight_decay: weight of the L2 penalty
       exploration.kind: all kinds but gaussian and ornstein_uhlenbeck stay in a box
+      exploration.granularity: what has an action of its own: user, a request; or pair, each candidate
       exploration.half_width: half the width of the box (upper_b = -lower_b), in normalised action
       exploration.lower_bounds: lower bounds of the box (lower_b), one per dimension; [] for -half_width
       exploration.upper_bounds: upper bounds of the box (upper_b), one per dimension; [] for half_width
@@ -49,7 +50,7 @@ final class ConfigKeys {
       exploration.guide.kappa: ucb: weight of the critics' standard deviation
       exploration.guide.steps: training steps of rnd's network, and of critics made for share
       exploration.guide.share: in experiments: users whose uniform log makes the guide; 0 for guide.run
-      training.algorithm: unifiedrl, unifiedrl_v4, ddpg, td3, td3_bc, rebrac, bcq, iql, awac, cql or edac
+      training.algorithm: unifiedrl, unifiedrl_v4, enhancedrl, ddpg, td3, td3_bc, rebrac, bcq, iql, awac, cql or edac
       training.steps: gradient steps in all
       training.batch: requests per step (B)
       training.hidden: hidden units per layer of actor and critics
@@ -72,6 +73,7 @@ final class ConfigKeys {
       training.checkpoint: steps between two checkpoints
       training.keep: checkpoints to keep
       unifiedrl_v4.target_penalty: weight of the box penalty in the critics' targets (c)
+      enhancedrl.critics_per_group: critics per reward group (m), instead of training's
       td3.policy_noise: deviation of the noise on the target policy's actions
       td3.noise_clip: largest size of that noise; 0 for no limit
       td3.actor_period: steps between two updates of the actor

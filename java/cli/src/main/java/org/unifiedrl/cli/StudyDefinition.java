@@ -57,6 +57,7 @@ record StudyDefinition(
   private static final List<String> NAMES =
       List.of(
           "paper",
+          "dials",
           "ablation-ptm",
           "ablation-bounds",
           "ablation-critics",

@@ -64,7 +64,7 @@ abstract class ActorCritic extends CriticAlgorithm {
   }
 
   @Override
-  public final ServedPolicy policy() {
+  public ServedPolicy policy() {
     return ServedPolicy.ACTOR;
   }
 }

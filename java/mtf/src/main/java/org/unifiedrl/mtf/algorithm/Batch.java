@@ -28,8 +28,9 @@ public final class Batch {
   Batch(Program program, Transitions transitions, int size) {
     this.program = program;
     this.transitions = transitions;
-    stateShift = program.constant("state_shift", 1, 1, transitions.states());
-    stateScale = program.constant("state_scale", 1, 1, transitions.states());
+    int width = transitions.pairs() * transitions.states();
+    stateShift = program.constant("state_shift", 1, 1, width);
+    stateScale = program.constant("state_scale", 1, 1, width);
     rewardScale = program.constant("reward_scale", 1, 1, transitions.rewardGroups());
     groupWeights = program.constant("group_weights", 1, 1, transitions.rewardGroups());
     rows = program.sample("rows", size, 0);
@@ -40,12 +41,14 @@ public final class Batch {
     return rows.rows();
   }
 
-  /** Subtracted from states, [1, 1, S]. */
+  /**
+   * Subtracted from states, [1, 1, S], or [1, 1, l S] where rows hold l pairs, the same for each.
+   */
   public TensorRef stateShift() {
     return stateShift;
   }
 
-  /** Then multiplies them, [1, 1, S]. */
+  /** Then multiplies them, of the same shape. */
   public TensorRef stateScale() {
     return stateScale;
   }

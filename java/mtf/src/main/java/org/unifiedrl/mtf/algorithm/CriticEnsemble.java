@@ -69,6 +69,12 @@ public final class CriticEnsemble {
               + " holds no critics with one value each; train with unifiedrl, td3, ...");
     }
     JsonNode state = state(checkpoint);
+    if (state.path("algorithm").asText().equals("enhancedrl")) {
+      throw new CheckpointException(
+          checkpoint.folder()
+              + " holds critics of (user, candidate) pairs, which value no request: take a run of"
+              + " another algorithm than enhancedrl");
+    }
     JsonNode coefficients = state.path("coefficients");
     JsonNode common = coefficients.has("common") ? coefficients.path("common") : coefficients;
     double[] all =

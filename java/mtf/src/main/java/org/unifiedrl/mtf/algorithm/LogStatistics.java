@@ -19,17 +19,20 @@ public record LogStatistics(float[] stateShift, float[] stateScale, double retur
   private static final double LEAST_VARIATION = 1e-6;
 
   /**
-   * Reads the log once, from its last row to its first, as returns are summed.
+   * Reads the log once, from its last row to its first, as returns are summed. In a log of pairs a
+   * feature's statistics are those of the pairs at all places of a list.
    *
    * @param discount gamma
    * @param groupWeights weight of each reward group in the actor's objective (w_i)
    */
   public static LogStatistics of(Replay replay, double discount, List<Double> groupWeights) {
     ReplaySchema schema = replay.schema();
+    Transitions transitions = new Transitions(schema);
     int stateColumn = schema.columnIndex(ReplaySchema.STATE);
     int rewardColumn = schema.columnIndex(ReplaySchema.REWARD);
-    int s = schema.columns().get(stateColumn).width();
-    float[] state = new float[s];
+    int s = transitions.states();
+    int pairs = transitions.pairs();
+    float[] state = new float[pairs * s];
     float[] reward = new float[schema.columns().get(rewardColumn).width()];
     double[] mean = new double[s];
     double[] squares = new double[s];
@@ -37,13 +40,17 @@ public record LogStatistics(float[] stateShift, float[] stateScale, double retur
     double returnSquares = 0;
     double returnToGo = 0;
     long seen = 0;
+    long states = 0;
     for (long row = replay.rows() - 1; row >= 0; row--) {
       seen++;
       replay.get(row, stateColumn, state, 0);
-      for (int f = 0; f < s; f++) {
-        double difference = state[f] - mean[f];
-        mean[f] += difference / seen;
-        squares[f] += difference * (state[f] - mean[f]);
+      for (int from = 0; from < state.length; from += s) {
+        states++;
+        for (int f = 0; f < s; f++) {
+          double difference = state[from + f] - mean[f];
+          mean[f] += difference / states;
+          squares[f] += difference * (state[from + f] - mean[f]);
+        }
       }
       replay.get(row, rewardColumn, reward, 0);
       double sum = 0;
@@ -60,7 +67,7 @@ public record LogStatistics(float[] stateShift, float[] stateScale, double retur
     Arrays.fill(scale, 1);
     for (int f = 0; f < s; f++) {
       shift[f] = (float) mean[f];
-      double deviation = Math.sqrt(squares[f] / Math.max(1, seen));
+      double deviation = Math.sqrt(squares[f] / Math.max(1, states));
       if (deviation > LEAST_VARIATION * (1 + Math.abs(mean[f]))) {
         scale[f] = (float) (1 / deviation);
       }

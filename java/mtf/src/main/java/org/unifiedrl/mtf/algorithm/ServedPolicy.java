@@ -2,6 +2,7 @@ package org.unifiedrl.mtf.algorithm;
 
 import java.util.function.Function;
 import java.util.function.Supplier;
+import org.unifiedrl.mtf.policy.PairPolicy;
 import org.unifiedrl.mtf.policy.Policy;
 
 /** How the networks of a trained algorithm act when users are served; named in checkpoints. */
@@ -12,6 +13,15 @@ public enum ServedPolicy {
     public Supplier<Policy> of(Function<String, MlpPolicy.Weights> networks) {
       MlpPolicy.Weights actor = networks.apply("actor");
       return () -> new MlpPolicy(actor);
+    }
+  },
+
+  /** Network {@code actor}, which acts on every (user, candidate) pair of a request. */
+  PAIR_ACTOR {
+    @Override
+    public Supplier<Policy> of(Function<String, MlpPolicy.Weights> networks) {
+      Supplier<Policy> actor = ACTOR.of(networks);
+      return () -> new PairPolicy(actor.get());
     }
   },
 

@@ -16,6 +16,8 @@ import org.unifiedrl.engine.replay.ReplaySchema;
  *       out of time goes on in its values.
  * </ul>
  *
+ * <p>Rows of either may hold a list of pairs, see {@link #SHOWN}.
+ *
  * @param schema columns of the replay: at least state, action and reward
  */
 public record Transitions(ReplaySchema schema) {
@@ -25,6 +27,13 @@ public record Transitions(ReplaySchema schema) {
 
   /** 1 where a transition ends in a terminal state, else 0; width 1. */
   public static final String DONE = "done";
+
+  /**
+   * 1 for each place of a page that shows an item, else 0; width l, the places of a page. A log
+   * that has it is one of pairs: states, actions and boxes are {@code [l, width]}, one for each
+   * shown (user, candidate) pair, and rewards are the list's.
+   */
+  public static final String SHOWN = "shown";
 
   private static final String NEXT = "next_";
 
@@ -39,14 +48,24 @@ public record Transitions(ReplaySchema schema) {
     }
   }
 
-  /** State features S. */
-  public int states() {
-    return width(schema, ReplaySchema.STATE);
+  /** Whether rows hold the pairs of a list. */
+  public boolean pairwise() {
+    return schema.find(SHOWN) >= 0;
   }
 
-  /** Action dimensions A. */
+  /** States and actions of a row: the pairs of a list (l), or 1. */
+  public int pairs() {
+    return pairwise() ? width(schema, SHOWN) : 1;
+  }
+
+  /** State features S; of one pair where rows hold pairs. */
+  public int states() {
+    return width(schema, ReplaySchema.STATE) / pairs();
+  }
+
+  /** Action dimensions A; of one pair where rows hold pairs. */
   public int actions() {
-    return width(schema, ReplaySchema.ACTION);
+    return width(schema, ReplaySchema.ACTION) / pairs();
   }
 
   /** Reward groups q. */

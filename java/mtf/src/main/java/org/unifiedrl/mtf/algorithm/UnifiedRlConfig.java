@@ -92,6 +92,28 @@ public record UnifiedRlConfig(
         true);
   }
 
+  /** The same with another number of critics in each group. */
+  public UnifiedRlConfig withCriticsPerGroup(int critics) {
+    return new UnifiedRlConfig(
+        batch,
+        hidden,
+        critics,
+        eta,
+        omega,
+        exactPenalty,
+        lambda,
+        beta,
+        theta,
+        discount,
+        groupWeights,
+        targetRate,
+        targetPeriod,
+        actorRate,
+        criticRate,
+        gradientClip,
+        normaliseReturns);
+  }
+
   /** Number of reward groups (q). */
   public int groups() {
     return groupWeights.size();

@@ -8,9 +8,11 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.function.Supplier;
+import org.unifiedrl.mtf.policy.PairPolicy;
 import org.unifiedrl.mtf.policy.Policy;
 import org.unifiedrl.mtf.session.Environment;
 import org.unifiedrl.mtf.session.Environment.UserRange;
+import org.unifiedrl.mtf.session.PairwiseEnvironment;
 import org.unifiedrl.mtf.session.Rollout;
 import org.unifiedrl.mtf.session.UserTotals;
 
@@ -149,7 +151,7 @@ public final class AbTest {
   }
 
   /**
-   * Serves all users by one policy.
+   * Serves all users by one policy: on each candidate if it is a {@link PairPolicy}.
    *
    * @return totals of the users of {@code settings.users()}, in order
    */
@@ -161,6 +163,21 @@ public final class AbTest {
     List<UserRange> slices = slices(settings);
     int threads = Math.min(settings.threads(), slices.size());
     List<Policy> perThread = instances(environment, policies, threads);
+    if (perThread.get(0) instanceof PairPolicy) {
+      PairwiseEnvironment pairs = new PairwiseEnvironment(environment);
+      perThread.replaceAll(pairs::serving);
+      return serve(pairs, perThread, settings, slices, progress);
+    }
+    return serve(environment, perThread, settings, slices, progress);
+  }
+
+  private static UserTotals serve(
+      Environment environment,
+      List<Policy> perThread,
+      Settings settings,
+      List<UserRange> slices,
+      Progress progress) {
+    int threads = perThread.size();
     UserTotals totals = UserTotals.zero(settings.users().count());
     SliceQueue queue = new SliceQueue(slices, settings.users(), totals, progress);
     if (threads == 1) {
@@ -218,6 +235,10 @@ public final class AbTest {
               "the supplier gave one policy instance to two threads; policies hold scratch memory,"
                   + " so give each thread its own, or use one thread");
         }
+      }
+      if (policy instanceof PairPolicy) { // its sizes are checked where it serves
+        instances.add(policy);
+        continue;
       }
       if (policy.stateSize() != environment.stateSize()
           || policy.actionSize() != environment.actionSize()) {

@@ -2,6 +2,7 @@ package org.unifiedrl.mtf.evaluation;
 
 import java.util.Arrays;
 import org.unifiedrl.mtf.fusion.Fusion;
+import org.unifiedrl.mtf.policy.PairPolicy;
 import org.unifiedrl.mtf.policy.Policy;
 import org.unifiedrl.mtf.session.Environment;
 import org.unifiedrl.mtf.session.Environment.UserRange;
@@ -101,27 +102,35 @@ public final class RankingTestSet {
     return judge(policy).result(userWeight);
   }
 
-  /** All samples of this set under a policy's fused scores. */
+  /**
+   * All samples of this set under a policy's fused scores; a {@link PairPolicy} gives every shown
+   * item an action of its own.
+   */
   public MtfGauc judge(Policy policy) {
     MtfGauc metric = new MtfGauc();
-    int actionSize = fusion.map().actionSize();
-    float[] batch = new float[BATCH * stateSize];
+    boolean pairs = policy instanceof PairPolicy;
+    int units = pairs ? pageSize : 1; // actions of a request
+    int actionSize = units * fusion.map().actionSize();
+    float[] batch = new float[BATCH * units * (pairs ? stateSize + scoreCount : stateSize)];
     float[] actions = new float[BATCH * actionSize];
     float[] fused = new float[pageSize];
     for (int from = 0; from < requests; from += BATCH) {
       int rows = Math.min(BATCH, requests - from);
-      System.arraycopy(states, from * stateSize, batch, 0, rows * stateSize);
-      policy.act(batch, rows, actions);
+      if (pairs) {
+        pairStates(from, rows, batch);
+      } else {
+        System.arraycopy(states, from * stateSize, batch, 0, rows * stateSize);
+      }
+      policy.act(batch, rows * units, actions);
       for (int row = 0; row < rows; row++) {
         int request = from + row;
-        fusion.fuse(
-            scores,
-            request * scoreCount * pageSize,
-            pageSize,
-            items[request],
-            actions,
-            row * actionSize,
-            fused);
+        int at = request * scoreCount * pageSize;
+        int shown = items[request];
+        if (pairs) {
+          fusion.fuseEach(scores, at, pageSize, shown, actions, row * actionSize, fused);
+        } else {
+          fusion.fuse(scores, at, pageSize, shown, actions, row * actionSize, fused);
+        }
         for (int item = 0; item < items[request]; item++) {
           int sample = request * pageSize + item;
           metric.add(users[request], fused[item], labels[sample], weights[sample]);
@@ -129,6 +138,20 @@ public final class RankingTestSet {
       }
     }
     return metric;
+  }
+
+  /** States of the pairs of some requests, {@code [rows, l, S + k]}. */
+  private void pairStates(int from, int rows, float[] batch) {
+    int to = 0;
+    for (int request = from; request < from + rows; request++) {
+      for (int item = 0; item < pageSize; item++) {
+        System.arraycopy(states, request * stateSize, batch, to, stateSize);
+        to += stateSize;
+        for (int i = 0; i < scoreCount; i++) {
+          batch[to++] = scores[(request * scoreCount + i) * pageSize + item];
+        }
+      }
+    }
   }
 
   private void reserve(int more) {

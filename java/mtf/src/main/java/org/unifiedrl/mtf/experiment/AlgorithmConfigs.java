@@ -4,6 +4,7 @@ import org.unifiedrl.mtf.algorithm.AwacConfig;
 import org.unifiedrl.mtf.algorithm.BcqConfig;
 import org.unifiedrl.mtf.algorithm.CqlConfig;
 import org.unifiedrl.mtf.algorithm.EdacConfig;
+import org.unifiedrl.mtf.algorithm.EnhancedRlConfig;
 import org.unifiedrl.mtf.algorithm.IqlConfig;
 import org.unifiedrl.mtf.algorithm.ReBracConfig;
 import org.unifiedrl.mtf.algorithm.Td3BcConfig;
@@ -15,6 +16,7 @@ import org.unifiedrl.mtf.algorithm.UnifiedRlV4Config;
  * ExperimentConfig.Training}. Defaults are those of the reference implementations.
  *
  * @param unifiedrlV4 UnifiedRL v4
+ * @param enhancedrl EnhancedRL
  * @param td3 TD3
  * @param td3Bc TD3+BC
  * @param rebrac ReBRAC
@@ -26,6 +28,7 @@ import org.unifiedrl.mtf.algorithm.UnifiedRlV4Config;
  */
 public record AlgorithmConfigs(
     UnifiedRlV4Config unifiedrlV4,
+    EnhancedRlConfig enhancedrl,
     Td3Config td3,
     Td3BcConfig td3Bc,
     ReBracConfig rebrac,
@@ -39,6 +42,7 @@ public record AlgorithmConfigs(
   public static AlgorithmConfigs defaults() {
     return new AlgorithmConfigs(
         UnifiedRlV4Config.defaults(),
+        EnhancedRlConfig.defaults(),
         Td3Config.defaults(),
         Td3BcConfig.defaults(),
         ReBracConfig.defaults(),

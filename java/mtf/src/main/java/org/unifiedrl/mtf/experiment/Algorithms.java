@@ -9,6 +9,7 @@ import org.unifiedrl.mtf.algorithm.CommonConfig;
 import org.unifiedrl.mtf.algorithm.Cql;
 import org.unifiedrl.mtf.algorithm.Ddpg;
 import org.unifiedrl.mtf.algorithm.Edac;
+import org.unifiedrl.mtf.algorithm.EnhancedRl;
 import org.unifiedrl.mtf.algorithm.Iql;
 import org.unifiedrl.mtf.algorithm.ReBrac;
 import org.unifiedrl.mtf.algorithm.Td3;
@@ -34,7 +35,13 @@ public final class Algorithms {
       String name,
       CommonConfig common,
       Object coefficients,
-      Function<Transitions, Algorithm> create) {}
+      Function<Transitions, Algorithm> create) {
+
+    /** Whether it learns from lists of pairs instead of requests. */
+    boolean pairwise() {
+      return name.equals(nameOf(ExperimentConfig.AlgorithmKind.ENHANCEDRL));
+    }
+  }
 
   /**
    * Coefficients in two parts.
@@ -53,13 +60,17 @@ public final class Algorithms {
     UnifiedRlConfig unified = unifiedRl(config.training());
     CommonConfig common = unified.common();
     AlgorithmConfigs all = config.algorithms();
-    String name = config.training().algorithm().name().toLowerCase(Locale.ROOT);
+    String name = nameOf(config.training().algorithm());
     return switch (config.training().algorithm()) {
       case UNIFIEDRL -> new Chosen(name, common, unified, t -> new UnifiedRl(unified, t));
       case UNIFIEDRL_V4 -> {
         UnifiedRlV4Config own = all.unifiedrlV4();
         yield new Chosen(
             name, common, new Coefficients(unified, own), t -> new UnifiedRl(unified, own, t));
+      }
+      case ENHANCEDRL -> {
+        UnifiedRlConfig each = unified.withCriticsPerGroup(all.enhancedrl().criticsPerGroup());
+        yield new Chosen(name, common, each, t -> new EnhancedRl(each, t));
       }
       case DDPG -> new Chosen(name, common, common, t -> new Ddpg(common, t));
       case TD3 -> chosen(name, common, all.td3(), t -> new Td3(common, all.td3(), t));
@@ -71,6 +82,10 @@ public final class Algorithms {
       case EDAC -> chosen(name, common, all.edac(), t -> new Edac(common, all.edac(), t));
       case BCQ -> chosen(name, common, all.bcq(), t -> new Bcq(common, all.bcq(), t));
     };
+  }
+
+  private static String nameOf(ExperimentConfig.AlgorithmKind kind) {
+    return kind.name().toLowerCase(Locale.ROOT);
   }
 
   private static Chosen chosen(

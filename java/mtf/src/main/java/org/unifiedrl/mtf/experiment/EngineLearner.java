@@ -60,7 +60,9 @@ public final class EngineLearner implements Learner {
       ExperimentConfig config, Replay replay, Start start, Path checkpoints, boolean resume) {
     Algorithms.Chosen chosen = Algorithms.of(config);
     CommonConfig common = chosen.common();
-    algorithm = chosen.create().apply(new Transitions(replay.schema()));
+    Transitions transitions = new Transitions(replay.schema());
+    requireGranularity(chosen, transitions);
+    algorithm = chosen.create().apply(transitions);
     store = new CheckpointStore(checkpoints, config.training().keep());
     Optional<Checkpoint> warm = start.warm().map(CheckpointStore::newest);
     settings = JSON.createObjectNode();
@@ -100,8 +102,9 @@ public final class EngineLearner implements Learner {
         requireSameRun(checkpoint);
       }
       algorithm.initialise(created, config.seed(), start.action());
-      created.writeTensor(algorithm.batch().stateShift(), stateShift);
-      created.writeTensor(algorithm.batch().stateScale(), stateScale);
+      int pairs = transitions.pairs();
+      created.writeTensor(algorithm.batch().stateShift(), repeated(stateShift, pairs));
+      created.writeTensor(algorithm.batch().stateScale(), repeated(stateScale, pairs));
       float[] rewardScale = new float[common.groups()];
       Arrays.fill(rewardScale, (float) scale);
       created.writeTensor(algorithm.batch().rewardScale(), rewardScale);
@@ -119,6 +122,27 @@ public final class EngineLearner implements Learner {
     }
     engine = created;
     metrics = Engine.directFloats((long) Engine.METRIC_ROWS * algorithm.metrics().size());
+  }
+
+  /** A list's pairs are one row to an algorithm of pairs, and nothing to any other. */
+  private static void requireGranularity(Algorithms.Chosen chosen, Transitions transitions) {
+    if (chosen.pairwise() != transitions.pairwise()) {
+      throw new IllegalArgumentException(
+          "training.algorithm %s learns from a log of exploration.granularity %s, and this one is of %s"
+              .formatted(
+                  chosen.name(),
+                  chosen.pairwise() ? "pair" : "user",
+                  transitions.pairwise() ? "pair" : "user"));
+    }
+  }
+
+  /** The same values for every pair of a row. */
+  private static float[] repeated(float[] values, int times) {
+    float[] all = new float[times * values.length];
+    for (int at = 0; at < all.length; at += values.length) {
+      System.arraycopy(values, 0, all, at, values.length);
+    }
+    return all;
   }
 
   /** Makes learners of the algorithm that the configuration names. */

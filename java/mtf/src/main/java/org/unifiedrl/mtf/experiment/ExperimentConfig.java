@@ -97,10 +97,23 @@ public record ExperimentConfig(
       return bounded;
     }
 
+    /** Whether draws are independent, so that candidates of one request may have their own. */
+    public boolean ofPairs() {
+      return this == UNIFORM || this == GAUSSIAN || this == TRUNCATED_GAUSSIAN;
+    }
+
     /** Whether another run's critics or log say where to explore. */
     public boolean guided() {
       return this == THOMPSON || this == UCB || this == RND;
     }
+  }
+
+  /** What has an action of its own. */
+  public enum Granularity {
+    /** A request: all its candidates are fused by one action. */
+    USER,
+    /** A (user, candidate) pair. */
+    PAIR
   }
 
   /** Whom the A/B test serves. */
@@ -141,6 +154,8 @@ public record ExperimentConfig(
     UNIFIEDRL,
     /** Its earlier form, with penalised targets. */
     UNIFIEDRL_V4,
+    /** UnifiedRL of (user, candidate) pairs, whose targets are those of lists. */
+    ENHANCEDRL,
     /** Deterministic policy gradient. */
     DDPG,
     /** The same with two critics, target smoothing and a slower actor. */
@@ -318,6 +333,7 @@ public record ExperimentConfig(
    * The log.
    *
    * @param kind how the baseline's actions are varied
+   * @param granularity what is varied by itself: requests, or their candidates
    * @param halfWidth half the width of the box, in normalised action (upper_b = -lower_b); the
    *     paper's is 0.15
    * @param lowerBounds lower bounds of the box (lower_b), one per action dimension, each negative;
@@ -338,6 +354,7 @@ public record ExperimentConfig(
    */
   public record Exploration(
       ExplorationKind kind,
+      Granularity granularity,
       double halfWidth,
       List<Double> lowerBounds,
       List<Double> upperBounds,
@@ -357,6 +374,13 @@ public record ExperimentConfig(
                 + kind.name().toLowerCase(Locale.ROOT)
                 + " needs exploration.guide.run, a run folder with "
                 + (kind == ExplorationKind.RND ? "a log" : "checkpoints"));
+      }
+      if (granularity == Granularity.PAIR && !kind.ofPairs()) {
+        throw new IllegalArgumentException(
+            "exploration.kind "
+                + kind.name().toLowerCase(Locale.ROOT)
+                + " goes by requests: with exploration.granularity pair use uniform, gaussian or"
+                + " truncated_gaussian");
       }
       lowerBounds = List.copyOf(lowerBounds);
       upperBounds = List.copyOf(upperBounds);
@@ -397,6 +421,7 @@ public record ExperimentConfig(
     Exploration withBounds(Bounds bounds) {
       return new Exploration(
           kind,
+          granularity,
           halfWidth,
           bounds.lower(),
           bounds.upper(),
@@ -732,6 +757,7 @@ public record ExperimentConfig(
             new EvolutionStrategy(List.of(32), 16, 64, 0.02, 0.01, 0.005)),
         new Exploration(
             ExplorationKind.UNIFORM,
+            Granularity.USER,
             0.3,
             List.of(),
             List.of(),

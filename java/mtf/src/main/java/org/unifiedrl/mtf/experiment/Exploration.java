@@ -18,6 +18,7 @@ import org.unifiedrl.mtf.exploration.Explorer;
 import org.unifiedrl.mtf.policy.Policy;
 import org.unifiedrl.mtf.session.Environment;
 import org.unifiedrl.mtf.session.Environment.UserRange;
+import org.unifiedrl.mtf.session.PairwiseEnvironment;
 import org.unifiedrl.mtf.session.Rollout;
 import org.unifiedrl.mtf.session.UserTotals;
 
@@ -36,6 +37,8 @@ final class Exploration {
   private final int lanes;
   private final int rowWidth;
   private final int candidateScores; // 0 if they are not logged
+  private final boolean pairwise;
+  private final int units; // of a request, each explored by itself: 1, or its candidates
 
   Exploration(
       Environment environment,
@@ -50,6 +53,8 @@ final class Exploration {
     this.days = days;
     this.lanes = lanes;
     this.rowWidth = schema.rowWidth();
+    this.pairwise = environment instanceof PairwiseEnvironment;
+    this.units = environment instanceof PairwiseEnvironment pairs ? pairs.candidates() : 1;
     this.candidateScores =
         schema.columns().stream()
             .filter(column -> column.name().equals(RequestLog.CANDIDATE_SCORES))
@@ -129,20 +134,24 @@ final class Exploration {
     float[] actions = new float[width * actionSize];
     float[] low = new float[width * actionSize];
     float[] high = new float[width * actionSize];
-    float[] logDensity = new float[width];
+    float[] logDensity = new float[width * units];
     float[] states = new float[width * stateSize];
+    int unitState = stateSize / units;
+    int unitAction = actionSize / units;
+    Pairs pairs = new Pairs(pairwise ? width * units : 0, units);
     Rollout rollout = environment.rollout(seed, users, days, width);
     Explorer own = explorer.forRollout();
     while (rollout.active() > 0) {
       int rows = rollout.active();
       policy.act(rollout.states(), rows, baseline);
       own.see(rollout.states());
+      pairs.of(rollout);
       own.explore(
           seed,
-          rollout.users(),
-          rollout.sessions(),
-          rollout.times(),
-          rows,
+          pairwise ? pairs.users : rollout.users(),
+          pairwise ? pairs.sessions : rollout.sessions(),
+          pairwise ? pairs.requests : rollout.times(),
+          rows * units,
           baseline,
           actions,
           low,
@@ -153,16 +162,20 @@ final class Exploration {
       rollout.serve(actions);
       for (int lane = 0; lane < rows; lane++) {
         float[] row = new float[rowWidth];
-        int at = copy(states, lane, stateSize, row, 0);
-        at = copy(actions, lane, actionSize, row, at);
-        at = copy(baseline, lane, actionSize, row, at);
-        at = copy(low, lane, actionSize, row, at);
-        at = copy(high, lane, actionSize, row, at);
+        int at = copyUnits(states, rollout, lane, unitState, row, 0);
+        at = copyUnits(actions, rollout, lane, unitAction, row, at);
+        at = copyUnits(baseline, rollout, lane, unitAction, row, at);
+        at = copyUnits(low, rollout, lane, unitAction, row, at);
+        at = copyUnits(high, rollout, lane, unitAction, row, at);
         at = copy(rollout.rewards(), lane, groups, row, at);
-        at = copy(logDensity, lane, 1, row, at);
+        row[at++] = density(logDensity, rollout, lane);
         at = copy(rollout.pageScores(), lane, scores, row, at);
         at = copy(rollout.pageResponses(), lane, responses, row, at);
         row[at++] = rollout.pageItems()[lane];
+        if (pairwise) {
+          Arrays.fill(row, at, at + rollout.pageItems()[lane], 1);
+          at += page;
+        }
         if (candidateScores > 0) {
           at = copy(rollout.candidateScores(), lane, candidateScores, row, at);
           for (int item = 0; item < page; item++) {
@@ -181,6 +194,65 @@ final class Exploration {
     }
     slice.totals = slice.totals.with(rollout.totals());
     return slice;
+  }
+
+  /** Copies a request's values, or those of its shown candidates, place by place. */
+  private int copyUnits(float[] from, Rollout rollout, int lane, int width, float[] row, int at) {
+    if (!pairwise) {
+      return copy(from, lane, width, row, at);
+    }
+    int page = environment.pageSize();
+    int first = Math.max(0, rollout.pageCandidates()[lane * page]);
+    for (int place = 0; place < page; place++) {
+      int shown = rollout.pageCandidates()[lane * page + place];
+      copy(from, lane * units + (shown < 0 ? first : shown), width, row, at + place * width);
+    }
+    return at + page * width;
+  }
+
+  /** Log density of a request's action, or of the shown candidates' together. */
+  private float density(float[] logDensity, Rollout rollout, int lane) {
+    if (!pairwise) {
+      return logDensity[lane];
+    }
+    double sum = 0;
+    for (int place = 0; place < rollout.pageItems()[lane]; place++) {
+      int shown = rollout.pageCandidates()[lane * environment.pageSize() + place];
+      sum += logDensity[lane * units + shown];
+    }
+    return (float) sum;
+  }
+
+  /** What an explorer's draws are keyed by, one row a candidate. */
+  private static final class Pairs {
+
+    /** Numbers of a request's candidates are below it. */
+    private static final int CANDIDATE_BITS = 16;
+
+    private final int units;
+    private final int[] users;
+    private final long[] sessions;
+    private final long[] requests;
+
+    Pairs(int rows, int units) {
+      this.units = units;
+      users = new int[rows];
+      sessions = new long[rows];
+      requests = new long[rows];
+    }
+
+    /** Takes over the waiting requests. */
+    void of(Rollout rollout) {
+      if (users.length == 0) {
+        return;
+      }
+      for (int row = 0; row < rollout.active() * units; row++) {
+        int lane = row / units;
+        users[row] = rollout.users()[lane];
+        sessions[row] = rollout.sessions()[lane];
+        requests[row] = (rollout.times()[lane] << CANDIDATE_BITS) + row % units;
+      }
+    }
   }
 
   private static int copy(float[] from, int lane, int width, float[] row, int at) {

@@ -172,7 +172,7 @@ public final class ExplorationMeasurement {
       UserTotals without = pipeline.unexplored(baseline.policy());
       ExplorationEfficiency.Result near;
       try (Replay replay = Replay.open(log)) {
-        near = ExplorationEfficiency.of(replay, region);
+        near = ExplorationEfficiency.of(replay, environment.actionSize(), region);
       }
       Path checkpoints = folder.resolve("checkpoints");
       pipeline.train(

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Optional;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.engine.replay.ReplaySchema;
+import org.unifiedrl.mtf.algorithm.Transitions;
 import org.unifiedrl.mtf.evaluation.Interval;
 import org.unifiedrl.mtf.evaluation.KernelWeights;
 import org.unifiedrl.mtf.evaluation.MtfGauc;
@@ -12,6 +13,7 @@ import org.unifiedrl.mtf.evaluation.Ncis;
 import org.unifiedrl.mtf.evaluation.OffPolicyEstimate;
 import org.unifiedrl.mtf.evaluation.PairedBootstrap;
 import org.unifiedrl.mtf.evaluation.RankingTestSet;
+import org.unifiedrl.mtf.policy.PairPolicy;
 import org.unifiedrl.mtf.policy.Policy;
 import org.unifiedrl.mtf.session.Environment;
 
@@ -54,6 +56,12 @@ public record OfflineEvaluation(
       OffPolicyEstimate policy,
       Interval difference) {}
 
+  private static final Interval NOT_KNOWN = new Interval(Double.NaN, Double.NaN, Double.NaN);
+  private static final String PAIR_POLICY =
+      "the policy acts on every candidate, and the log's density is of one action a request";
+  private static final String PAIR_LOG =
+      "the log's density is of the shown candidates' actions, and those of the others decided too"
+          + " what was shown";
   private static final int ROWS = 1024;
   private static final MtfGauc.UserWeight USER_WEIGHT = MtfGauc.UserWeight.SUMMED_WEIGHT;
 
@@ -70,13 +78,35 @@ public record OfflineEvaluation(
       Policy policy,
       ExperimentConfig config,
       RunListener.Stage stage) {
-    int actionSize = environment.actionSize();
+    PairedBootstrap bootstrap = new PairedBootstrap(config.seed(), config.evaluation().resamples());
+    MtfGauc ranksBefore = testSet.judge(baseline);
+    MtfGauc ranksAfter = testSet.judge(policy);
+    MtfGauc.Result gaucBefore = ranksBefore.result(USER_WEIGHT);
+    MtfGauc.Result gaucAfter = ranksAfter.result(USER_WEIGHT);
+    Interval gaucGain =
+        gaucBefore.users() > 0
+            ? ranksBefore.gain(ranksAfter, USER_WEIGHT, bootstrap)
+            : new Interval(Double.NaN, Double.NaN, Double.NaN);
     ReplaySchema schema = replay.schema();
+    boolean pairLog = new Transitions(schema).pairwise();
+    if (pairLog || policy instanceof PairPolicy) {
+      OffPolicyEstimate refused = refused(replay, pairLog ? PAIR_LOG : PAIR_POLICY);
+      return new OfflineEvaluation(
+          refused,
+          refused,
+          NOT_KNOWN,
+          new double[0],
+          gaucBefore,
+          gaucAfter,
+          gaucGain,
+          config.evaluation().estimators().stream()
+              .map(estimator -> new Comparison(estimator, refused, refused, NOT_KNOWN))
+              .toList());
+    }
     requireWidth(schema, ReplaySchema.STATE, environment.stateSize(), environment);
-    requireWidth(schema, ReplaySchema.ACTION, actionSize, environment);
+    requireWidth(schema, ReplaySchema.ACTION, environment.actionSize(), environment);
     requireWidth(schema, ReplaySchema.REWARD, environment.rewardGroups().size(), environment);
     double[] bandwidth = bandwidth(config, replay);
-    PairedBootstrap bootstrap = new PairedBootstrap(config.seed(), config.evaluation().resamples());
     Ncis.Settings settings =
         new Ncis.Settings(
             bandwidth,
@@ -95,22 +125,24 @@ public record OfflineEvaluation(
         before,
         after,
         stage);
-    MtfGauc ranksBefore = testSet.judge(baseline);
-    MtfGauc ranksAfter = testSet.judge(policy);
-    MtfGauc.Result gauc = ranksBefore.result(USER_WEIGHT);
     return new OfflineEvaluation(
         before.estimate(),
         after.estimate(),
         after.minus(before),
         bandwidth,
-        gauc,
-        ranksAfter.result(USER_WEIGHT),
-        gauc.users() > 0
-            ? ranksBefore.gain(ranksAfter, USER_WEIGHT, bootstrap)
-            : new Interval(Double.NaN, Double.NaN, Double.NaN),
+        gaucBefore,
+        gaucAfter,
+        gaucGain,
         config.evaluation().estimators().isEmpty()
             ? List.of()
             : new LogEstimates(config, bandwidth, bootstrap, replay).compare(baseline, policy));
+  }
+
+  /** No estimate: importance weights are of one action a request. */
+  private static OffPolicyEstimate refused(Replay replay, String reason) {
+    double none = Double.NaN;
+    return new OffPolicyEstimate(
+        none, none, none, replay.rows(), 0, none, none, none, Optional.of(reason));
   }
 
   private static void addSteps(

@@ -19,6 +19,7 @@ import org.unifiedrl.mtf.algorithm.MlpPolicy;
 import org.unifiedrl.mtf.algorithm.ParameterNoise;
 import org.unifiedrl.mtf.algorithm.RandomNetworkDistillation;
 import org.unifiedrl.mtf.algorithm.ScalarisedPolicy;
+import org.unifiedrl.mtf.algorithm.Transitions;
 import org.unifiedrl.mtf.baseline.Baseline;
 import org.unifiedrl.mtf.baseline.BayesianOptimisation;
 import org.unifiedrl.mtf.baseline.BudgetedSearch;
@@ -49,6 +50,7 @@ import org.unifiedrl.mtf.exploration.UniformBox;
 import org.unifiedrl.mtf.policy.Policy;
 import org.unifiedrl.mtf.session.Environment;
 import org.unifiedrl.mtf.session.Environment.UserRange;
+import org.unifiedrl.mtf.session.PairwiseEnvironment;
 import org.unifiedrl.mtf.session.Simulator;
 import org.unifiedrl.mtf.session.UserTotals;
 
@@ -105,11 +107,11 @@ public final class Pipeline {
     this.learners = learners;
     this.listener = listener;
     this.populations = populations;
-    Algorithms.of(config);
     checkBounds();
     if (config.baseline().kind() != ExperimentConfig.BaselineKind.EQUAL) {
       requireEvaluations(searcher(EqualWeights.of(environment).action()).propose(0).length);
     }
+    checkGranularity();
     RequestLog.schema(environment, Map.of(), config.exploration().logCandidates());
     int groups = environment.rewardGroups().size();
     if (config.training().groupWeights().size() != groups) {
@@ -143,6 +145,11 @@ public final class Pipeline {
               + ", and progressive.rounds "
               + config.progressive().rounds()
               + ": expected at least one step for each round");
+    }
+    if (config.exploration().granularity() == ExperimentConfig.Granularity.PAIR) {
+      throw new IllegalArgumentException(
+          "exploration.granularity is pair: progressive training goes by requests, as NCIS and the"
+              + " next box do; use training.algorithm unifiedrl, or a run of one round");
     }
     return new Pipeline(
         config, environment, learners, listener, Populations.progressive(environment, config));
@@ -184,6 +191,24 @@ public final class Pipeline {
 
   ExperimentConfig config() {
     return config;
+  }
+
+  /** Before anything runs: an algorithm learns from a log of its own granularity only. */
+  private void checkGranularity() {
+    boolean logged = config.exploration().granularity() == ExperimentConfig.Granularity.PAIR;
+    Algorithms.Chosen chosen = Algorithms.of(config);
+    if (chosen.pairwise() != logged) {
+      throw new IllegalArgumentException(
+          "training.algorithm %s needs exploration.granularity %s: enhancedrl learns from pairs, all others from requests"
+              .formatted(chosen.name(), chosen.pairwise() ? "pair" : "user"));
+    }
+  }
+
+  /** Where users are explored: as the environment is, or by its candidates. */
+  private Environment explored() {
+    return config.exploration().granularity() == ExperimentConfig.Granularity.PAIR
+        ? new PairwiseEnvironment(environment)
+        : environment;
   }
 
   /** The bounds that the baseline is explored in. */
@@ -330,18 +355,20 @@ public final class Pipeline {
     try (Replay replay = Replay.open(data)) {
       ReplaySchema schema = replay.schema();
       int column = schema.columnIndex(ReplaySchema.BASELINE_ACTION);
-      float[] action = new float[schema.columns().get(column).width()];
-      double[] sums = new double[action.length];
+      float[] actions = new float[schema.columns().get(column).width()];
+      float[] mean = new float[new Transitions(schema).actions()];
+      double[] sums = new double[mean.length];
       for (long row = 0; row < replay.rows(); row++) {
-        replay.get(row, column, action, 0);
-        for (int k = 0; k < sums.length; k++) {
-          sums[k] += action[k];
+        replay.get(row, column, actions, 0);
+        for (int k = 0; k < actions.length; k++) { // of every pair, where rows hold pairs
+          sums[k % sums.length] += actions[k];
         }
       }
+      double seen = (double) replay.rows() * actions.length / sums.length;
       for (int k = 0; k < sums.length; k++) {
-        action[k] = (float) (sums[k] / replay.rows());
+        mean[k] = (float) (sums[k] / seen);
       }
-      return action;
+      return mean;
     }
   }
 
@@ -398,7 +425,7 @@ public final class Pipeline {
     UserRange kept = populations.heldOut();
     ReplaySchema schema =
         RequestLog.schema(
-            environment,
+            explored(),
             Map.of(
                 "environment",
                 environment.name(),
@@ -566,11 +593,14 @@ public final class Pipeline {
       ReplaySchema schema,
       RunListener.Stage stage) {
     ExperimentConfig.Exploration settings = config.exploration();
+    Environment explored = explored();
+    Supplier<? extends Policy> policies =
+        explored instanceof PairwiseEnvironment pairs ? () -> pairs.serving(served.get()) : served;
     Exploration exploration =
         new Exploration(
-            environment, explorer, schema, config.seed() ^ key, settings.days(), settings.lanes());
+            explored, explorer, schema, config.seed() ^ key, settings.days(), settings.lanes());
     try (ReplayWriter writer = new ReplayWriter(folder, schema)) {
-      return exploration.run(users, served, config.effectiveThreads(), writer, stage);
+      return exploration.run(users, policies, config.effectiveThreads(), writer, stage);
     }
   }
 

@@ -3,7 +3,9 @@ package org.unifiedrl.mtf.experiment;
 import java.util.Map;
 import org.unifiedrl.engine.replay.ReplaySchema;
 import org.unifiedrl.engine.replay.ReplaySchema.Column;
+import org.unifiedrl.mtf.algorithm.Transitions;
 import org.unifiedrl.mtf.session.Environment;
+import org.unifiedrl.mtf.session.PairwiseEnvironment;
 import org.unifiedrl.mtf.session.Rollout;
 
 /** The columns of a logged request, beyond the engine's standard ones: what the page showed. */
@@ -33,7 +35,9 @@ public final class RequestLog {
   private RequestLog() {}
 
   /**
-   * Schema of the requests of an environment.
+   * Schema of the requests of an environment. In a {@link PairwiseEnvironment} a row holds the l
+   * pairs that were shown, see {@link Transitions#SHOWN}: at places that showed nothing what the
+   * first place has, and its log density is that of the shown pairs together.
    *
    * @param candidates whether all candidates' scores are logged, so that a request can be ranked
    *     again by any action; 4 k n bytes more a row
@@ -56,14 +60,19 @@ public final class RequestLog {
 
   private static ReplaySchema schema(Environment environment, Map<String, String> metadata) {
     int page = environment.pageSize();
-    return ReplaySchema.standard(
-            environment.stateSize(),
-            environment.actionSize(),
-            environment.rewardGroups().size(),
-            metadata)
-        .with(
-            new Column(PAGE_SCORES, page * environment.scoreNames().size()),
-            new Column(PAGE_RESPONSES, page * environment.responseNames().size()),
-            new Column(PAGE_ITEMS, 1));
+    int states = environment.stateSize();
+    int actions = environment.actionSize();
+    boolean pairwise = environment instanceof PairwiseEnvironment;
+    if (environment instanceof PairwiseEnvironment pairs) {
+      states = page * pairs.pairStateSize();
+      actions = page * pairs.pairActionSize();
+    }
+    ReplaySchema schema =
+        ReplaySchema.standard(states, actions, environment.rewardGroups().size(), metadata)
+            .with(
+                new Column(PAGE_SCORES, page * environment.scoreNames().size()),
+                new Column(PAGE_RESPONSES, page * environment.responseNames().size()),
+                new Column(PAGE_ITEMS, 1));
+    return pairwise ? schema.with(new Column(Transitions.SHOWN, page)) : schema;
   }
 }

@@ -106,19 +106,22 @@ public final class ExplorationEfficiency {
    * Counts what was logged, around the logged baseline actions. Where the action range cuts the
    * region, its volume is the mean over the rows.
    *
+   * @param actionSize dimensions of an action, A; a row may hold several actions
    * @param halfWidth half the region's width in every dimension, positive
    */
-  public static Result of(Replay log, double halfWidth) {
+  public static Result of(Replay log, int actionSize, double halfWidth) {
     ReplaySchema schema = log.schema();
     int actionColumn = schema.columnIndex(ReplaySchema.ACTION);
     int baselineColumn = schema.columnIndex(ReplaySchema.BASELINE_ACTION);
     float[] action = new float[schema.columns().get(actionColumn).width()];
     float[] baseline = new float[action.length];
-    Counter counter = new Counter(action.length, halfWidth);
+    Counter counter = new Counter(actionSize, halfWidth);
     for (long row = 0; row < log.rows(); row++) {
       log.get(row, actionColumn, action, 0);
       log.get(row, baselineColumn, baseline, 0);
-      counter.add(action, baseline, 0);
+      for (int at = 0; at < action.length; at += actionSize) {
+        counter.add(action, baseline, at);
+      }
     }
     return counter.result();
   }

@@ -61,6 +61,34 @@ public final class Fusion {
   }
 
   /**
+   * The same under an action for each candidate.
+   *
+   * @param actions holds n times 2k action values, candidate by candidate
+   * @param actionOffset position of the first one
+   */
+  public void fuseEach(
+      float[] scores,
+      int offset,
+      int stride,
+      int candidates,
+      float[] actions,
+      int actionOffset,
+      float[] fused) {
+    int k = map.scores();
+    for (int c = 0; c < candidates; c++) {
+      int at = actionOffset + c * 2 * k;
+      float sum = 0;
+      for (int i = 0; i < k; i++) {
+        float power = (float) map.power(i, actions[at + i]);
+        float bias = (float) map.bias(i, actions[at + k + i]);
+        float term = power * logarithm(scores[offset + i * stride + c] + bias);
+        sum = i == 0 ? term : sum + term;
+      }
+      fused[c] = sum;
+    }
+  }
+
+  /**
    * Sets ({@code first}) or adds one score's term. A loop of its own, so that it compiles alone.
    */
   private static void term(

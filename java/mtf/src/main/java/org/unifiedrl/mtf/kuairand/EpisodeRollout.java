@@ -157,11 +157,9 @@ final class EpisodeRollout extends LaneRollout<EpisodeRollout.Lane> {
   }
 
   @Override
-  protected void serve(Lane lane, int place, float[] actions) {
-    int base = place * K * candidates;
-    gather(lane, base);
-    fusion.fuse(
-        candidateScores, base, candidates, lane.remaining, actions, place * actionSize, fused);
+  protected void serve(Lane lane, int place, float[] actions, boolean each) {
+    predict(lane, place);
+    fuse(fusion, place, lane.remaining, actions, each, fused);
     int items = Fusion.top(fused, lane.remaining, pageSize, picked);
     pageItems[place] = items;
     last[place] = isLast(lane);
@@ -170,7 +168,9 @@ final class EpisodeRollout extends LaneRollout<EpisodeRollout.Lane> {
   }
 
   /** Lays out the scores of what is left in the lane's pool, task by task. */
-  private void gather(Lane lane, int base) {
+  @Override
+  protected void predict(Lane lane, int place) {
+    int base = place * K * candidates;
     int n = lane.remaining;
     for (int i = 0; i < K; i++) {
       int row = base + i * candidates;

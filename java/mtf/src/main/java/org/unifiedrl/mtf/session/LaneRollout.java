@@ -1,6 +1,7 @@
 package org.unifiedrl.mtf.session;
 
 import java.util.Arrays;
+import org.unifiedrl.mtf.fusion.Fusion;
 
 /**
  * What every rollout does with its lanes: it refills the lane of a user who is done, drops lanes
@@ -79,8 +80,28 @@ public abstract class LaneRollout<L> implements Rollout {
   /** Moves a served lane to its user's next request; false when the user is done. */
   protected abstract boolean next(L lane);
 
-  /** Serves the lane at a place: fuses, shows a page, and writes every outcome array there. */
-  protected abstract void serve(L lane, int place, float[] actions);
+  /** Writes the candidates' predicted scores of the lane's waiting request at its place. */
+  protected abstract void predict(L lane, int place);
+
+  /**
+   * Serves the lane at a place: predicts, fuses, shows a page, and writes every outcome array
+   * there.
+   *
+   * @param each whether every candidate has an action of its own
+   */
+  protected abstract void serve(L lane, int place, float[] actions, boolean each);
+
+  /** Fuses the first {@code count} candidates of a place into {@code fused}. */
+  protected final void fuse(
+      Fusion fusion, int place, int count, float[] actions, boolean each, float[] fused) {
+    int base = place * scores * candidates;
+    if (each) {
+      int at = place * candidates * actionSize;
+      fusion.fuseEach(candidateScores, base, candidates, count, actions, at, fused);
+    } else {
+      fusion.fuse(candidateScores, base, candidates, count, actions, place * actionSize, fused);
+    }
+  }
 
   /** Writes state, user, session and time of the lane's waiting request at its place. */
   protected abstract void describe(L lane, int place);
@@ -94,23 +115,39 @@ public abstract class LaneRollout<L> implements Rollout {
   }
 
   @Override
-  public final void serve(float[] actions) {
+  public final void predict() {
     for (int place = 0; place < active; place++) {
-      for (int k = 0; k < actionSize; k++) {
-        float action = actions[place * actionSize + k];
+      predict(lanes[place], place);
+    }
+  }
+
+  @Override
+  public final void serve(float[] actions) {
+    serve(actions, actionSize, false);
+  }
+
+  @Override
+  public final void serveEach(float[] actions) {
+    serve(actions, candidates * actionSize, true);
+  }
+
+  private void serve(float[] actions, int width, boolean each) {
+    for (int place = 0; place < active; place++) {
+      for (int k = 0; k < width; k++) {
+        float action = actions[place * width + k];
         if (!(action >= -1 && action <= 1)) {
           throw new IllegalArgumentException(
               "action of lane "
                   + place
                   + ", dimension "
-                  + k
+                  + k % actionSize
                   + " is "
                   + action
                   + "; expected a number in [-1, 1]");
         }
       }
       Arrays.fill(pageCandidates, place * pageSize, (place + 1) * pageSize, -1);
-      serve(lanes[place], place, actions);
+      serve(lanes[place], place, actions, each);
     }
   }
 

@@ -48,6 +48,25 @@ public interface Rollout {
    */
   void serve(float[] actions);
 
+  /**
+   * Predicts before {@link #serve} what it will predict again: {@link #candidateScores()} are then
+   * those of the waiting requests.
+   */
+  default void predict() {
+    throw new UnsupportedOperationException("this rollout predicts only when it serves");
+  }
+
+  /**
+   * Serves like {@link #serve}, but fuses the scores of each candidate by an action of its own.
+   *
+   * @param actions normalised actions, row-major {@code [active, n, A]}, each in [-1, 1]; those
+   *     beyond a request's candidates change nothing
+   * @throws IllegalArgumentException if an action is not a number in [-1, 1]
+   */
+  default void serveEach(float[] actions) {
+    throw new UnsupportedOperationException("this rollout takes one action a request");
+  }
+
   /** After {@link #serve}: rewards, row-major {@code [active, q]}. */
   float[] rewards();
 
@@ -69,8 +88,8 @@ public interface Rollout {
   int candidates();
 
   /**
-   * After {@link #serve}: predicted scores of all candidates, task by task, {@code [active, k, n]};
-   * 0 beyond the candidates of a request that has fewer than n.
+   * After {@link #predict} or {@link #serve}: predicted scores of all candidates, task by task,
+   * {@code [active, k, n]}; 0 beyond the candidates of a request that has fewer than n.
    */
   float[] candidateScores();
 

@@ -318,7 +318,7 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
   }
 
   /** Predicted scores of all candidates, task by task, at {@code base}. */
-  private void predict(Lane lane, int base) {
+  private void score(Lane lane, int base) {
     int favourites = candidates * 3 / 5;
     float[] known = world.known;
     boolean noisy = config.reliability() > 0;
@@ -448,12 +448,16 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
   }
 
   @Override
-  protected void serve(Lane lane, int place, float[] actions) {
-    int base = place * Simulator.SCORES * candidates;
+  protected void predict(Lane lane, int place) {
     retrieve(lane);
-    predict(lane, base);
-    fusion.fuse(candidateScores, base, candidates, candidates, actions, place * actionSize, fused);
-    respond(lane, place, base);
+    score(lane, place * Simulator.SCORES * candidates);
+  }
+
+  @Override
+  protected void serve(Lane lane, int place, float[] actions, boolean each) {
+    predict(lane, place);
+    fuse(fusion, place, candidates, actions, each, fused);
+    respond(lane, place, place * Simulator.SCORES * candidates);
   }
 
   /**
@@ -468,8 +472,7 @@ public final class SimulatorRollout extends LaneRollout<SimulatorRollout.Lane> {
       Lane lane = lanes[i];
       int base = i * Simulator.SCORES * candidates;
       java.util.Arrays.fill(pageCandidates, i * pageSize, (i + 1) * pageSize, -1);
-      retrieve(lane);
-      predict(lane, base);
+      predict(lane, i);
       float fatigue = fatigue(lane);
       for (int c = 0; c < candidates; c++) {
         reveal(lane, c, fatigue);

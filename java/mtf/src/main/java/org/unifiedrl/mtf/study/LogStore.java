@@ -13,6 +13,7 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Stream;
 import org.unifiedrl.engine.replay.Replay;
+import org.unifiedrl.mtf.algorithm.Transitions;
 import org.unifiedrl.mtf.baseline.Baseline;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import org.unifiedrl.mtf.experiment.Pipeline;
@@ -171,7 +172,8 @@ final class LogStore {
   /** Share of the actions of some shards that lie near the served one. */
   static double near(List<Path> shards) {
     try (Replay replay = Replay.open(shards, Replay.Options.DEFAULT)) {
-      return ExplorationEfficiency.of(replay, NEAR).share();
+      int actions = new Transitions(replay.schema()).actions();
+      return ExplorationEfficiency.of(replay, actions, NEAR).share();
     }
   }
 

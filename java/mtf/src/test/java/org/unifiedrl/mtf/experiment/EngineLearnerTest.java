@@ -22,7 +22,9 @@ import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.engine.replay.ReplaySchema;
 import org.unifiedrl.engine.replay.ReplaySchema.Column;
 import org.unifiedrl.engine.replay.ReplayWriter;
+import org.unifiedrl.mtf.algorithm.CriticEnsemble;
 import org.unifiedrl.mtf.experiment.ExperimentConfig.AlgorithmKind;
+import org.unifiedrl.mtf.policy.PairPolicy;
 import org.unifiedrl.mtf.policy.Policy;
 
 class EngineLearnerTest {
@@ -58,6 +60,39 @@ class EngineLearnerTest {
           row[STATES + 4 * ACTIONS + 2] = 0;
           writer.append(session, session, i, i == 4, row);
         }
+      }
+    }
+    return folder;
+  }
+
+  /** Lists of three pairs, the last of which is not always shown; it is then worth nothing. */
+  private static Path pairLog(Path folder, int lists) {
+    int pairs = 3;
+    ReplaySchema schema =
+        ReplaySchema.standard(pairs * STATES, pairs * ACTIONS, 2, Map.of())
+            .with(new Column("shown", pairs));
+    Random random = new Random(3);
+    try (ReplayWriter writer = new ReplayWriter(folder, schema)) {
+      for (int list = 0; list < lists; list++) {
+        float[] row = new float[schema.rowWidth()];
+        int rewards = pairs * (STATES + 4 * ACTIONS);
+        for (int pair = 0; pair < pairs; pair++) {
+          for (int s = 0; s < STATES; s++) {
+            row[pair * STATES + s] = (float) (random.nextGaussian() * (s + 1) + s);
+          }
+          int at = pairs * STATES + pair * ACTIONS;
+          for (int a = 0; a < ACTIONS; a++) {
+            row[at + a] = START.action()[a] + 0.3f * (random.nextFloat() - 0.5f);
+            row[at + pairs * ACTIONS + a] = START.action()[a];
+            row[at + 2 * pairs * ACTIONS + a] = START.action()[a] - 0.15f;
+            row[at + 3 * pairs * ACTIONS + a] = START.action()[a] + 0.15f;
+          }
+          boolean shown = pair < 2 || list % 3 > 0;
+          row[rewards + 3 + pair] = shown ? 1 : 0;
+          row[rewards] += shown ? 1 + 3 * row[at] : 0;
+          row[rewards + 1] += shown ? 2 + row[at] : 0;
+        }
+        writer.append(list / 5, list / 5, list % 5, list % 5 == 4, row);
       }
     }
     return folder;
@@ -265,7 +300,9 @@ class EngineLearnerTest {
     float[] states = new float[STATES];
     float[] action = new float[ACTIONS];
     float[] again = new float[ACTIONS];
-    try (Replay replay = Replay.open(log(folder.resolve("log"), 400))) {
+    Path log = folder.resolve("log");
+    boolean pairs = kind == AlgorithmKind.ENHANCEDRL;
+    try (Replay replay = Replay.open(pairs ? pairLog(log, 2_000) : log(log, 400))) {
       String whole;
       try (Learner learner =
           EngineLearner.factory().open(config, replay, START, checkpoints, false)) {
@@ -287,6 +324,46 @@ class EngineLearnerTest {
         learner.run(7);
         assertThat(learner.parameterHash()).isEqualTo(whole);
       }
+    }
+  }
+
+  /** Statistics are of pairs, whatever their place, and there is one for each feature of a pair. */
+  @Test
+  void pairsAreNormalisedAlikeAtAllPlaces(@TempDir Path folder) {
+    ExperimentConfig config = config("training.algorithm=\"enhancedrl\"");
+    try (Replay replay = Replay.open(pairLog(folder.resolve("log"), 2_000));
+        Learner learner =
+            EngineLearner.factory().open(config, replay, START, folder.resolve("c"), false)) {
+      learner.save();
+      assertThat(learner.policy().get()).isInstanceOf(PairPolicy.class);
+      assertThat(learner.policy().get().stateSize()).isEqualTo(STATES);
+    }
+    Checkpoint saved = CheckpointStore.newest(folder.resolve("c"));
+    float[] shift = saved.tensor("state.shift").toFloats();
+    float[] scale = saved.tensor("state.scale").toFloats();
+    assertThat(shift).hasSize(STATES);
+    for (int s = 0; s < STATES; s++) { // 6,000 pairs of mean s and deviation s + 1
+      assertThat(shift[s]).isCloseTo(s, within(0.07f * (s + 1)));
+      assertThat(1 / scale[s]).isCloseTo(s + 1f, within(0.05f * (s + 1)));
+    }
+    // EnhancedRL's own number of critics, 10, in each of two groups.
+    assertThat(saved.tensor("critic.layer0.weight").shape()[0]).isEqualTo(20);
+    assertThatThrownBy(() -> CriticEnsemble.load(folder.resolve("c")))
+        .isInstanceOf(CheckpointException.class)
+        .hasMessageContaining("critics of (user, candidate) pairs");
+  }
+
+  @Test
+  void algorithmsRefuseLogsOfTheOtherGranularity(@TempDir Path folder) {
+    ExperimentConfig enhanced = config("training.algorithm=\"enhancedrl\"");
+    Learner.Factory factory = EngineLearner.factory();
+    try (Replay lists = Replay.open(pairLog(folder.resolve("lists"), 50));
+        Replay requests = Replay.open(log(folder.resolve("requests"), 10))) {
+      assertThatThrownBy(() -> factory.open(enhanced, requests, START, folder, false))
+          .hasMessageContaining("enhancedrl learns from a log of exploration.granularity pair")
+          .hasMessageContaining("this one is of user");
+      assertThatThrownBy(() -> factory.open(config(), lists, START, folder, false))
+          .hasMessageContaining("unifiedrl learns from a log of exploration.granularity user");
     }
   }
 

@@ -147,8 +147,8 @@ class GoldenTest {
       }
       ExperimentConfig config = Settings.ofJson(metadata.get("config"));
       batch = config.training().batch();
-      algorithm =
-          Algorithms.of(config).create().apply(new Transitions(new ReplaySchema(layout, Map.of())));
+      Transitions transitions = new Transitions(new ReplaySchema(layout, Map.of()));
+      algorithm = Algorithms.of(config).create().apply(transitions);
       int[] widths = layout.stream().mapToInt(ReplaySchema.Column::width).toArray();
       columns = new ByteBuffer[widths.length];
       for (int c = 0; c < widths.length; c++) {
@@ -169,7 +169,7 @@ class GoldenTest {
                   .withMaterialise(true)
                   .withReplay(ReplayPlacement.STREAMED) // rows change between steps
                   .withSeed(seed));
-      algorithm.initialise(engine, 1, new float[width(ReplaySchema.ACTION)]);
+      algorithm.initialise(engine, 1, new float[transitions.actions()]);
       engine.writeTensor(algorithm.batch().stateShift(), floats("state_mean"));
       engine.writeTensor(algorithm.batch().stateScale(), floats("state_inv_std"));
       engine.writeTensor(algorithm.batch().rewardScale(), floats("reward_scale"));
@@ -182,14 +182,6 @@ class GoldenTest {
           engine.setHyper(slot, hypers.get(slot.name()).asDouble());
         }
       }
-    }
-
-    private int width(String column) {
-      return layout.stream()
-          .filter(c -> c.name().equals(column))
-          .mapToInt(ReplaySchema.Column::width)
-          .findFirst()
-          .orElseThrow();
     }
 
     /** Rows that each step draws: a program that reads its own row numbers tells. */

@@ -27,6 +27,7 @@ import org.unifiedrl.mtf.baseline.ConstantPolicy;
 import org.unifiedrl.mtf.baseline.PolicySearch;
 import org.unifiedrl.mtf.evaluation.FittedQEvaluation;
 import org.unifiedrl.mtf.experiment.ExperimentConfig.ExplorationKind;
+import org.unifiedrl.mtf.experiment.ExperimentConfig.Granularity;
 import org.unifiedrl.mtf.experiment.ExperimentConfig.NcisKernel;
 import org.unifiedrl.mtf.experiment.ExperimentConfig.Population;
 import org.unifiedrl.mtf.fusion.Fusion;
@@ -59,7 +60,19 @@ class PipelineTest {
         d.engine(),
         d.baseline(),
         new ExperimentConfig.Exploration(
-            kind, 0.1, lower, List.of(), 0.3, 0.8, 100, 100, 1, lanes, candidates, guide(kind)),
+            kind,
+            Granularity.USER,
+            0.1,
+            lower,
+            List.of(),
+            0.3,
+            0.8,
+            100,
+            100,
+            1,
+            lanes,
+            candidates,
+            guide(kind)),
         d.training(),
         d.algorithms(),
         new ExperimentConfig.Evaluation(

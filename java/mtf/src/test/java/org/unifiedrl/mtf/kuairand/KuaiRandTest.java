@@ -20,6 +20,7 @@ import org.unifiedrl.mtf.baseline.EqualWeights;
 import org.unifiedrl.mtf.evaluation.AbTest;
 import org.unifiedrl.mtf.session.Environment;
 import org.unifiedrl.mtf.session.Environment.UserRange;
+import org.unifiedrl.mtf.session.PairwiseEnvironment;
 import org.unifiedrl.mtf.session.Rollout;
 import org.unifiedrl.mtf.session.UserTotals;
 
@@ -163,6 +164,22 @@ class KuaiRandTest {
               AbTest.Progress.NONE);
       assertThat(other).usingRecursiveComparison().isEqualTo(one);
     }
+  }
+
+  /** Pools have fewer candidates at every page: what is beyond them has no say. */
+  @Test
+  void oneActionOnAllCandidatesIsOneActionOnTheRequest() throws IOException {
+    KuaiRand world = KuaiRand.open(new PublishedFiles().write(folder));
+    PairwiseEnvironment pairs = new PairwiseEnvironment(world);
+    ConstantPolicy policy = only(world, ExposureScores.LIKE, -0.4);
+    UserTotals plain = serve(world, world.judgeUsers(), policy);
+    AbTest.Settings settings = new AbTest.Settings(1, world.judgeUsers(), 1, 1, 7, 100);
+    assertThat(AbTest.serve(pairs, () -> pairs.serving(policy), settings, AbTest.Progress.NONE))
+        .usingRecursiveComparison()
+        .isEqualTo(plain);
+    assertThat(plain)
+        .usingRecursiveComparison()
+        .isNotEqualTo(serve(world, world.judgeUsers(), only(world, ExposureScores.LIKE, 1)));
   }
 
   @Test

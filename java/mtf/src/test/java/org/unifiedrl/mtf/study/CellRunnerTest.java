@@ -292,6 +292,29 @@ class CellRunnerTest {
     assertThat(results.get(0).offline()).isEqualTo(results.get(1).offline());
   }
 
+  /** A method of pairs has its own log, the same ruler, the same users, and no NCIS. */
+  @Test
+  void aPolicyOfPairsIsJudgedByRankingAndServesTheSameUsers() {
+    ExperimentConfig box = config(ExplorationKind.UNIFORM, 5, 1.2);
+    ObjectNode tree = Cell.JSON.valueToTree(box);
+    tree.withObject("exploration").put("granularity", "PAIR");
+    tree.withObject("training").put("algorithm", "ENHANCEDRL");
+    ExperimentConfig pair = Cell.JSON.convertValue(tree, ExperimentConfig.class);
+    List<Cell> both =
+        List.of(
+            new Cell("w", Cell.NO_DATA, "baseline", 5, Making.BASELINE, box, box),
+            new Cell("w", "box", "enhancedrl", 5, Making.TRAIN, pair, box));
+    Counting learners = new Counting(100);
+    List<CellResult> results = run(folder, both, 1, learners);
+    assertThat(learners.opened).hasValue(1);
+    CellResult baseline = results.get(0);
+    CellResult enhanced = results.get(1);
+    assertThat(enhanced.served().uvc()).hasSize(50).isNotEqualTo(baseline.served().uvc());
+    assertThat(enhanced.offline().ncis()).isNaN();
+    assertThat(baseline.offline().ncis()).isPositive();
+    assertThat(enhanced.offline().gauc()).isBetween(0.3, 0.7);
+  }
+
   private static long files(Path at) throws IOException {
     if (!Files.exists(at)) {
       return 0;
