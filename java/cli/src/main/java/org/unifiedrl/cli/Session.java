@@ -170,7 +170,7 @@ final class Session {
     trainedFrom = baseline;
     Pipeline.Trained trained =
         pipeline.train(
-            Learner.Start.at(Pipeline.start(baseline, data)),
+            Pipeline.start(baseline, data),
             List.of(data),
             folder.checkpoints(),
             resume,

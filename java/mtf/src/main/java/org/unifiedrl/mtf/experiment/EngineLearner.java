@@ -31,6 +31,7 @@ import org.unifiedrl.engine.checkpoint.CheckpointStore;
 import org.unifiedrl.engine.checkpoint.Tensor;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.mtf.algorithm.Algorithm;
+import org.unifiedrl.mtf.algorithm.Cloning;
 import org.unifiedrl.mtf.algorithm.CommonConfig;
 import org.unifiedrl.mtf.algorithm.LogStatistics;
 import org.unifiedrl.mtf.algorithm.MlpPolicy;
@@ -71,6 +72,9 @@ public final class EngineLearner implements Learner {
     settings.put("rows", replay.rows());
     settings.set("coefficients", JSON.valueToTree(chosen.coefficients()));
     settings.set("start", JSON.valueToTree(start.action()));
+    if (start.cloning()) {
+      settings.put("cloning", true);
+    }
     warm.ifPresent(w -> settings.set("warm_start", state(w).path("parameter_hash")));
     settings.put(PRECISION, name(config.engine().precision()));
     settings.put("policy", algorithm.policy().name().toLowerCase(Locale.ROOT));
@@ -112,6 +116,15 @@ public final class EngineLearner implements Learner {
         restore(created, checkpoint);
       } else if (warm.isPresent()) {
         warmStart(created, warm.get());
+      } else if (start.cloning()) {
+        Cloning.run(
+            algorithm,
+            transitions,
+            created,
+            log,
+            config.engineOptions(),
+            repeated(stateShift, pairs),
+            repeated(stateScale, pairs));
       }
     } catch (RuntimeException | Error e) {
       if (created != null) {
@@ -259,7 +272,8 @@ public final class EngineLearner implements Learner {
             .orElseThrow(
                 () -> new CheckpointException("no checkpoint in " + checkpoints + " to resume"));
     requireSame(
-        checkpoint, List.of("algorithm", "seed", "rows", "coefficients", "start", "warm_start"));
+        checkpoint,
+        List.of("algorithm", "seed", "rows", "coefficients", "start", "cloning", "warm_start"));
     requireSamePrecision(checkpoint);
     return checkpoint;
   }

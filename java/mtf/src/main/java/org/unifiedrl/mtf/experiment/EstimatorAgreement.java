@@ -218,11 +218,11 @@ public final class EstimatorAgreement {
     Path train = folder.resolve("train");
     Path heldOut = folder.resolve("held-out");
     pipeline.explore(baseline.policy(), train, heldOut);
-    float[] start = Pipeline.start(baseline, train);
+    Learner.Start start = Pipeline.start(baseline, train);
     Map<String, Supplier<? extends Policy>> policies = new LinkedHashMap<>();
     policies.put("baseline", baseline.policy());
     try (Replay replay = Replay.open(heldOut)) {
-      constants(replay, start, config.seed(), settings.constants()).forEach(policies::put);
+      constants(replay, start.action(), config.seed(), settings.constants()).forEach(policies::put);
     }
     learned(config, learners, train, start, settings.checkpoints(), folder).forEach(policies::put);
     UserRange users = Populations.of(environment, config).test();
@@ -262,14 +262,13 @@ public final class EstimatorAgreement {
       ExperimentConfig config,
       Learner.Factory learners,
       Path train,
-      float[] start,
+      Learner.Start start,
       List<Long> checkpoints,
       Path folder) {
     Map<String, Supplier<? extends Policy>> found = new LinkedHashMap<>();
     try (Replay replay = Replay.open(train);
         Learner learner =
-            learners.open(
-                config, replay, Learner.Start.at(start), folder.resolve("checkpoints"), false)) {
+            learners.open(config, replay, start, folder.resolve("checkpoints"), false)) {
       for (long step : checkpoints) {
         learner.run(step - learner.step());
         found.put("learned " + step, learner.policy());

@@ -176,11 +176,7 @@ public final class ExplorationMeasurement {
       }
       Path checkpoints = folder.resolve("checkpoints");
       pipeline.train(
-          Learner.Start.at(Pipeline.start(baseline, log)),
-          List.of(log),
-          checkpoints,
-          false,
-          (step, metrics) -> {});
+          Pipeline.start(baseline, log), List.of(log), checkpoints, false, (step, metrics) -> {});
       DeviationReturns.Judgement critics = deviations.judge(CriticEnsemble.load(checkpoints));
       PairedBootstrap bootstrap = bootstrap(config);
       ExperimentConfig.Exploration settings = config.exploration();

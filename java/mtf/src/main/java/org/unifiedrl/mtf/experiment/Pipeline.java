@@ -338,16 +338,14 @@ public final class Pipeline {
   }
 
   /**
-   * The action at which training starts: the baseline's, or the mean of those that a personal one
-   * served.
+   * Where training starts: at the baseline, whose actions are cloned if it is personal.
    *
    * @param data the log to learn from
    */
-  public static float[] start(Baseline baseline, Path data) {
-    if (!baseline.hasNetwork()) {
-      return baseline.action();
-    }
-    return meanServedAction(data);
+  public static Learner.Start start(Baseline baseline, Path data) {
+    return baseline.hasNetwork()
+        ? Learner.Start.cloning(meanServedAction(data))
+        : Learner.Start.at(baseline.action());
   }
 
   /** Mean action of the policy that a log was explored around. */

@@ -217,13 +217,13 @@ public final class ProgressiveTraining {
   }
 
   private Learner.Start start(int number, Served served) {
-    float[] action =
-        served.round == 0
-            ? Pipeline.start(served.baseline, train(number))
-            : Pipeline.meanServedAction(train(number));
-    boolean warm = served.round > 0 && settings.start() == ExperimentConfig.RoundStart.WARM;
-    return new Learner.Start(
-        action, warm ? Optional.of(checkpoints(served.round)) : Optional.empty());
+    if (served.round == 0) {
+      return Pipeline.start(served.baseline, train(number));
+    }
+    Learner.Start start = Learner.Start.cloning(Pipeline.meanServedAction(train(number)));
+    return settings.start() == ExperimentConfig.RoundStart.WARM
+        ? start.from(checkpoints(served.round))
+        : start;
   }
 
   private Drift drift(int number, Policy policy) {

@@ -223,7 +223,7 @@ public final class CellRunner {
     long start = System.nanoTime();
     Pipeline.Trained trained =
         pipeline.train(
-            Learner.Start.at(Pipeline.start(log.search().baseline(), log.train().get(0))),
+            Pipeline.start(log.search().baseline(), log.train().get(0)),
             log.train(),
             folder,
             false,

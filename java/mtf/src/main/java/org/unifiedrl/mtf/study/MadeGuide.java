@@ -8,7 +8,6 @@ import java.util.Map;
 import org.unifiedrl.mtf.baseline.Baseline;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import org.unifiedrl.mtf.experiment.ExperimentConfig.ExplorationKind;
-import org.unifiedrl.mtf.experiment.Learner;
 import org.unifiedrl.mtf.experiment.Pipeline;
 
 /**
@@ -57,7 +56,7 @@ final class MadeGuide {
         stages.explore(baseline.policy(), shards, shards.resolveSibling("held-out"));
     if (config.exploration().kind() != ExplorationKind.RND) {
       stages.train(
-          Learner.Start.at(Pipeline.start(baseline, shards)),
+          Pipeline.start(baseline, shards),
           List.of(shards),
           run.resolve("checkpoints"),
           false,

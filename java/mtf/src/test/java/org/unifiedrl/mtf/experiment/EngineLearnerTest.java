@@ -8,7 +8,6 @@ import java.nio.FloatBuffer;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -419,7 +418,7 @@ class EngineLearnerTest {
       learner.save();
       learned = learner.parameterHash();
     }
-    Learner.Start warm = new Learner.Start(START.action(), Optional.of(first));
+    Learner.Start warm = START.from(first);
     try (Replay other = Replay.open(log(folder.resolve("other"), 50, 4, 0.3f))) {
       String whole;
       try (Learner learner = EngineLearner.factory().open(config(), other, warm, second, false)) {
