@@ -407,6 +407,111 @@ class EngineLearnerTest {
     }
   }
 
+  @ParameterizedTest
+  @EnumSource(
+      value = AlgorithmKind.class,
+      mode = EnumSource.Mode.EXCLUDE,
+      names = {"BCQ", "ENHANCEDRL"}) // has no actor; learns from pairs
+  void trainingStartsAtAPersonalPolicyThatItClones(AlgorithmKind kind, @TempDir Path folder) {
+    ExperimentConfig config = config("training.algorithm=\"" + kind + "\"");
+    try (Replay replay = Replay.open(personalLog(folder.resolve("log"), 1));
+        Learner mean = EngineLearner.factory().open(config, replay, START, folder, false);
+        Learner cloned =
+            EngineLearner.factory()
+                .open(config, replay, Learner.Start.cloning(START.action()), folder, false)) {
+      assertThat(cloned.step()).isZero();
+      assertThat(distance(mean.policy().get(), 1)).isGreaterThan(0.1);
+      assertThat(distance(cloned.policy().get(), 1)).isLessThan(0.03);
+    }
+  }
+
+  @Test
+  void pairsStartAtTheServedActionOfEachOne(@TempDir Path folder) {
+    ExperimentConfig config = config("training.algorithm=\"enhancedrl\"");
+    try (Replay replay = Replay.open(personalLog(folder.resolve("log"), 3));
+        Learner mean = EngineLearner.factory().open(config, replay, START, folder, false);
+        Learner cloned =
+            EngineLearner.factory()
+                .open(config, replay, Learner.Start.cloning(START.action()), folder, false)) {
+      assertThat(distance(mean.policy().get(), 3)).isGreaterThan(0.1);
+      assertThat(distance(cloned.policy().get(), 3)).isLessThan(0.03);
+    }
+  }
+
+  @Test
+  void aClonedStartIsResumedAndIsNoOtherStart(@TempDir Path folder) {
+    Learner.Start start = Learner.Start.cloning(START.action());
+    try (Replay replay = Replay.open(personalLog(folder.resolve("log"), 1))) {
+      String whole;
+      try (Learner learner = EngineLearner.factory().open(config(), replay, start, folder, false)) {
+        learner.run(5);
+        learner.save();
+        learner.run(5);
+        whole = learner.parameterHash();
+      }
+      try (Learner learner = EngineLearner.factory().open(config(), replay, start, folder, true)) {
+        learner.run(5);
+        assertThat(learner.parameterHash()).isEqualTo(whole);
+      }
+      assertThatThrownBy(() -> open(replay, folder, true))
+          .isInstanceOf(CheckpointException.class)
+          .hasMessageContaining("cloning was");
+    }
+  }
+
+  /** A log around a policy that depends on the state, with {@code pairs} pairs a row. */
+  private static Path personalLog(Path folder, int pairs) {
+    ReplaySchema schema = ReplaySchema.standard(pairs * STATES, pairs * ACTIONS, 2, Map.of());
+    if (pairs > 1) {
+      schema = schema.with(new Column("shown", pairs));
+    }
+    Random random = new Random(8);
+    try (ReplayWriter writer = new ReplayWriter(folder, schema)) {
+      for (int i = 0; i < 1000; i++) {
+        float[] row = new float[schema.rowWidth()];
+        for (int pair = 0; pair < pairs; pair++) {
+          for (int s = 0; s < STATES; s++) {
+            row[pair * STATES + s] = (float) random.nextGaussian();
+          }
+          for (int a = 0; a < ACTIONS; a++) {
+            float served = served(row[pair * STATES], a);
+            int at = pairs * STATES + pair * ACTIONS + a;
+            row[at] = served + 0.2f * (random.nextFloat() - 0.5f);
+            row[at + pairs * ACTIONS] = served;
+            row[at + 2 * pairs * ACTIONS] = served - 0.1f;
+            row[at + 3 * pairs * ACTIONS] = served + 0.1f;
+          }
+          if (pairs > 1) {
+            row[schema.rowWidth() - pairs + pair] = 1;
+          }
+        }
+        row[pairs * (STATES + 4 * ACTIONS)] = random.nextFloat();
+        writer.append(i / 5, i / 5, i % 5, i % 5 == 4, row);
+      }
+    }
+    return folder;
+  }
+
+  private static float served(float state, int dimension) {
+    return START.action()[dimension] + 0.4f * (float) Math.tanh(state);
+  }
+
+  /** Mean distance of a policy's actions from those of {@link #personalLog}. */
+  private static double distance(Policy policy, int pairs) {
+    Random random = new Random(9);
+    float[] states = new float[100 * pairs * STATES];
+    for (int i = 0; i < states.length; i++) {
+      states[i] = (float) random.nextGaussian();
+    }
+    float[] actions = new float[100 * pairs * ACTIONS];
+    policy.act(states, 100 * pairs, actions);
+    double sum = 0;
+    for (int i = 0; i < actions.length; i++) {
+      sum += Math.abs(actions[i] - served(states[i / ACTIONS * STATES], i % ACTIONS));
+    }
+    return sum / actions.length;
+  }
+
   @Test
   void warmStartKeepsNetworksAndNormalisationAndNothingElse(@TempDir Path folder) {
     Path first = folder.resolve("first");
