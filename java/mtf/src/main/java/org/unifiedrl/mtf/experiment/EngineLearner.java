@@ -141,7 +141,7 @@ public final class EngineLearner implements Learner {
   private static void requireGranularity(Algorithms.Chosen chosen, Transitions transitions) {
     if (chosen.pairwise() != transitions.pairwise()) {
       throw new IllegalArgumentException(
-          "training.algorithm %s learns from a log of exploration.granularity %s, and this one is of %s"
+          "training.algorithm %s learns from a log of exploration.granularity %s, not from one of %s"
               .formatted(
                   chosen.name(),
                   chosen.pairwise() ? "pair" : "user",

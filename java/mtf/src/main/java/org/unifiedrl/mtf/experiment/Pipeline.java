@@ -199,7 +199,8 @@ public final class Pipeline {
     Algorithms.Chosen chosen = Algorithms.of(config);
     if (chosen.pairwise() != logged) {
       throw new IllegalArgumentException(
-          "training.algorithm %s needs exploration.granularity %s: enhancedrl learns from pairs, all others from requests"
+          ("training.algorithm %s needs exploration.granularity %s: enhancedrl learns from pairs, all"
+                  + " others from requests")
               .formatted(chosen.name(), chosen.pairwise() ? "pair" : "user"));
     }
   }

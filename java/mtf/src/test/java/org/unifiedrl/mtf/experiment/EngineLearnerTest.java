@@ -360,7 +360,7 @@ class EngineLearnerTest {
         Replay requests = Replay.open(log(folder.resolve("requests"), 10))) {
       assertThatThrownBy(() -> factory.open(enhanced, requests, START, folder, false))
           .hasMessageContaining("enhancedrl learns from a log of exploration.granularity pair")
-          .hasMessageContaining("this one is of user");
+          .hasMessageContaining("not from one of user");
       assertThatThrownBy(() -> factory.open(config(), lists, START, folder, false))
           .hasMessageContaining("unifiedrl learns from a log of exploration.granularity user");
     }

@@ -124,6 +124,35 @@ class PairwiseEnvironmentTest {
     }
   }
 
+  /** Actions decide what is shown; what a user does with an item that is shown is its own. */
+  @Test
+  void aShownItemsResponseDoesNotDependOnTheActions() {
+    int responses = WORLD.responseNames().size();
+    int page = PAIRS.pageSize();
+    Random random = new Random(9);
+    float[][] seen = new float[USERS.count() * N][];
+    int again = 0;
+    for (int trial = 0; trial < 8; trial++) {
+      Rollout rollout = PAIRS.rollout(7, USERS, 1, USERS.count());
+      float[] actions = new float[USERS.count() * PAIRS.actionSize()];
+      for (int i = 0; i < actions.length; i++) {
+        actions[i] = 2 * random.nextFloat() - 1;
+      }
+      rollout.serve(actions);
+      for (int place = 0; place < USERS.count() * page; place++) {
+        int item = place / page * N + rollout.pageCandidates()[place];
+        int at = place * responses;
+        float[] response = Arrays.copyOfRange(rollout.pageResponses(), at, at + responses);
+        if (seen[item] != null) {
+          assertThat(response).isEqualTo(seen[item]);
+          again++;
+        }
+        seen[item] = response;
+      }
+    }
+    assertThat(again).isGreaterThan(100);
+  }
+
   @Test
   void policiesOfOtherSizesAndActionsOutOfRangeAreRefused() {
     assertThatThrownBy(() -> PAIRS.serving(new PairPolicy(new Varying(WORLD.stateSize(), A))))
