@@ -277,6 +277,7 @@ final class BenchStepCommand implements Callable<Integer> {
             t.criticRate(),
             t.gradientClip(),
             t.normaliseReturns(),
+            t.cloningSteps(),
             t.report(),
             t.checkpoint(),
             t.keep()));

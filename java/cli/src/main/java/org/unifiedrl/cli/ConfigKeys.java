@@ -69,6 +69,7 @@ final class ConfigKeys {
       training.critic_rate: Adam's learning rate of the critics
       training.gradient_clip: largest gradient norm of a network; 0 for no limit
       training.normalise_returns: whether rewards are divided by the deviation of the logged return
+      training.cloning_steps: steps that clone a personal served policy first; 0 starts at its mean
       training.report: steps between two lines of metrics
       training.checkpoint: steps between two checkpoints
       training.keep: checkpoints to keep

@@ -51,6 +51,7 @@ class ExperimentTest {
           batch: 16
           hidden: [8]
           critics_per_group: 2
+          cloning_steps: 5
         """);
   }
 

@@ -22,9 +22,6 @@ import org.unifiedrl.engine.replay.ReplaySchema;
  */
 public final class Cloning {
 
-  /** Enough for an actor of the usual sizes to be nearer than a hundredth of the action's range. */
-  private static final int STEPS = 2_000;
-
   private static final int BATCH = 512;
   private static final double RATE = 1e-3;
   private static final String ACTOR = "actor";
@@ -97,6 +94,7 @@ public final class Cloning {
    * @param options of the engine that clones
    * @param stateShift subtracted from states
    * @param stateScale then multiplies them
+   * @param steps steps of Adam, at least 1
    */
   public static void run(
       Algorithm algorithm,
@@ -105,7 +103,8 @@ public final class Cloning {
       NativeReplay log,
       EngineOptions options,
       float[] stateShift,
-      float[] stateScale) {
+      float[] stateScale,
+      long steps) {
     Optional<NetworkRef> actor = network(algorithm, ACTOR);
     if (actor.isEmpty()) {
       return;
@@ -117,7 +116,7 @@ public final class Cloning {
           cloning.actor, Section.PARAMETERS, engine.readNetwork64(actor.get(), Section.PARAMETERS));
       cloner.writeTensor(cloning.batch.stateShift(), stateShift);
       cloner.writeTensor(cloning.batch.stateScale(), stateScale);
-      cloner.run(STEPS);
+      cloner.run(steps);
       double[] learned = cloner.readNetwork64(cloning.actor, Section.PARAMETERS);
       List<NetworkRef> moved = new ArrayList<>(List.of(actor.get()));
       network(algorithm, TARGET).ifPresent(moved::add);

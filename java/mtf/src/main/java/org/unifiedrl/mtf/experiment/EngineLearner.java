@@ -72,8 +72,9 @@ public final class EngineLearner implements Learner {
     settings.put("rows", replay.rows());
     settings.set("coefficients", JSON.valueToTree(chosen.coefficients()));
     settings.set("start", JSON.valueToTree(start.action()));
-    if (start.cloning()) {
-      settings.put("cloning", true);
+    int cloningSteps = start.cloning() ? config.training().cloningSteps() : 0;
+    if (cloningSteps > 0) {
+      settings.put("cloning_steps", cloningSteps);
     }
     warm.ifPresent(w -> settings.set("warm_start", state(w).path("parameter_hash")));
     settings.put(PRECISION, name(config.engine().precision()));
@@ -116,7 +117,7 @@ public final class EngineLearner implements Learner {
         restore(created, checkpoint);
       } else if (warm.isPresent()) {
         warmStart(created, warm.get());
-      } else if (start.cloning()) {
+      } else if (cloningSteps > 0) {
         Cloning.run(
             algorithm,
             transitions,
@@ -124,7 +125,8 @@ public final class EngineLearner implements Learner {
             log,
             config.engineOptions(),
             repeated(stateShift, pairs),
-            repeated(stateScale, pairs));
+            repeated(stateScale, pairs),
+            cloningSteps);
       }
     } catch (RuntimeException | Error e) {
       if (created != null) {
@@ -273,7 +275,8 @@ public final class EngineLearner implements Learner {
                 () -> new CheckpointException("no checkpoint in " + checkpoints + " to resume"));
     requireSame(
         checkpoint,
-        List.of("algorithm", "seed", "rows", "coefficients", "start", "cloning", "warm_start"));
+        List.of(
+            "algorithm", "seed", "rows", "coefficients", "start", "cloning_steps", "warm_start"));
     requireSamePrecision(checkpoint);
     return checkpoint;
   }

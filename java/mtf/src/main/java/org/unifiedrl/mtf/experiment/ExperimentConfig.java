@@ -496,6 +496,8 @@ public record ExperimentConfig(
    * @param gradientClip largest gradient norm of a network; 0 for no limit
    * @param normaliseReturns whether rewards are divided by the standard deviation of the logged
    *     return of SUM_i w_i r_i, which eta is relative to
+   * @param cloningSteps steps before the first one in which the actor learns the logged actions of
+   *     a personal served policy; 0 starts at their mean
    * @param report steps between two lines of metrics
    * @param checkpoint steps between two checkpoints
    * @param keep checkpoints to keep
@@ -520,6 +522,7 @@ public record ExperimentConfig(
       double criticRate,
       double gradientClip,
       boolean normaliseReturns,
+      int cloningSteps,
       int report,
       int checkpoint,
       int keep) {
@@ -553,6 +556,7 @@ public record ExperimentConfig(
       require("training.target_rate", targetRate, targetRate > 0 && targetRate <= 1, "in (0, 1]");
       require("training.actor_rate", actorRate, actorRate > 0, "positive");
       require("training.critic_rate", criticRate, criticRate > 0, "positive");
+      require("training.cloning_steps", cloningSteps, cloningSteps >= 0, "at least 0");
       require("training.gradient_clip", gradientClip, gradientClip >= 0, "at least 0");
     }
 
@@ -578,6 +582,7 @@ public record ExperimentConfig(
           criticRate,
           gradientClip,
           normaliseReturns,
+          cloningSteps,
           report,
           checkpoint,
           keep);
@@ -789,6 +794,7 @@ public record ExperimentConfig(
             1e-3,
             10,
             true,
+            2_000,
             100,
             1_000,
             3),

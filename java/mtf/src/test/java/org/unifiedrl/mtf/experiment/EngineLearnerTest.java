@@ -455,7 +455,7 @@ class EngineLearnerTest {
       }
       assertThatThrownBy(() -> open(replay, folder, true))
           .isInstanceOf(CheckpointException.class)
-          .hasMessageContaining("cloning was");
+          .hasMessageContaining("cloning_steps was");
     }
   }
 

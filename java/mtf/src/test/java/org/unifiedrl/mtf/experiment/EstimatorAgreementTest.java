@@ -73,6 +73,7 @@ class EstimatorAgreementTest {
             3e-3,
             t.gradientClip(),
             t.normaliseReturns(),
+            t.cloningSteps(),
             t.report(),
             t.checkpoint(),
             t.keep()),
