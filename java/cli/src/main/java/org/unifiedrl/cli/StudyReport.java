@@ -153,7 +153,7 @@ final class StudyReport {
         " headroom: action oracle over best constant, UVC % |\n| --- | --- | --- | --- |\n");
     worlds.forEach(
         (name, world) -> {
-          JsonNode headroom = world.path("headroom").path("uvc");
+          JsonNode headroom = world.path("headroom");
           text.append("| ").append(name).append(" | ").append(settings(world.path("settings")));
           text.append(" | ").append(interval(headroom.path("constant_over_equal")));
           text.append(" | ").append(interval(headroom.path("oracle_over_constant")));

@@ -45,7 +45,7 @@ class ExperimentTest {
           users: 100
           resamples: 100
           lanes: 16
-          headroom: false
+          headroom: true
         training:
           steps: 12
           batch: 16
@@ -121,6 +121,9 @@ class ExperimentTest {
     for (String method : study.resolvedMethods().keySet()) {
       assertThat(report).contains("| " + method + " | ");
     }
+    assertThat(report)
+        .containsPattern("\\| headroom \\| .* \\| \\+[0-9.]+ .* \\| [+-][0-9.]+ .* \\|")
+        .doesNotContain("not measured");
     assertThat(json.path("seeds")).hasSize(2);
     assertThat(json.path("command").asText()).startsWith("./unifiedrl experiment paper --quick");
     long rows = json.path("rows").size();
