@@ -57,7 +57,7 @@ class StudyReportTest {
     header.putArray("seeds").add(1).add(2);
     ObjectNode world = Json.object();
     world.putObject("settings").put("simulator.value", 1);
-    ObjectNode headroom = world.putObject("headroom").putObject("uvc");
+    ObjectNode headroom = world.putObject("headroom");
     headroom.putObject("oracle_over_constant").put("mean", 9.5).put("low", 8).put("high", 11);
     report =
         new StudyReport(
@@ -111,7 +111,7 @@ class StudyReportTest {
     assertThat(lift.path("mean").asDouble()).isEqualTo(50);
     assertThat(lift.path("p_holm").asDouble()).isEqualTo(lift.path("p").asDouble());
     assertThat(json.at("/rows/0/metrics/ncis/mean").isNull()).isTrue();
-    assertThat(json.at("/worlds/w/headroom/uvc/oracle_over_constant/mean").asDouble())
+    assertThat(json.at("/worlds/w/headroom/oracle_over_constant/mean").asDouble())
         .isEqualTo(9.5);
   }
 }
