@@ -111,7 +111,6 @@ class StudyReportTest {
     assertThat(lift.path("mean").asDouble()).isEqualTo(50);
     assertThat(lift.path("p_holm").asDouble()).isEqualTo(lift.path("p").asDouble());
     assertThat(json.at("/rows/0/metrics/ncis/mean").isNull()).isTrue();
-    assertThat(json.at("/worlds/w/headroom/oracle_over_constant/mean").asDouble())
-        .isEqualTo(9.5);
+    assertThat(json.at("/worlds/w/headroom/oracle_over_constant/mean").asDouble()).isEqualTo(9.5);
   }
 }
