@@ -262,7 +262,17 @@ public final class PairwiseEnvironment implements Environment {
     }
 
     @Override
+    public void predict() {
+      within.predict();
+    }
+
+    @Override
     public void serve(float[] actions) {
+      within.serveEach(actions);
+    }
+
+    @Override
+    public void serveEach(float[] actions) {
       within.serveEach(actions);
     }
 

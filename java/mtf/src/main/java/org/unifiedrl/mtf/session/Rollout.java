@@ -52,9 +52,7 @@ public interface Rollout {
    * Predicts before {@link #serve} what it will predict again: {@link #candidateScores()} are then
    * those of the waiting requests.
    */
-  default void predict() {
-    throw new UnsupportedOperationException("this rollout predicts only when it serves");
-  }
+  void predict();
 
   /**
    * Serves like {@link #serve}, but fuses the scores of each candidate by an action of its own.
@@ -63,9 +61,7 @@ public interface Rollout {
    *     beyond a request's candidates change nothing
    * @throws IllegalArgumentException if an action is not a number in [-1, 1]
    */
-  default void serveEach(float[] actions) {
-    throw new UnsupportedOperationException("this rollout takes one action a request");
-  }
+  void serveEach(float[] actions);
 
   /** After {@link #serve}: rewards, row-major {@code [active, q]}. */
   float[] rewards();

@@ -129,6 +129,15 @@ public final class TinyWorld implements Environment {
       }
 
       @Override
+      public void predict() {} // there is nothing to predict
+
+      /** No candidates are fused here: only the action of a request means something. */
+      @Override
+      public void serveEach(float[] actions) {
+        throw new AssertionError("this world has no candidates to act on");
+      }
+
+      @Override
       public float[] states() {
         return states;
       }
