@@ -139,7 +139,7 @@ final class ConfigKeys {
       evaluation.headroom: whether oracles are searched, and the policy's regret to them measured
       progressive.rounds: rounds; users, held-out users and steps are split evenly over them
       progressive.data: what a round learns from: its latest log, or all rounds' pooled
-      progressive.start: what its training starts from: warm, the served actor and critics, or fresh
+      progressive.start: what its training starts from: warm, what is served; continued, the last round; or fresh
       progressive.box: the next box: fixed, or measured, as wide as the last served policy moved
       progressive.box_percentile: of |mu_new - mu_old| by dimension, a measured box's half-width
       progressive.least_half_width: smallest half-width of a measured box

@@ -134,8 +134,13 @@ public record ExperimentConfig(
 
   /** What a round of progressive training starts from. */
   public enum RoundStart {
-    /** Actor and critics of the served policy. */
+    /** Actor and critics of the served policy; what a refused round learned is lost. */
     WARM,
+    /**
+     * Actor and critics of the last round, whether or not its policy was served: one training in
+     * all, whose policy is tried after every round.
+     */
+    CONTINUED,
     /** New critics, and a new actor at the served policy's mean action. */
     FRESH
   }

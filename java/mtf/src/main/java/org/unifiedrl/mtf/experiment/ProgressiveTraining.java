@@ -217,13 +217,17 @@ public final class ProgressiveTraining {
   }
 
   private Learner.Start start(int number, Served served) {
-    if (served.round == 0) {
-      return Pipeline.start(served.baseline, train(number));
-    }
-    Learner.Start start = Learner.Start.cloning(Pipeline.meanServedAction(train(number)));
-    return settings.start() == ExperimentConfig.RoundStart.WARM
-        ? start.from(checkpoints(served.round))
-        : start;
+    int from =
+        switch (settings.start()) {
+          case WARM -> served.round;
+          case CONTINUED -> number - 1;
+          case FRESH -> 0;
+        };
+    Learner.Start start =
+        served.round == 0
+            ? Pipeline.start(served.baseline, train(number))
+            : Learner.Start.cloning(Pipeline.meanServedAction(train(number)));
+    return from == 0 ? start : start.from(checkpoints(from));
   }
 
   private Drift drift(int number, Policy policy) {

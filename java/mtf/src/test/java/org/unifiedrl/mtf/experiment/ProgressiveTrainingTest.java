@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
@@ -258,6 +259,39 @@ class ProgressiveTrainingTest {
     assertThat(bad.decision().reason()).contains("canary", "tolerated -20.00");
     assertThat(bad.canary().orElseThrow().uvcLift().low()).isLessThan(-CANARY_MARGIN);
     requireRolledBack(run, folder);
+  }
+
+  /** Where each round's training started, by the folder that is named; empty for a cold start. */
+  private List<String> starts(RoundStart start) {
+    Learner.Factory bad = badInTheSecondRound();
+    List<String> starts = new ArrayList<>();
+    Learner.Factory watched =
+        new Learner.Factory() {
+          @Override
+          public Learner open(
+              ExperimentConfig config, Replay replay, Learner.Start from, Path to, boolean resume) {
+            starts.add(from.warm().map(f -> f.getParent().getFileName().toString()).orElse("cold"));
+            return bad.open(config, replay, from, to, resume);
+          }
+
+          @Override
+          public Supplier<Policy> policy(Path checkpoints) {
+            return bad.policy(checkpoints);
+          }
+        };
+    Progressive settings = settings(ROUNDS, RoundData.POOLED, start, BoxSchedule.FIXED, 0.01);
+    Path folder = temporary.resolve(start.name());
+    ProgressiveTraining.Result run = run(settings, folder, watched, RunListener.NONE);
+    assertThat(run.rounds().get(1).decision().served()).isFalse();
+    requireRolledBack(run, folder);
+    return starts;
+  }
+
+  @Test
+  void aRoundAfterARefusedOneStartsAtWhatIsServedAtTheLastRoundOrAnew() {
+    assertThat(starts(RoundStart.WARM)).containsExactly("cold", "1", "1");
+    assertThat(starts(RoundStart.CONTINUED)).containsExactly("cold", "1", "2");
+    assertThat(starts(RoundStart.FRESH)).containsExactly("cold", "cold", "cold");
   }
 
   private static void requireRolledBack(ProgressiveTraining.Result run, Path folder) {
