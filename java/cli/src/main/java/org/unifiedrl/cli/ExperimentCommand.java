@@ -15,6 +15,7 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
+import org.unifiedrl.mtf.baseline.SearchBudgetException;
 import org.unifiedrl.mtf.study.Cell;
 import org.unifiedrl.mtf.study.CellResult;
 import org.unifiedrl.mtf.study.CellRunner;
@@ -89,6 +90,7 @@ final class ExperimentCommand implements Callable<Integer> {
     checkFolder();
     CellRunner runner = new CellRunner(out, EngineAccess.learners(), ConfigOptions::open);
     List<StudyPlan.Chosen> chosen = List.of();
+    List<CellResult> results;
     try {
       runner.missing(cells.stream().filter(cell -> study.tune() == null).toList());
       Json.write(out.resolve(IDENTITY), identity());
@@ -98,10 +100,10 @@ final class ExperimentCommand implements Callable<Integer> {
         cells = plan.cells(count, StudyPlan.byTuner(chosen));
       }
       runner.missing(cells);
-    } catch (CellStore.OtherSettingsException e) {
+      results = runner.run(cells, jobs, common.keepLogs, common.listener());
+    } catch (CellStore.OtherSettingsException | SearchBudgetException e) {
       throw new UsageException(e.getMessage(), e);
     }
-    List<CellResult> results = runner.run(cells, jobs, common.keepLogs, common.listener());
     Map<String, ObjectNode> worlds = worlds(study, plan, runner, cells);
     runner.clean(common.keepLogs);
     Comparison comparison =

@@ -273,6 +273,14 @@ class ExperimentTest {
   }
 
   @Test
+  void aSearchThatItsBudgetEndsIsWrongUseAndNamesTheCell() throws IOException {
+    CommandLineRun run =
+        run(temporary.resolve("poor"), "ablation-bounds", "--set", "baseline.requests=10");
+    assertThat(run.code()).isEqualTo(2);
+    assertThat(run.err()).contains("cell ").contains("baseline.requests");
+  }
+
+  @Test
   void tuningChoosesSettingsAndKeepsThem() throws IOException {
     Path out = temporary.resolve("tuning");
     CommandLineRun run = run(out, "tuning");

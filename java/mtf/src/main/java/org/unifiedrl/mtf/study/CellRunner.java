@@ -14,6 +14,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.function.Function;
 import java.util.function.Supplier;
+import org.unifiedrl.mtf.baseline.SearchBudgetException;
 import org.unifiedrl.mtf.evaluation.AbTest;
 import org.unifiedrl.mtf.evaluation.Headroom;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
@@ -138,6 +139,8 @@ public final class CellRunner {
   private void runOne(Cell cell) {
     try {
       cells.write(cell, outcome(cell));
+    } catch (SearchBudgetException e) {
+      throw new SearchBudgetException("cell " + cell.fileName() + ": " + e.getMessage(), e.least());
     } catch (RuntimeException e) {
       throw new IllegalStateException("cell " + cell.fileName() + ": " + e.getMessage(), e);
     }
