@@ -73,9 +73,19 @@ final class ConfigOptions {
 
   /** Puts the file and the single settings over what a configuration holds. */
   void apply(Configuration configuration) {
+    applyFile(configuration);
+    applySettings(configuration);
+  }
+
+  /** Puts the file over what a configuration holds. */
+  void applyFile(Configuration configuration) {
     if (file != null) {
       configuration.readFile(file);
     }
+  }
+
+  /** Puts the single settings over what a configuration holds. */
+  void applySettings(Configuration configuration) {
     settings.forEach(configuration::set);
     if (environment != null) {
       configuration.put("environment", environment);

@@ -12,7 +12,10 @@ import java.time.temporal.ChronoUnit;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.Callable;
+import java.util.function.Function;
+import java.util.stream.Collectors;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.unifiedrl.mtf.baseline.SearchBudgetException;
@@ -88,10 +91,10 @@ final class ExperimentCommand implements Callable<Integer> {
     StudyPlan plan = new StudyPlan(study, quick, options::apply, common.threads());
     List<Cell> cells = check(study, plan, count);
     checkFolder();
-    CellRunner runner = new CellRunner(out, EngineAccess.learners(), ConfigOptions::open);
     List<StudyPlan.Chosen> chosen = List.of();
     List<CellResult> results;
-    try {
+    Map<String, ObjectNode> worlds;
+    try (CellRunner runner = common.runner()) {
       runner.missing(cells.stream().filter(cell -> study.tune() == null).toList());
       Json.write(out.resolve(IDENTITY), identity());
       if (study.tune() != null) {
@@ -101,15 +104,16 @@ final class ExperimentCommand implements Callable<Integer> {
       }
       runner.missing(cells);
       results = runner.run(cells, jobs, common.keepLogs, common.listener());
+      worlds = worlds(study, plan, runner, cells);
+      runner.clean(common.keepLogs);
     } catch (CellStore.OtherSettingsException | SearchBudgetException e) {
       throw new UsageException(e.getMessage(), e);
     }
-    Map<String, ObjectNode> worlds = worlds(study, plan, runner, cells);
-    runner.clean(common.keepLogs);
     Comparison comparison =
         Comparison.of(
             cells, results, study.reference(), cells.get(0).config().evaluation().resamples());
-    StudyReport report = new StudyReport(out, header(study, count), comparison, worlds, chosen);
+    StudyReport report =
+        new StudyReport(out, header(study, count, results), comparison, worlds, chosen);
     report.write();
     draw(report, study);
     PrintWriter text = common.text();
@@ -229,7 +233,7 @@ final class ExperimentCommand implements Callable<Integer> {
     return worlds;
   }
 
-  private ObjectNode header(StudyDefinition study, int count) {
+  private ObjectNode header(StudyDefinition study, int count, List<CellResult> results) {
     ObjectNode header = Json.object();
     header.put("name", name);
     header.put("title", study.title());
@@ -238,12 +242,22 @@ final class ExperimentCommand implements Callable<Integer> {
     header.put(
         "machine",
         Runtime.getRuntime().availableProcessors() + " processors of " + Machine.processor());
-    header.put("version", Main.version());
-    header.put("commit", Machine.commit());
+    counts(header.putObject("programs"), results, CellResult::program);
+    counts(header.putObject("backends"), results, CellResult::backend);
     header.put("date", Instant.now().truncatedTo(ChronoUnit.SECONDS).toString());
     LongStream.range(StudyPlan.REPORTED_SEED, StudyPlan.REPORTED_SEED + count)
         .forEach(header.putArray("seeds")::add);
     return header;
+  }
+
+  /** How many cells have each of some names; those without one are left out. */
+  private static void counts(
+      ObjectNode node, List<CellResult> results, Function<CellResult, String> name) {
+    results.stream()
+        .map(name)
+        .filter(text -> !text.isEmpty())
+        .collect(Collectors.groupingBy(text -> text, TreeMap::new, Collectors.counting()))
+        .forEach(node::put);
   }
 
   private String command() {

@@ -2,6 +2,7 @@ package org.unifiedrl.cli;
 
 import java.nio.file.Path;
 import org.unifiedrl.mtf.experiment.RunListener;
+import org.unifiedrl.mtf.study.CellRunner;
 import picocli.CommandLine.Option;
 
 /** Options of commands that run many cells in a folder. */
@@ -26,6 +27,15 @@ final class StudyOptions extends CommonOptions {
 
   @Option(names = "--quiet", description = "No progress bars.")
   boolean quiet;
+
+  /** Runs cells in {@link #out}. */
+  CellRunner runner() {
+    return new CellRunner(
+        out,
+        EngineAccess.learners(),
+        ConfigOptions::open,
+        Main.version() + ", commit " + Machine.commit());
+  }
 
   RunListener listener() {
     return quiet ? RunListener.NONE : Bars.standard();

@@ -33,7 +33,7 @@ final class StudyPlan {
    *
    * @param quick whether to take the quick sizes
    * @param options puts what the command line says over the experiment's own settings
-   * @param threads threads of a cell
+   * @param threads threads of a cell, unless the options say how many
    */
   StudyPlan(StudyDefinition study, boolean quick, Consumer<Configuration> options, int threads) {
     this.study = study;
@@ -47,7 +47,14 @@ final class StudyPlan {
       common.set(study.quick(), "quick");
     }
     options.accept(common);
-    common.put("threads", threads);
+    threads(common, threads);
+  }
+
+  /** Sets the threads of a cell, unless the command line did. */
+  static void threads(Configuration configuration, int threads) {
+    if (configuration.value("threads").asInt() == 0) {
+      configuration.put("threads", threads);
+    }
   }
 
   /** Names of the worlds. */
@@ -147,7 +154,7 @@ final class StudyPlan {
                 for (Tuner tuner : tune.tuners()) {
                   Tuning tuning =
                       new Tuning(
-                          space(method.space(), base),
+                          space(method.space()),
                           tuner,
                           tune.trials().of(quick),
                           tune.metric(),
@@ -202,8 +209,9 @@ final class StudyPlan {
     return nodes;
   }
 
-  /** A space of settings; whole numbers stay whole. */
-  static Space space(Map<String, StudyDefinition.Range> ranges, Configuration base) {
+  /** A space of settings; those that are whole numbers by their type stay whole. */
+  static Space space(Map<String, StudyDefinition.Range> ranges) {
+    Configuration typed = Configuration.of(ExperimentConfig.defaults());
     List<Space.Dimension> dimensions = new ArrayList<>();
     ranges.forEach(
         (key, range) ->
@@ -213,7 +221,7 @@ final class StudyPlan {
                     range.low(),
                     range.high(),
                     range.log(),
-                    base.value(key).isIntegralNumber(),
+                    typed.value(key).isIntegralNumber(),
                     range.choices() == null ? null : List.<Object>copyOf(range.choices()))));
     return new Space(dimensions);
   }

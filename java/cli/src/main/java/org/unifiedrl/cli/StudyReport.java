@@ -138,16 +138,19 @@ final class StudyReport {
     text.append("```\n").append(header.path("command").asText()).append("\n```\n\n");
     text.append(
         String.format(
-            "%s, version %s, commit %s, %s. Seeds %s. Lifts are relative to `%s` on the same users"
-                + " with the same luck, in percent: mean ± standard deviation over seeds, the"
-                + " mean's 95 %% interval by Student's t, and the p value by Holm over the rows of"
-                + " the table. No row is left out.%n%n",
+            "%s, %s, %s, %s. Seeds %s. Lifts are relative to `%s` on the same users with the same"
+                + " luck, in percent: %s. No row is left out.%n%n",
             header.path("machine").asText(),
-            header.path("version").asText(),
-            header.path("commit").asText(),
+            counted("back end", header.path("backends")),
+            counted("version", header.path("programs")),
             header.path("date").asText(),
             header.path("seeds"),
-            comparison.reference()));
+            comparison.reference(),
+            header.path("seeds").size() > 1
+                ? "mean ± standard deviation over seeds, the mean's 95 % interval by Student's t,"
+                    + " and the p value by Holm over the rows of the table"
+                : "of one seed, with a 95 % interval by paired bootstrap over its users, which says"
+                    + " how sure its policy is better, not how sure the method is"));
     text.append("| world | settings | best constant over equal weights, UVC % |");
     text.append(
         " headroom: action oracle over best constant, UVC % |\n| --- | --- | --- | --- |\n");
@@ -200,6 +203,20 @@ final class StudyReport {
     text.append("\n`results.csv` has every metric of every row; `seeds.csv` has each seed's lifts");
     text.append(" with intervals over its users; `cells` has each run.\n");
     return text.toString();
+  }
+
+  /** What all cells have in common, or how many have which. */
+  private static String counted(String what, JsonNode counts) {
+    List<String> names = new ArrayList<>();
+    counts
+        .properties()
+        .forEach(
+            entry ->
+                names.add(
+                    counts.size() == 1
+                        ? entry.getKey()
+                        : entry.getKey() + " (" + entry.getValue() + " cells)"));
+    return names.isEmpty() ? "" : what + " " + String.join(" and ", names);
   }
 
   private void lift(StringBuilder text, Comparison.Row row, String metric) {

@@ -21,6 +21,7 @@ import org.unifiedrl.mtf.study.Cell;
 import org.unifiedrl.mtf.study.CellRunner;
 import org.unifiedrl.mtf.study.CellStore;
 import org.unifiedrl.mtf.study.Comparison;
+import org.unifiedrl.mtf.study.Making;
 import org.unifiedrl.mtf.study.Space;
 import org.unifiedrl.mtf.study.Tuner;
 import org.unifiedrl.mtf.study.Tuning;
@@ -50,6 +51,9 @@ final class SweepCommand implements Callable<Integer> {
   private static final Pattern RANGE = Pattern.compile("([^=]+)=(.+?)\\.\\.(.+?)(:log)?");
   private static final Pattern CHOICES = Pattern.compile("([^=]+)=(.+)");
   private static final int MOST_TRIALS = 100_000;
+
+  /** Says that a folder is a sweep's, before anything else is in it. */
+  private static final String IDENTITY = "trials.json";
 
   @Option(
       names = "--over",
@@ -88,8 +92,10 @@ final class SweepCommand implements Callable<Integer> {
   @Option(
       names = "--method",
       paramLabel = "NAME",
-      description = "Method of the experiments' library (default: the configuration's training).")
-  String method = "unifiedrl";
+      description =
+          "Method of the experiments' library, whose settings stand over --config and under --set"
+              + " (default: what the configuration trains).")
+  String method;
 
   @Option(
       names = "--policy",
@@ -137,36 +143,42 @@ final class SweepCommand implements Callable<Integer> {
     }
     Map<String, StudyDefinition.Method> library = StudyDefinition.Common.read().methods();
     StudyDefinition.Method base = library.get(method);
-    if (base == null) {
+    if (method != null && base == null) {
       throw new UsageException(
           "--method " + method + ": expected one of " + String.join(", ", library.keySet()));
     }
     Configuration configuration = Configuration.of(ExperimentConfig.defaults());
-    configuration.set(base.settings(), "--method " + method);
-    options.apply(configuration);
-    configuration.put("threads", common.threads());
+    options.applyFile(configuration);
+    if (base != null) {
+      configuration.set(base.settings(), "--method " + method);
+    }
+    options.applySettings(configuration);
+    StudyPlan.threads(configuration, common.threads());
     ExperimentConfig config = configuration.get();
     ConfigOptions.check(config);
     EngineAccess.requireEngine(config.engineOptions());
     ConfigOptions.open(config);
-    if (Files.exists(common.out) && !Files.isDirectory(common.out.resolve("cells"))) {
+    if (!Files.exists(common.out.resolve(IDENTITY))) {
       RunFolder.plan(common.out, "");
     }
-    CellRunner runner = new CellRunner(common.out, EngineAccess.learners(), ConfigOptions::open);
+    String name = method != null ? method : configuration.value("training.algorithm").asText();
+    Making making = base == null ? Making.TRAIN : base.making();
     Tuning.Result found;
-    try {
+    try (CellRunner runner = common.runner()) {
       Tuning tuning =
           new Tuning(space(configuration), tuner, budget, objective, StudyPlan.TUNING_SEED);
       found =
           tuning.run(
-              new StudyPlan.Trials(
-                  configuration, base.making(), "sweep", Cell.NO_DATA, method, seeds),
-              cells -> runner.run(cells, common.parallel(), true, common.listener()));
+              new StudyPlan.Trials(configuration, making, "sweep", Cell.NO_DATA, name, seeds),
+              cells -> {
+                Json.write(common.out.resolve(IDENTITY), Json.object().put("command", "sweep"));
+                return runner.run(cells, common.parallel(), true, common.listener());
+              });
+      runner.clean(common.keepLogs);
     } catch (IllegalArgumentException | CellStore.OtherSettingsException e) {
       throw new UsageException(e.getMessage(), e);
     }
-    runner.clean(common.keepLogs);
-    report(found);
+    report(found, name, base == null ? Map.of() : base.settings());
     return 0;
   }
 
@@ -208,12 +220,13 @@ final class SweepCommand implements Callable<Integer> {
         throw new UsageException("--over " + key + " is given twice");
       }
     }
-    return StudyPlan.space(ranges, configuration);
+    return StudyPlan.space(ranges);
   }
 
-  private void report(Tuning.Result found) {
+  /** Tells what was found; of a method, its settings belong to the best ones. */
+  private void report(Tuning.Result found, String name, Map<String, JsonNode> settings) {
     ObjectNode result = Json.object();
-    result.put("method", method);
+    result.put("method", name);
     result.put("tuner", tuner.name().toLowerCase(Locale.ROOT));
     result.put("budget", budget);
     result.put("objective", objective);
@@ -248,8 +261,9 @@ final class SweepCommand implements Callable<Integer> {
                       trial.settings()));
             });
     Path best = common.out.resolve("best.yaml");
-    Json.writeText(
-        best, Configuration.yaml((Object) StudyPlan.nested(StudyPlan.nodes(found.settings()))));
+    Map<String, JsonNode> whole = new LinkedHashMap<>(settings);
+    whole.putAll(StudyPlan.nodes(found.settings()));
+    Json.writeText(best, Configuration.yaml((Object) StudyPlan.nested(whole)));
     Json.write(common.out.resolve("sweep.json"), result);
     PrintWriter text = common.text();
     text.print(table);

@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -106,6 +107,40 @@ class ExperimentTest {
     }
     assertThat(study.cost().quick()).isNotBlank();
     assertThat(study.question()).contains("?");
+  }
+
+  /** What is compared with settings of tuning was tuned, all by the same tuners and budget. */
+  @Test
+  void whereTunedSettingsCountEveryMethodThatCanBeTunedIs() {
+    Set<String> tuned = StudyDefinition.of("tuning").resolvedMethods().keySet();
+    for (String name : StudyDefinition.names()) {
+      StudyDefinition study = StudyDefinition.of(name);
+      if (study.tuned()) {
+        study
+            .resolvedMethods()
+            .forEach(
+                (method, declared) -> {
+                  if (declared.space() != null) {
+                    assertThat(tuned).contains(method);
+                  }
+                  if (declared.tunedAs() != null) {
+                    assertThat(tuned).contains(declared.tunedAs());
+                  }
+                });
+      }
+    }
+    assertThat(tuned).contains("unifiedrl", "enhancedrl", "cql");
+  }
+
+  @Test
+  void cellsTakeTheThreadsThatTheCommandSays() {
+    StudyDefinition study = StudyDefinition.of("paper");
+    assertThat(new StudyPlan(study, true, c -> {}, 3).cells(1, StudyDefinition.Tuned.none()))
+        .allMatch(cell -> cell.config().threads() == 3);
+    assertThat(
+            new StudyPlan(study, true, c -> c.put("threads", 5), 3)
+                .cells(1, StudyDefinition.Tuned.none()))
+        .allMatch(cell -> cell.config().threads() == 5);
   }
 
   @Test

@@ -23,6 +23,7 @@ class StudyReportTest {
 
   @TempDir Path folder;
   private StudyReport report;
+  private final ObjectNode header = Json.object();
 
   private static CellResult result(Cell cell, float factor, double ncis) {
     return new CellResult(
@@ -34,7 +35,9 @@ class StudyReportTest {
         new CellResult.Cost(Map.of("train", 2.5), 1234, 50),
         "cpu",
         "",
-        List.of());
+        List.of(),
+        "",
+        "1, commit abc");
   }
 
   /** Lifts of 25 % and 75 %: mean 50, deviation 35.36, t = 2 of 1 degree of freedom: p = .295. */
@@ -50,10 +53,11 @@ class StudyReportTest {
       results.add(result(before, 1, Double.NaN));
       results.add(result(after, seed == 1 ? 1.25f : 1.75f, (double) seed));
     }
-    ObjectNode header = Json.object();
     header.put("name", "trial").put("title", "A title").put("question", "Is it so?");
     header.put("command", "./unifiedrl experiment trial").put("machine", "2 processors of X");
-    header.put("version", "1").put("commit", "abc").put("date", "2026-01-01T00:00:00Z");
+    header.put("date", "2026-01-01T00:00:00Z");
+    header.putObject("programs").put("1, commit abc", 3).put("2, commit def", 1);
+    header.putObject("backends").put("cpu", 4);
     header.putArray("seeds").add(1).add(2);
     ObjectNode world = Json.object();
     world.putObject("settings").put("simulator.value", 1);
@@ -83,7 +87,10 @@ class StudyReportTest {
             "| rl | box, wide | 7.00 | +50.00 ± 35.36 [-267.66, +367.66] | 0.30 | 20.0 |"
                 + " +0.00 ± 0.00 [+0.00, +0.00] |  | 1.50 ± 0.71 | 0.5000 ± 0.0000 | -2.00 | 1,234 | 50 |"
                 + " 2.5 |");
-    assertThat(String.join("\n", lines)).contains("commit abc").contains("Seeds [1,2]");
+    assertThat(String.join("\n", lines))
+        .contains("back end cpu, version 1, commit abc (3 cells) and 2, commit def (1 cells)")
+        .contains("Seeds [1,2]")
+        .contains("by Student's t");
     long columns =
         lines.stream()
             .filter(l -> l.startsWith("| method"))
@@ -94,6 +101,14 @@ class StudyReportTest {
             .count();
     assertThat(lines.stream().filter(l -> l.startsWith("| rl") || l.startsWith("| es")))
         .allSatisfy(l -> assertThat(l.chars().filter(c -> c == '|').count()).isEqualTo(columns));
+  }
+
+  @Test
+  void oneSeedSpeaksOfItsPolicyAlone() {
+    header.putArray("seeds").add(1);
+    assertThat(report.markdown())
+        .contains("of one seed, with a 95 % interval by paired bootstrap over its users")
+        .doesNotContain("Student");
   }
 
   @Test

@@ -62,6 +62,71 @@ class SweepTest {
   }
 
   @Test
+  void itTrainsWhatTheConfigurationSaysOrTheMethodThatIsNamed() throws IOException {
+    Path file = temporary.resolve("whole.yaml");
+    CommandLineRun config =
+        CommandLineRun.of(
+            "config",
+            "--config",
+            CommandLineRun.tinyConfiguration(temporary, "steps: 3"),
+            "--set",
+            "training.algorithm=td3_bc",
+            "--set",
+            "training.lambda=0");
+    Files.writeString(file, config.out());
+    Object[] options = {"--over", "training.lambda=0..1", "--budget", "2", "--config", file};
+    Path plain = temporary.resolve("plain");
+    CommandLineRun run = CommandLineRun.of(arguments(plain, options));
+    assertThat(run.code()).as(run.err()).isZero();
+    JsonNode result = Json.MAPPER.readTree(Files.readString(plain.resolve("sweep.json")));
+    assertThat(result.path("method").asText()).isEqualToIgnoringCase("td3_bc");
+    // A real number stays one, whatever its present value looks like.
+    assertThat(result.path("trials"))
+        .anyMatch(trial -> trial.at("/settings/training.lambda").asDouble() % 1 != 0);
+
+    Path named = temporary.resolve("named");
+    List<Object> method = new ArrayList<>(List.of(arguments(named, options)));
+    method.addAll(List.of("--method", "ddpg"));
+    run = CommandLineRun.of(method.toArray());
+    assertThat(run.code()).as(run.err()).isZero();
+    result = Json.MAPPER.readTree(Files.readString(named.resolve("sweep.json")));
+    assertThat(result.path("method").asText()).isEqualTo("ddpg");
+    assertThat(Files.readString(named.resolve("best.yaml"))).contains("algorithm: ddpg");
+    try (Stream<Path> cells = Files.list(named.resolve("cells"))) {
+      for (Path cell : cells.toList()) {
+        assertThat(
+                Json.MAPPER
+                    .readTree(Files.readString(cell))
+                    .at("/settings/config/training/algorithm")
+                    .asText())
+            .isEqualToIgnoringCase("ddpg");
+      }
+    }
+  }
+
+  @Test
+  void aSweepThatWasKilledEarlyGoesOnAndOtherFoldersAreLeftAlone() throws IOException {
+    Path out = temporary.resolve("killed");
+    Files.createDirectories(out.resolve("logs/half"));
+    Files.writeString(out.resolve("trials.json"), "{\"command\":\"sweep\"}");
+    CommandLineRun run = run(out, "--over", "training.eta=1..2", "--budget", "1");
+    assertThat(run.code()).as(run.err()).isZero();
+    Path other = temporary.resolve("other");
+    Files.createDirectories(other.resolve("cells"));
+    Files.createDirectories(other.resolve("logs"));
+    CommandLineRun refused = run(other, "--over", "training.eta=1..2", "--budget", "1");
+    assertThat(refused.code()).isEqualTo(2);
+    assertThat(refused.err()).contains("holds something already");
+    assertThat(other.resolve("logs")).exists();
+  }
+
+  private static Object[] arguments(Path out, Object... more) {
+    List<Object> arguments = new ArrayList<>(List.of("sweep", "--quiet", "--out", out));
+    arguments.addAll(List.of(more));
+    return arguments.toArray();
+  }
+
+  @Test
   void oneTrainedModelServesSeveralTradeOffs() throws IOException {
     Path config = CommandLineRun.tinyConfiguration(temporary, "steps: 20");
     Path log = temporary.resolve("log");

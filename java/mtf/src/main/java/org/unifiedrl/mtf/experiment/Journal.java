@@ -8,12 +8,8 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -38,14 +34,14 @@ final class Journal implements AutoCloseable {
   private final Path folder;
   private final Path file;
   private final ArrayNode entries;
-  private final FileChannel channel;
+  private final FolderLock lock;
   private int next;
 
-  private Journal(Path folder, ArrayNode entries, FileChannel channel) {
+  private Journal(Path folder, ArrayNode entries, FolderLock lock) {
     this.folder = folder;
     this.file = file(folder);
     this.entries = entries;
-    this.channel = channel;
+    this.lock = lock;
   }
 
   /**
@@ -54,51 +50,26 @@ final class Journal implements AutoCloseable {
    * @throws IllegalStateException if another process works on the folder, or the journal is damaged
    */
   static Journal open(Path folder) {
-    FileChannel channel = null;
+    FolderLock lock = FolderLock.of(folder);
     try {
-      DurableFiles.createFolders(folder);
-      channel =
-          FileChannel.open(
-              folder.resolve(".lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-      FileLock lock = channel.tryLock(); // held until the channel is closed
-      if (lock == null) {
-        throw busy(folder, null);
-      }
       Path file = file(folder);
       JsonNode read =
           Files.exists(file) ? JSON.readTree(Files.readString(file)) : JSON.createArrayNode();
       if (!(read instanceof ArrayNode entries)) {
         throw new IllegalStateException(file + " is not a list of stages: begin a new run");
       }
-      return new Journal(folder, entries, channel);
-    } catch (IOException | RuntimeException e) {
-      closeQuietly(channel, e);
-      throw e instanceof OverlappingFileLockException
-          ? busy(folder, e)
-          : e instanceof RuntimeException unchecked
-              ? unchecked
-              : new UncheckedIOException(
-                  "cannot read the journal of " + folder + ": " + e, (IOException) e);
+      return new Journal(folder, entries, lock);
+    } catch (IOException e) {
+      lock.close();
+      throw new UncheckedIOException("cannot read the journal of " + folder + ": " + e, e);
+    } catch (RuntimeException e) {
+      lock.close();
+      throw e;
     }
   }
 
   private static Path file(Path folder) {
     return folder.resolve("journal.json");
-  }
-
-  private static IllegalStateException busy(Path folder, Exception cause) {
-    return new IllegalStateException(
-        "another process works on the run in " + folder + ": wait for it, or end it", cause);
-  }
-
-  private static void closeQuietly(FileChannel channel, Exception reason) {
-    try {
-      if (channel != null) {
-        channel.close();
-      }
-    } catch (IOException e) {
-      reason.addSuppressed(e);
-    }
   }
 
   /**
@@ -187,10 +158,6 @@ final class Journal implements AutoCloseable {
 
   @Override
   public void close() {
-    try {
-      channel.close();
-    } catch (IOException e) {
-      throw new UncheckedIOException("cannot close the journal of " + folder, e);
-    }
+    lock.close();
   }
 }

@@ -54,6 +54,11 @@ public record Cell(
         .replaceAll("^[.-]+|-+$", "");
   }
 
+  /** Whether it only helps to choose settings; what is reported is judged offline too. */
+  boolean isTrial() {
+    return ruler == null;
+  }
+
   /** Everything that decides the outcome: not the number of threads. */
   ObjectNode settings() {
     ObjectNode node = JSON.createObjectNode();

@@ -15,6 +15,8 @@ import java.util.Map;
  * @param backend back end that trained; empty if nothing was trained
  * @param parameterHash SHA-256 of the trained parameters that are served; empty if there are none
  * @param rounds what became of each round of progressive training; empty for other methods
+ * @param failure why a trial has no policy: its training diverged; empty if it has one
+ * @param program version of the program that ran it; empty if that was not kept
  */
 @JsonIgnoreProperties(ignoreUnknown = true) // files also hold the settings, for readers
 public record CellResult(
@@ -25,11 +27,30 @@ public record CellResult(
     Cost cost,
     String backend,
     String parameterHash,
-    List<Round> rounds) {
+    List<Round> rounds,
+    String failure,
+    String program) {
 
-  /** Files from before there were rounds have none. */
+  /** Older files lack some of it. */
   public CellResult {
     rounds = rounds == null ? List.of() : List.copyOf(rounds);
+    failure = failure == null ? "" : failure;
+    program = program == null ? "" : program;
+  }
+
+  /** A trial whose training diverged: nothing of it is known. */
+  static CellResult diverged(String identity, String failure, String program) {
+    return new CellResult(
+        identity,
+        new Served(new float[0], new float[0], Double.NaN, Double.NaN),
+        new Offline(Double.NaN, 0, Double.NaN),
+        Explored.NONE,
+        new Cost(Map.of(), 0, 0),
+        "",
+        "",
+        List.of(),
+        failure,
+        program);
   }
 
   /**

@@ -14,10 +14,12 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.function.Function;
 import java.util.function.Supplier;
+import org.unifiedrl.engine.NotFiniteException;
 import org.unifiedrl.mtf.baseline.SearchBudgetException;
 import org.unifiedrl.mtf.evaluation.AbTest;
 import org.unifiedrl.mtf.evaluation.Headroom;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
+import org.unifiedrl.mtf.experiment.FolderLock;
 import org.unifiedrl.mtf.experiment.Learner;
 import org.unifiedrl.mtf.experiment.OfflineEvaluation;
 import org.unifiedrl.mtf.experiment.Pipeline;
@@ -31,15 +33,20 @@ import org.unifiedrl.mtf.session.UserTotals;
 /**
  * Runs cells by the stages of {@link Pipeline}. Cells that are done are not run again; logs are
  * shared, and deleted when no cell needs them any more. Outcomes depend neither on the order of
- * cells nor on how many run at once.
+ * cells nor on how many run at once. From the first run until it is closed no other process may run
+ * cells in the folder. One thread at a time.
  */
-public final class CellRunner {
+public final class CellRunner implements AutoCloseable {
+
+  private final Path folder;
 
   private final CellStore cells;
   private final LogStore logs;
   private final Path work;
   private final Learner.Factory learners;
   private final Function<ExperimentConfig, Environment> opener;
+  private final String program;
+  private FolderLock lock; // null until something runs
   private final Map<List<Object>, Environment> environments = new ConcurrentHashMap<>();
 
   /**
@@ -47,14 +54,20 @@ public final class CellRunner {
    *
    * @param folder of the study: {@code cells}, and while it runs {@code logs} and {@code work}
    * @param opener opens a configuration's environment
+   * @param program version of the program, kept with each result
    */
   public CellRunner(
-      Path folder, Learner.Factory learners, Function<ExperimentConfig, Environment> opener) {
+      Path folder,
+      Learner.Factory learners,
+      Function<ExperimentConfig, Environment> opener,
+      String program) {
+    this.folder = folder;
     this.cells = new CellStore(folder.resolve("cells"));
     this.logs = new LogStore(folder.resolve("logs"));
     this.work = folder.resolve("work");
     this.learners = learners;
     this.opener = opener;
+    this.program = program;
   }
 
   /**
@@ -64,9 +77,15 @@ public final class CellRunner {
    * @param jobs cells at a time, at least 1
    * @param keepLogs whether logs stay on the disk
    * @return one result for each cell, in order
+   * @throws IllegalStateException if another process runs cells in the folder
    * @throws CellStore.OtherSettingsException before anything runs, if a file is of other settings
+   * @throws NotFiniteException after all others, if the training of a cell diverged that is no
+   *     trial
    */
   public List<CellResult> run(List<Cell> all, int jobs, boolean keepLogs, RunListener listener) {
+    if (lock == null) {
+      lock = FolderLock.of(folder);
+    }
     List<Cell> missing = missing(all);
     try (RunListener.Stage stage = listener.begin("cells", "cells", all.size())) {
       Map<String, Integer> readers = new HashMap<>();
@@ -77,8 +96,19 @@ public final class CellRunner {
         ExecutorCompletionService<Cell> done = new ExecutorCompletionService<>(executor);
         missing.forEach(cell -> done.submit(() -> runOne(cell), cell));
         stage.at(all.size() - missing.size(), "");
+        NotFiniteException diverged = null;
         for (int i = 0; i < missing.size(); i++) {
-          Cell cell = done.take().get();
+          Cell cell;
+          try {
+            cell = done.take().get();
+          } catch (ExecutionException e) {
+            if (!(e.getCause() instanceof NotFiniteException cause)) {
+              throw e;
+            }
+            // It would diverge again: the others are done first, so that nothing waits for it.
+            diverged = diverged == null ? cause : diverged;
+            continue;
+          }
           needed(cell)
               .forEach(
                   (key, config) -> {
@@ -87,6 +117,9 @@ public final class CellRunner {
                     }
                   });
           stage.at(all.size() - missing.size() + i + 1L, cell.fileName());
+        }
+        if (diverged != null) {
+          throw diverged;
         }
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
@@ -139,6 +172,11 @@ public final class CellRunner {
   private void runOne(Cell cell) {
     try {
       cells.write(cell, outcome(cell));
+    } catch (NotFiniteException e) {
+      if (!cell.isTrial()) {
+        throw new NotFiniteException("cell " + cell.fileName() + ": " + e.getMessage());
+      }
+      cells.write(cell, CellResult.diverged(cell.identity(), e.getMessage(), program));
     } catch (SearchBudgetException e) {
       throw new SearchBudgetException("cell " + cell.fileName() + ": " + e.getMessage(), e.least());
     } catch (RuntimeException e) {
@@ -198,7 +236,9 @@ public final class CellRunner {
         new CellResult.Cost(seconds, made.requests(), made.steps()),
         made.backend(),
         made.parameterHash(),
-        made.rounds());
+        made.rounds(),
+        "",
+        program);
   }
 
   private CellResult.Offline judged(Cell cell, Made made, Map<String, Double> seconds) {
@@ -333,6 +373,13 @@ public final class CellRunner {
     LogStore.delete(work);
     if (!keepLogs) {
       logs.clear();
+    }
+  }
+
+  @Override
+  public void close() {
+    if (lock != null) {
+      lock.close();
     }
   }
 }

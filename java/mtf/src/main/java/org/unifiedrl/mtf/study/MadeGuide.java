@@ -26,12 +26,13 @@ final class MadeGuide {
     return exploration.kind().guided() && exploration.guide().share() > 0;
   }
 
-  /** Settings of the run that makes it: of training, only the sizes are those of the methods. */
+  /** Settings of the run that makes it: of training, the methods' sizes and what they maximise. */
   static ExperimentConfig settings(ExperimentConfig config) {
     ObjectNode tree = Cell.JSON.valueToTree(config);
     ObjectNode own = tree.withObject("/training");
     ObjectNode training = Cell.JSON.valueToTree(ExperimentConfig.defaults().training());
-    for (String size : List.of("batch", "hidden", "critics_per_group", "group_weights")) {
+    for (String size :
+        List.of("batch", "hidden", "critics_per_group", "group_weights", "discount")) {
       training.set(size, own.get(size));
     }
     training.put("steps", config.exploration().guide().steps());

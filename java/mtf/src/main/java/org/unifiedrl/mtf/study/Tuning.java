@@ -43,7 +43,7 @@ public record Tuning(Space space, Tuner tuner, int budget, String metric, long s
    *
    * @param settings what was tried
    * @param share of the training steps
-   * @param value the metric over the seeds
+   * @param value the metric over the seeds; of no seed if a training diverged
    */
   public record Trial(Map<String, Object> settings, double share, SeedSummary value) {}
 
@@ -107,7 +107,10 @@ public record Tuning(Space space, Tuner tuner, int budget, String metric, long s
               .mapToDouble(cell -> Comparison.metric(metric, byName.get(cell.fileName())))
               .toArray();
       SeedSummary summary = SeedSummary.of(seeds);
-      if (summary.seeds() < seeds.length) {
+      boolean diverged =
+          ofPoint.get(i).stream()
+              .anyMatch(cell -> !byName.get(cell.fileName()).failure().isEmpty());
+      if (summary.seeds() < seeds.length && !diverged) {
         throw new IllegalArgumentException(
             "metric "
                 + metric
@@ -115,9 +118,24 @@ public record Tuning(Space space, Tuner tuner, int budget, String metric, long s
                 + Arrays.toString(seeds)
                 + "): tune by another one");
       }
-      values[i] = summary.mean();
-      trials.add(new Trial(space.settings(points.get(i)), share, summary));
+      values[i] = diverged ? Double.NaN : summary.mean();
+      trials.add(
+          new Trial(space.settings(points.get(i)), share, diverged ? SeedSummary.of() : summary));
     }
-    return values;
+    return withoutUnknown(values, trials);
+  }
+
+  /** Trainings that diverged are worth a little less than the worst one that did not. */
+  private static double[] withoutUnknown(double[] values, List<Trial> trials) {
+    double worst =
+        trials.stream()
+            .mapToDouble(trial -> trial.value().mean())
+            .filter(Double::isFinite)
+            .min()
+            .orElseThrow(
+                () ->
+                    new IllegalArgumentException(
+                        "every training diverged that was tried: search lower learning rates"));
+    return Arrays.stream(values).map(v -> Double.isNaN(v) ? Math.nextDown(worst) : v).toArray();
   }
 }

@@ -19,6 +19,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.unifiedrl.engine.NotFiniteException;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.mtf.experiment.EngineLearner;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
@@ -88,7 +89,9 @@ class CellRunnerTest {
   }
 
   private static List<CellResult> run(Path at, List<Cell> cells, int jobs, Counting learners) {
-    return new CellRunner(at, learners, config -> WORLD).run(cells, jobs, false, RunListener.NONE);
+    try (CellRunner runner = new CellRunner(at, learners, config -> WORLD, "1")) {
+      return runner.run(cells, jobs, false, RunListener.NONE);
+    }
   }
 
   @Test
@@ -132,6 +135,68 @@ class CellRunnerTest {
         .hasMessageContaining("w--uniform--rl--1.json was run with other settings")
         .hasMessageContaining("give another folder");
     assertThat(none.opened).hasValue(0);
+  }
+
+  @Test
+  void oneProcessAtATimeRunsCellsInAFolder() {
+    List<Cell> cells = cells(1.2).subList(0, 1);
+    try (CellRunner first = new CellRunner(folder, new Counting(1), config -> WORLD, "1")) {
+      first.run(cells, 1, false, RunListener.NONE);
+      assertThatThrownBy(() -> run(folder, cells, 1, new Counting(1)))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageContaining("another process works on the run in " + folder);
+    }
+    assertThat(run(folder, cells, 1, new Counting(1)).get(0).program()).isEqualTo("1");
+  }
+
+  /** Learners whose training diverges with a coefficient. */
+  private static Learner.Factory divergingAt(double eta, AtomicInteger opened) {
+    Learner.Factory usual = EngineLearner.factory();
+    return new Learner.Factory() {
+      @Override
+      public Learner open(
+          ExperimentConfig config, Replay replay, Learner.Start start, Path at, boolean resume) {
+        opened.incrementAndGet();
+        if (config.training().eta() == eta) {
+          throw new NotFiniteException("step 3: critic_loss is not finite");
+        }
+        return usual.open(config, replay, start, at, resume);
+      }
+
+      @Override
+      public Supplier<Policy> policy(Path checkpoints) {
+        return usual.policy(checkpoints);
+      }
+    };
+  }
+
+  @Test
+  void aReportedCellThatDivergesFailsAfterTheOthersAreDone() throws IOException {
+    List<Cell> cells = new ArrayList<>(cells(7).subList(0, 2)); // the first that is trained
+    cells.addAll(cells(1.2).subList(3, 6));
+    AtomicInteger opened = new AtomicInteger();
+    try (CellRunner runner = new CellRunner(folder, divergingAt(7, opened), config -> WORLD, "1")) {
+      assertThatThrownBy(() -> runner.run(cells, 1, false, RunListener.NONE))
+          .isInstanceOf(NotFiniteException.class)
+          .hasMessageContaining("cell w--uniform--rl--1: step 3: critic_loss is not finite");
+    }
+    assertThat(opened).hasValue(3);
+    assertThat(files(folder.resolve("cells"))).isEqualTo(4);
+  }
+
+  @Test
+  void aTrialThatDivergesIsAnOutcome() {
+    ExperimentConfig config = config(ExplorationKind.UNIFORM, 1, 7);
+    List<Cell> trial = List.of(new Cell("w", "box", "trial", 1, Making.TRAIN, config, null));
+    AtomicInteger opened = new AtomicInteger();
+    for (int again = 0; again < 2; again++) {
+      try (CellRunner runner = new CellRunner(folder, divergingAt(7, opened), c -> WORLD, "1")) {
+        CellResult result = runner.run(trial, 1, false, RunListener.NONE).get(0);
+        assertThat(result.failure()).isEqualTo("step 3: critic_loss is not finite");
+        assertThat(Comparison.metric(Comparison.UVC, result)).isNaN();
+      }
+    }
+    assertThat(opened).as("it would diverge again").hasValue(1);
   }
 
   @Test
@@ -241,8 +306,10 @@ class CellRunnerTest {
     cells.add(guided(kind, "rl", 1.2, "UNIFIEDRL"));
     cells.add(guided(kind, "other", 9, "TD3_BC"));
     Counting learners = new Counting(100);
-    List<CellResult> results =
-        new CellRunner(folder, learners, config -> WORLD).run(cells, 2, true, RunListener.NONE);
+    List<CellResult> results;
+    try (CellRunner runner = new CellRunner(folder, learners, config -> WORLD, "1")) {
+      results = runner.run(cells, 2, true, RunListener.NONE);
+    }
     boolean critics = kind != ExplorationKind.RND;
     assertThat(learners.opened).as("trainings, and that of one guide").hasValue(critics ? 4 : 3);
     for (CellResult result : results.subList(2, 4)) {

@@ -29,7 +29,9 @@ class ComparisonTest {
             new CellResult.Cost(Map.of("train", 3.0), 11, 13),
             "",
             "",
-            List.of()));
+            List.of(),
+            "",
+            ""));
   }
 
   private static float[] times(double factor, float... values) {

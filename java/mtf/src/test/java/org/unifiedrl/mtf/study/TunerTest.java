@@ -31,6 +31,9 @@ class TunerTest {
 
   private final List<Double> spent = new ArrayList<>();
 
+  /** Trainings that are worth less than this diverge. */
+  private double diverging = Double.NEGATIVE_INFINITY;
+
   private Tuning.Result tune(Tuner tuner, int budget) {
     ExperimentConfig any = ExperimentConfig.defaults();
     return new Tuning(SPACE, tuner, budget, Comparison.UVC, 7)
@@ -46,6 +49,10 @@ class TunerTest {
               for (Cell cell : cells) {
                 String[] words = cell.method().split(" ", -1);
                 double value = Double.parseDouble(words[words.length - 1]);
+                if (value < diverging) {
+                  results.add(CellResult.diverged("", "step 3", ""));
+                  continue;
+                }
                 spent.add(Double.parseDouble(words[words.length - 2]));
                 // Seeds differ, and not in what is better.
                 results.add(result((float) (value + cell.seed())));
@@ -63,7 +70,9 @@ class TunerTest {
         new CellResult.Cost(Map.of(), 0, 0),
         "",
         "",
-        List.of());
+        List.of(),
+        "",
+        "");
   }
 
   @ParameterizedTest
@@ -84,6 +93,28 @@ class TunerTest {
     assertThat(found.value()).isEqualTo(best);
     assertThat(found.trials().get(0).value().seeds()).isEqualTo(2);
     assertThat(tune(tuner, 27)).isEqualTo(found);
+  }
+
+  @Test
+  void theBayesianTunerRepeatsNothing() {
+    Tuning.Result found = tune(Tuner.BAYESIAN, 27);
+    assertThat(found.trials()).hasSize(27);
+    // Whole numbers and choices may coincide; the points at the end do not fall back on the best.
+    assertThat(found.trials().get(25).settings()).isNotEqualTo(found.trials().get(26).settings());
+  }
+
+  @ParameterizedTest
+  @EnumSource(Tuner.class)
+  void trainingsThatDivergeAreWorthLeast(Tuner tuner) {
+    diverging = tuner == Tuner.HALVING ? 0.3 : 2.5;
+    Tuning.Result found = tune(tuner, 27);
+    assertThat(found.trials()).anyMatch(trial -> trial.value().seeds() == 0);
+    assertThat(found.value()).isCloseTo(worth(found.settings(), 1) + 1.5, within(1e-5));
+    assertThat(worth(found.settings(), 1)).isGreaterThan(4);
+    diverging = 100;
+    assertThatThrownBy(() -> tune(tuner, 27))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("every training diverged");
   }
 
   @Test
