@@ -69,13 +69,13 @@ public record ExperimentConfig(
   public enum ExplorationKind {
     /** Uniform in a box, specification 2.1. */
     UNIFORM(true),
-    /** Normal, not bounded: the comparison of the paper. */
+    /** Normal, not bounded, the comparison of the paper; the box is what a policy is held to. */
     GAUSSIAN(false),
     /** Normal, truncated to the box. */
     TRUNCATED_GAUSSIAN(true),
     /** Points of a scrambled Sobol sequence in the box, spread over users. */
     SOBOL(true),
-    /** Normal, correlated within a session, not bounded. */
+    /** Normal, correlated within a session, not bounded, with a box as for GAUSSIAN. */
     ORNSTEIN_UHLENBECK(false),
     /** The best of some candidates in the box by one critic, drawn for every session. */
     THOMPSON(true),

@@ -226,8 +226,7 @@ public record OfflineEvaluation(
 
   /**
    * The kernel width that fits a log, by dimension: two thirds of the half-width of its widest box;
-   * where boxes are the whole action range (unbounded logs), half the standard deviation of its
-   * actions around the baseline.
+   * where nothing bounds the noise, half the standard deviation of its actions around the baseline.
    */
   private static double[] bandwidthOf(Replay replay) {
     ReplaySchema schema = replay.schema();

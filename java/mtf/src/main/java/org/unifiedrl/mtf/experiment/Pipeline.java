@@ -506,10 +506,10 @@ public final class Pipeline {
     Arrays.fill(sigma, (float) settings.standardDeviation());
     return switch (settings.kind()) {
       case UNIFORM -> new UniformBox(lower, upper);
-      case GAUSSIAN -> new Gaussian(sigma);
+      case GAUSSIAN -> new Gaussian(sigma, lower, upper);
       case TRUNCATED_GAUSSIAN -> new TruncatedGaussian(lower, upper, sigma);
       case SOBOL -> new SobolBox(lower, upper);
-      case ORNSTEIN_UHLENBECK -> new OrnsteinUhlenbeck(sigma, settings.correlation());
+      case ORNSTEIN_UHLENBECK -> new OrnsteinUhlenbeck(sigma, settings.correlation(), lower, upper);
       case THOMPSON, UCB, RND -> {
         ExperimentConfig.Guide guide = settings.guide();
         yield new GuidedBox(lower, upper, guide(), guide.candidates(), guide.uniformShare());

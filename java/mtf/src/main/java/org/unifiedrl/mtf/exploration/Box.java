@@ -44,6 +44,24 @@ record Box(float[] lower, float[] upper) {
     return new Box(lower, upper);
   }
 
+  /** Bounds beyond the action range: the box is all of it around any action. */
+  static Box whole(int actionSize) {
+    return symmetric(actionSize, 2);
+  }
+
+  /**
+   * This box.
+   *
+   * @throws IllegalArgumentException if it has another number of dimensions
+   */
+  Box of(int actionSize) {
+    if (size() != actionSize) {
+      throw new IllegalArgumentException(
+          "the box has " + size() + " dimensions; expected " + actionSize + " as the noise");
+    }
+    return this;
+  }
+
   int size() {
     return lower.length;
   }

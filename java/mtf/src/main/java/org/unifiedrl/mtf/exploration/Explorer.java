@@ -41,8 +41,8 @@ public interface Explorer {
    *     time in milliseconds
    * @param rows number of requests
    * @param baseline baseline actions, row-major {@code [rows, A]}, each in [-1, 1]
-   * @param actions receives the actions, {@code [rows, A]}, each in its box; may be {@code
-   *     baseline} itself
+   * @param actions receives the actions, {@code [rows, A]}, each in its box if it bounds the noise;
+   *     may be {@code baseline} itself
    * @param low receives the lower box edges, {@code [rows, A]}
    * @param high receives the upper box edges, {@code [rows, A]}; {@code -1 <= low < high <= 1}
    * @param logDensity receives ln q(action | state) of each row, {@code [rows]}; given the requests

@@ -12,20 +12,39 @@ import org.unifiedrl.engine.Philox;
  * tail probability {@code Phi((-1 - mu) / sigma)} or {@code 1 - Phi((1 - mu) / sigma)} at an edge.
  * Ratios of two such densities are proper importance weights when both policies are clipped.
  *
- * <p>Nothing bounds the noise but the action range, so the logged box is all of it, [-1, 1].
+ * <p>Nothing bounds the noise but the action range. The logged box bounds nothing either: it is the
+ * region around the served action that algorithms hold a policy to, and actions lie outside too, so
+ * such logs are not checked against it. Without bounds it is the whole range, [-1, 1].
  */
 public final class Gaussian extends IndependentExplorer {
 
   private final float[] sigma;
+  private final Box box;
+
+  /**
+   * Creates the explorer; the logged box is the whole range.
+   *
+   * @param sigma A standard deviations, each positive and finite; the paper's are 0.2
+   */
+  public Gaussian(float[] sigma) {
+    this(sigma, Box.whole(sigma.length));
+  }
 
   /**
    * Creates the explorer.
    *
    * @param sigma A standard deviations, each positive and finite; the paper's are 0.2
+   * @param lower A lower bounds of the logged box, as of {@link UniformBox}
+   * @param upper A upper bounds
    */
-  public Gaussian(float[] sigma) {
+  public Gaussian(float[] sigma, float[] lower, float[] upper) {
+    this(sigma, new Box(lower, upper));
+  }
+
+  private Gaussian(float[] sigma, Box box) {
     super(checkedSize(sigma.length));
     this.sigma = checkedSigma(sigma);
+    this.box = box.of(sigma.length);
   }
 
   /** A checked copy of standard deviations. */
@@ -60,8 +79,8 @@ public final class Gaussian extends IndependentExplorer {
     double normal = Philox.normal(seed, counterHigh, counterLow);
     float draw = (float) (mean + sigma[k] * normal);
     actions[at] = Math.min(Math.max(draw, -1), 1);
-    low[at] = -1;
-    high[at] = 1;
+    low[at] = box.low(k, mean);
+    high[at] = box.high(k, mean);
     return logDensity(actions[at], mean, sigma[k]);
   }
 

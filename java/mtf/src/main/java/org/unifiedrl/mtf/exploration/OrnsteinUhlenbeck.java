@@ -23,7 +23,7 @@ import org.unifiedrl.engine.Philox;
  * like {@link Gaussian#logDensity}. Its inverse is a proper weight of a step given the session so
  * far. It is not the density given the state alone, which is wider, and a log does not tell the
  * noise from which a clipped action came. Step weights grow as rho does: look at the effective
- * sample size. Nothing bounds the noise but the action range, so the logged box is all of it.
+ * sample size. The logged box is as of {@link Gaussian}.
  */
 public final class OrnsteinUhlenbeck extends SequentialExplorer {
 
@@ -33,14 +33,31 @@ public final class OrnsteinUhlenbeck extends SequentialExplorer {
   private final float[] sigma;
   private final double rho;
   private final double innovation;
+  private final Box box;
+
+  /**
+   * Creates the explorer; the logged box is the whole range.
+   *
+   * @param sigma A stationary standard deviations, each positive and finite
+   * @param rho correlation of the noise at successive requests of a session, in [0, 1)
+   */
+  public OrnsteinUhlenbeck(float[] sigma, double rho) {
+    this(sigma, rho, Box.whole(sigma.length));
+  }
 
   /**
    * Creates the explorer.
    *
    * @param sigma A stationary standard deviations, each positive and finite
    * @param rho correlation of the noise at successive requests of a session, in [0, 1)
+   * @param lower A lower bounds of the logged box, as of {@link UniformBox}
+   * @param upper A upper bounds
    */
-  public OrnsteinUhlenbeck(float[] sigma, double rho) {
+  public OrnsteinUhlenbeck(float[] sigma, double rho, float[] lower, float[] upper) {
+    this(sigma, rho, new Box(lower, upper));
+  }
+
+  private OrnsteinUhlenbeck(float[] sigma, double rho, Box box) {
     super(IndependentExplorer.checkedSize(sigma.length), sigma.length, true);
     if (!(rho >= 0 && rho < 1)) {
       throw new IllegalArgumentException(
@@ -49,6 +66,7 @@ public final class OrnsteinUhlenbeck extends SequentialExplorer {
     this.sigma = Gaussian.checkedSigma(sigma);
     this.rho = rho;
     this.innovation = Math.sqrt((1 - rho) * (1 + rho));
+    this.box = box.of(sigma.length);
   }
 
   /** The same standard deviation in every dimension. */
@@ -60,7 +78,7 @@ public final class OrnsteinUhlenbeck extends SequentialExplorer {
 
   @Override
   public Explorer forRollout() {
-    return new OrnsteinUhlenbeck(sigma, rho);
+    return new OrnsteinUhlenbeck(sigma, rho, box);
   }
 
   @Override
@@ -86,8 +104,8 @@ public final class OrnsteinUhlenbeck extends SequentialExplorer {
       double deviation = first ? sigma[k] : innovation * sigma[k];
       memory[at + k] = expected + deviation * normal;
       actions[place] = Math.min(Math.max((float) (mean + memory[at + k]), -1), 1);
-      low[place] = -1;
-      high[place] = 1;
+      low[place] = box.low(k, mean);
+      high[place] = box.high(k, mean);
       log += Gaussian.logDensity(actions[place], mean + expected, deviation);
     }
     return log;
