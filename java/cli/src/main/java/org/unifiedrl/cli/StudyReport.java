@@ -165,9 +165,9 @@ final class StudyReport {
     for (String world : comparison.worlds()) {
       text.append("\n## ").append(world).append("\n\n");
       text.append(
-          "| method | data | UVC | UVC lift, % | p | UDT | UDT lift, % | p | NCIS reward |");
+          "| method | data | UVC | UVC lift, % | p | UDT | UDT lift, % | p | return lift, % | NCIS reward |");
       text.append(" MTF-GAUC | UVC while exploring, % | requests | steps | training, s |\n");
-      text.append("| --- ".repeat(14)).append("|\n");
+      text.append("| --- ".repeat(15)).append("|\n");
       for (Comparison.Row row : comparison.rows(world)) {
         Map<String, SeedSummary> m = row.metrics();
         text.append("| ").append(row.cell().method()).append(" | ").append(row.cell().data());
@@ -175,6 +175,7 @@ final class StudyReport {
         lift(text, row, Comparison.UVC_LIFT);
         text.append(" | ").append(number(m.get(Comparison.UDT), "%.1f"));
         lift(text, row, Comparison.UDT_LIFT);
+        text.append(" | ").append(row.is(comparison.reference()) ? "" : returns(row));
         text.append(" | ").append(spread(m.get("ncis"), "%.2f"));
         text.append(" | ").append(spread(m.get("gauc"), "%.4f"));
         text.append(" | ").append(number(m.get("explored_uvc_lift"), "%+.2f", ""));
@@ -233,6 +234,19 @@ final class StudyReport {
     text.append(String.format(Locale.ROOT, "[%+.2f, %+.2f]", interval.low(), interval.high()));
     double p = row.corrected().getOrDefault(metric, Double.NaN);
     text.append(" | ").append(Double.isNaN(p) ? "" : String.format(Locale.ROOT, "%.2g", p));
+  }
+
+  private static String returns(Comparison.Row row) {
+    SeedSummary lift = row.metrics().get(Comparison.RETURN_LIFT);
+    return lift.seeds() > 1
+        ? String.format(
+            Locale.ROOT,
+            "%+.2f ± %.2f [%+.2f, %+.2f]",
+            lift.mean(),
+            lift.deviation(),
+            lift.low(),
+            lift.high())
+        : number(lift, "%+.2f", "");
   }
 
   private static String number(SeedSummary summary, String format) {

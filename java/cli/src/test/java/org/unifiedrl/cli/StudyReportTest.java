@@ -81,11 +81,12 @@ class StudyReportTest {
         .contains("./unifiedrl experiment trial", "## w")
         .contains("| w | `simulator.value=1` | not measured | +9.50 [+8.00, +11.00] |")
         .contains(
-            "| es | - | 4.67 | reference | | 20.0 | reference | | refused | 0.5000 ± 0.0000 | -2.00 | 1,234"
+            "| es | - | 4.67 | reference | | 20.0 | reference | |  | refused | 0.5000 ± 0.0000 | -2.00 | 1,234"
                 + " | 50 | 2.5 |")
         .contains(
             "| rl | box, wide | 7.00 | +50.00 ± 35.36 [-267.66, +367.66] | 0.30 | 20.0 |"
-                + " +0.00 ± 0.00 [+0.00, +0.00] |  | 1.50 ± 0.71 | 0.5000 ± 0.0000 | -2.00 | 1,234 | 50 |"
+                + " +0.00 ± 0.00 [+0.00, +0.00] |  |"
+                + " +0.00 ± 0.00 [+0.00, +0.00] | 1.50 ± 0.71 | 0.5000 ± 0.0000 | -2.00 | 1,234 | 50 |"
                 + " 2.5 |");
     assertThat(String.join("\n", lines))
         .contains("back end cpu, version 1, commit abc (3 cells) and 2, commit def (1 cells)")

@@ -33,6 +33,9 @@ public record Comparison(String reference, List<Row> rows) {
   /** Lift of {@link #UDT} over the reference, percent. */
   public static final String UDT_LIFT = "udt_lift";
 
+  /** Lift of the mean return, the sum of all rewards, over the reference, percent; not tested. */
+  public static final String RETURN_LIFT = "return_lift";
+
   private static final List<String> TESTED = List.of(UVC_LIFT, UDT_LIFT);
 
   /** What is read off one cell alone. */
@@ -87,8 +90,9 @@ public record Comparison(String reference, List<Row> rows) {
    * @param seed the seed
    * @param uvc lift in valid consumptions, percent, with its interval over users
    * @param udt lift in watch time
+   * @param returns lift in the mean return
    */
-  public record SeedLift(long seed, Interval uvc, Interval udt) {}
+  public record SeedLift(long seed, Interval uvc, Interval udt, double returns) {}
 
   /**
    * Compares.
@@ -133,11 +137,13 @@ public record Comparison(String reference, List<Row> rows) {
             new SeedLift(
                 cell.seed(),
                 bootstrap.lift(doubles(before.uvc()), doubles(after.uvc())),
-                bootstrap.lift(doubles(before.udt()), doubles(after.udt()))));
+                bootstrap.lift(doubles(before.udt()), doubles(after.udt())),
+                100 * (after.returns() / before.returns() - 1)));
       }
       Map<String, SeedSummary> metrics = new LinkedHashMap<>();
       metrics.put(UVC_LIFT, summary(lifts, lift -> lift.uvc().mean()));
       metrics.put(UDT_LIFT, summary(lifts, lift -> lift.udt().mean()));
+      metrics.put(RETURN_LIFT, summary(lifts, SeedLift::returns));
       List<CellResult> own = group.stream().map(results::get).toList();
       ALONE.forEach((name, metric) -> metrics.put(name, summary(own, metric)));
       rows.add(new Row(cells.get(group.get(0)), metrics, new LinkedHashMap<>(), lifts));
