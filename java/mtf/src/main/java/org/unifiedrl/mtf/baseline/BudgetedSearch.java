@@ -128,6 +128,7 @@ public final class BudgetedSearch {
     Spent spent = new Spent(0, 0, 0);
     long dearest = 0; // requests of the dearest evaluation so far
     double longest = 0; // seconds of the longest round so far
+    long used = 0; // luck that evaluations had to themselves
     for (int number = 0; ; number++) {
       double before = spent.seconds();
       float[][] vectors = searcher.propose(spent.share(budget));
@@ -147,7 +148,10 @@ public final class BudgetedSearch {
         return new Result(searcher.best(), spent);
       }
       boolean same = searcher.sharesLuck();
-      long luck = same ? number : spent.evaluations();
+      // Rounds that share their luck share one that no evaluation had before: what was chosen for
+      // its luck is not met by the same again.
+      long luck = same ? used + number : spent.evaluations();
+      used = same ? used : luck + count;
       Round round = Round.of(objective, vectors, luck, same, part, deadline, clock);
       dearest = Math.max(dearest, round.dearest());
       spent =

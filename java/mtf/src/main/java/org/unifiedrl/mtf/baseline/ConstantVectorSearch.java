@@ -1,5 +1,6 @@
 package org.unifiedrl.mtf.baseline;
 
+import java.math.BigInteger;
 import java.util.Arrays;
 import java.util.function.LongPredicate;
 import org.unifiedrl.mtf.policy.Policy;
@@ -160,13 +161,22 @@ public final class ConstantVectorSearch {
         BudgetedSearch.Allowance allowance) {
       int count = Math.min(users, range.count());
       int places = range.count() - count + 1;
-      UserRange served = range.slice((int) (luck * count % places), count);
+      UserRange served = range.slice((int) (luck * stride(count, places) % places), count);
       Rollout rollout = environment.rollout(seed, served, days, LANES);
       if (!serve(policy, rollout, allowance::take)) {
         return Double.NaN;
       }
       return Arrays.stream(objective.of(rollout.totals())).average().orElse(0);
     }
+  }
+
+  /** The least distance from one luck's users to the next one's that comes by all places. */
+  static long stride(int count, int places) {
+    long stride = count;
+    while (BigInteger.valueOf(stride).gcd(BigInteger.valueOf(places)).longValue() > 1) {
+      stride++;
+    }
+    return stride;
   }
 
   /**

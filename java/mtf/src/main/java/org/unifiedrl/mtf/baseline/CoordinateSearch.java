@@ -21,7 +21,6 @@ public final class CoordinateSearch implements Searcher {
   private int dimension;
   private float[][] proposed = {};
   private float[] challenger = {}; // none while a dimension is swept
-  private double lead; // of the challenger over the present vector
 
   /**
    * Starts a search.
@@ -74,13 +73,12 @@ public final class CoordinateSearch implements Searcher {
       best = values[p] > values[best] ? p : best;
     }
     if (challenger.length > 0) {
-      if (lead + values[1] - values[0] > 0) {
+      if (values[1] > values[0]) {
         present[dimension] = challenger[dimension];
       }
       challenger = new float[0];
     } else if (best > 0) {
       challenger = proposed[best];
-      lead = values[best] - values[0];
       return;
     }
     dimension++;

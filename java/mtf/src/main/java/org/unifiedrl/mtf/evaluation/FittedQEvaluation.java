@@ -197,6 +197,18 @@ public final class FittedQEvaluation {
    */
   public FittedQEvaluation(
       Settings settings, double discount, Sessions log, EngineOptions options) {
+    int widest = Math.max(log.stateSize(), Math.max(log.actionSize(), log.groups()));
+    // A resample has a few rows more or less than the log; its columns are single buffers.
+    long most = (long) (Integer.MAX_VALUE / 1.1) / ((long) widest * Float.BYTES);
+    if (log.rows() > most) {
+      throw new IllegalArgumentException(
+          "fitted Q evaluation keeps the log in memory: "
+              + log.rows()
+              + " requests of "
+              + widest
+              + " numbers are too many; expected at most "
+              + most);
+    }
     this.settings = settings;
     this.log = log;
     this.options = options;

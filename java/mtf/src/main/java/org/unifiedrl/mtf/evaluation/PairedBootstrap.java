@@ -70,8 +70,11 @@ public final class PairedBootstrap {
   /**
    * Interval of a function of column sums.
    *
+   * <p>One unit says nothing of others: its interval is unbounded.
+   *
    * @param statistic receives one sum per column, must not depend on their common scale, and may
-   *     return NaN for a resample on which it is undefined (such resamples are left out)
+   *     return what is not finite for a resample on which it is undefined (such resamples are left
+   *     out)
    * @param columns arrays of one finite value per unit, all of one length of at least 1
    * @throws IllegalArgumentException if columns do not fit, or the statistic is undefined on the
    *     data or on more than half of the resamples
@@ -97,7 +100,7 @@ public final class PairedBootstrap {
         }
       }
       double value = statistic.applyAsDouble(sums);
-      if (!Double.isNaN(value)) {
+      if (Double.isFinite(value)) {
         values[defined++] = value;
       }
     }
@@ -110,6 +113,9 @@ public final class PairedBootstrap {
               + " of "
               + resamples
               + " resamples defined); more units are needed");
+    }
+    if (units == 1) {
+      return new Interval(mean, Double.NEGATIVE_INFINITY, Double.POSITIVE_INFINITY);
     }
     Arrays.sort(values, 0, defined);
     return new Interval(mean, quantile(values, defined, 0.025), quantile(values, defined, 0.975));

@@ -44,7 +44,8 @@ public final class RankCorrelation {
     double z = Math.max(-most, Math.min(most, rho));
     double half = 1.959963984540054 * Math.sqrt((1 + z * z / 2) / (n - 3));
     double centre = 0.5 * Math.log((1 + z) / (1 - z));
-    return new Interval(rho, Math.tanh(centre - half), Math.max(rho, Math.tanh(centre + half)));
+    return new Interval(
+        rho, Math.min(rho, Math.tanh(centre - half)), Math.max(rho, Math.tanh(centre + half)));
   }
 
   private static double[] ranks(double[] values, double[] others) {

@@ -20,6 +20,15 @@ abstract sealed class WeightedMean extends OffPolicyEstimator permits Ncis, Ipw,
 
   /** Adds one step with the importance weight {@code weight}, at least 0 and not NaN. */
   final void addWeighted(double weight, double value, long ofUnit) {
+    if (!(weight >= 0) || !Double.isFinite(value)) {
+      throw new IllegalArgumentException(
+          "weight "
+              + weight
+              + " and value "
+              + value
+              + " of a step must be numbers, the weight at least 0: the judged policy's actions, or"
+              + " the log, are not");
+    }
     int unit = unit(ofUnit);
     double used = Math.min(weight, cap);
     count(weight, used);

@@ -292,10 +292,15 @@ public record ExperimentConfig(
       return kind == BaselineKind.ES ? common + " * baseline.users / baseline.es.users" : common;
     }
 
-    /** What a search may spend; every kind may serve as many users. */
-    public SearchBudget budget() {
+    /**
+     * What a search may spend; every kind may serve as many users.
+     *
+     * @param available users that there are to search on
+     */
+    public SearchBudget budget(int available) {
+      long served = Math.min(users, available);
       return new SearchBudget(
-          (long) population * generations * users / usersPerTrial(),
+          (long) population * generations * served / Math.min(usersPerTrial(), available),
           requests > 0 ? requests : Long.MAX_VALUE,
           seconds > 0 ? seconds : Double.POSITIVE_INFINITY);
     }

@@ -250,9 +250,13 @@ public final class Pipeline {
   public record Trained(
       long steps, String backend, String engine, String parameterHash, Supplier<Policy> policy) {}
 
+  private SearchBudget budget() {
+    return config.baseline().budget(populations.search().count());
+  }
+
   private void requireEvaluations(long count) {
     try {
-      BudgetedSearch.requireEvaluations(count, config.baseline().budget());
+      BudgetedSearch.requireEvaluations(count, budget());
     } catch (SearchBudgetException e) {
       throw withKeys(e);
     }
@@ -261,7 +265,7 @@ public final class Pipeline {
   /** The refusal of a budget in terms of the configuration. */
   private SearchBudgetException withKeys(SearchBudgetException refused) {
     ExperimentConfig.Baseline settings = config.baseline();
-    SearchBudget given = settings.budget();
+    SearchBudget given = budget();
     SearchBudget least = refused.least();
     List<String> raise = new ArrayList<>();
     if (least.evaluations() > given.evaluations()) {
@@ -301,7 +305,7 @@ public final class Pipeline {
       return Baseline.constant(start, 0);
     }
     try (RunListener.Stage stage =
-        listener.begin("baseline", "evaluations", settings.budget().evaluations())) {
+        listener.begin("baseline", "evaluations", budget().evaluations())) {
       return search(
           searcher(start.action()),
           (round, best, spent) -> stage.at(spent.evaluations(), spent.requests() + " requests"));
@@ -322,18 +326,12 @@ public final class Pipeline {
       int[] sizes = PolicySearch.sizes(environment, settings.es().hidden());
       BudgetedSearch.Result found =
           PolicySearch.search(
-              environment,
-              populations.search(),
-              sizes,
-              searcher,
-              trial,
-              settings.budget(),
-              progress);
+              environment, populations.search(), sizes, searcher, trial, budget(), progress);
       return Baseline.personal(PolicySearch.weights(sizes, found.action()), found.requests());
     }
     BudgetedSearch.Result found =
         ConstantVectorSearch.search(
-            environment, populations.search(), searcher, trial, settings.budget(), progress);
+            environment, populations.search(), searcher, trial, budget(), progress);
     return Baseline.constant(
         new ConstantPolicy(environment.stateSize(), found.action()), found.requests());
   }
@@ -392,7 +390,7 @@ public final class Pipeline {
       case RANDOM -> Screening.random(box, start, seed);
       case GRID -> {
         requireEvaluations(Screening.leastEvaluations(box.size()));
-        int levels = Screening.levels(box.size(), settings.budget().evaluations());
+        int levels = Screening.levels(box.size(), budget().evaluations());
         yield Screening.grid(box, start, levels, seed);
       }
       case COORDINATE -> new CoordinateSearch(box, start, settings.levels());

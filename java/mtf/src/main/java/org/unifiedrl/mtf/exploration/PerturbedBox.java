@@ -1,7 +1,6 @@
 package org.unifiedrl.mtf.exploration;
 
-import java.util.Arrays;
-import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.LongFunction;
 import org.unifiedrl.engine.Philox;
@@ -37,9 +36,10 @@ public final class PerturbedBox extends SequentialExplorer {
   private final Box box;
   private final LongFunction<Policy> perturbed;
   private final double uniform;
-  private final Map<Long, Policy> policies = new HashMap<>(); // of this rollout's sessions
+  private final Map<Long, Policy> policies = new Recent(); // of this rollout's sessions
   private final float[] action;
   private float[] states = {};
+  private float[] state = {};
 
   /**
    * Creates the explorer.
@@ -99,7 +99,10 @@ public final class PerturbedBox extends SequentialExplorer {
     }
     Policy policy = policies.computeIfAbsent((long) memory[at], perturbed::apply);
     int width = policy.stateSize();
-    float[] state = Arrays.copyOfRange(states, row * width, (row + 1) * width);
+    if (state.length != width) {
+      state = new float[width];
+    }
+    System.arraycopy(states, row * width, state, 0, width);
     policy.act(state, 1, action);
     boolean whole = Philox.uniform(seed, PICK ^ key, request) < uniform;
     boolean inside = true;
@@ -122,5 +125,38 @@ public final class PerturbedBox extends SequentialExplorer {
       logVolume += Math.log(to - from);
     }
     return Math.log(uniform + (inside ? (1 - uniform) * Math.pow(SHARE, -size) : 0)) - logVolume;
+  }
+
+  /**
+   * Policies of the sessions that were served last, as many as there are users at once and again:
+   * one that is forgotten too early is made again, the same.
+   */
+  private final class Recent extends LinkedHashMap<Long, Policy> {
+    private static final long serialVersionUID = 1L;
+    private static final int LEAST = 64;
+
+    Recent() {
+      super(LEAST, 0.75f, true);
+    }
+
+    @Override
+    protected boolean removeEldestEntry(Map.Entry<Long, Policy> eldest) {
+      if (size()
+          <= Math.max(LEAST, 2 * states.length / Math.max(1, eldest.getValue().stateSize()))) {
+        return false;
+      }
+      if (eldest.getValue() instanceof AutoCloseable closeable) {
+        close(closeable);
+      }
+      return true;
+    }
+
+    private static void close(AutoCloseable policy) {
+      try {
+        policy.close();
+      } catch (Exception e) {
+        throw new IllegalStateException("cannot close a perturbed policy", e);
+      }
+    }
   }
 }

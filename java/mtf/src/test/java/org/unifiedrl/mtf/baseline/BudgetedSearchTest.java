@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import java.util.HashSet;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
@@ -16,6 +17,37 @@ import org.unifiedrl.engine.Philox;
 class BudgetedSearchTest {
 
   private static final SearchBox BOX = SearchBox.actions(3);
+
+  /** What was chosen for its luck plays off with other luck. */
+  @Test
+  void aPlayOffHasLuckThatNoScreenedVectorHad() {
+    Set<Long> alone = ConcurrentHashMap.newKeySet();
+    Set<Long> shared = ConcurrentHashMap.newKeySet();
+    Screening screening = Screening.random(BOX, new float[3], 1);
+    BudgetedSearch.search(
+        screening,
+        (vector, luck, allowance) -> {
+          (screening.sharesLuck() ? shared : alone).add(luck);
+          return vector[0];
+        },
+        SearchBudget.ofEvaluations(320),
+        (round, best, spent) -> {});
+    assertThat(alone).hasSize(224);
+    assertThat(shared).hasSizeGreaterThan(3).doesNotContainAnyElementsOf(alone);
+  }
+
+  @Test
+  void everyLuckMeetsOtherUsersUntilAllPlacesWereMet() {
+    for (int[] trial : new int[][] {{1000, 1000}, {500, 700}, {64, 96}, {7, 30}, {3, 1}}) {
+      long stride = ConstantVectorSearch.stride(trial[0], trial[1]);
+      Set<Long> places = new HashSet<>();
+      for (long luck = 0; luck < trial[1]; luck++) {
+        places.add(luck * stride % trial[1]);
+      }
+      assertThat(places).hasSize(trial[1]);
+    }
+    assertThat(ConstantVectorSearch.stride(500, 99_501)).isEqualTo(500);
+  }
 
   /** Trials cost 1 to 100 requests, by surprise; what is served is what the accounts say. */
   @Property(tries = 200)

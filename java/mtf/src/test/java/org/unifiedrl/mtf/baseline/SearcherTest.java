@@ -181,12 +181,20 @@ class SearcherTest {
     assertThat(search.propose(0)).isDeepEqualTo(new float[][] {{0}, {-1}, {1}});
     search.observe(new double[] {0, -1, 1});
     assertThat(search.propose(0)).isDeepEqualTo(new float[][] {{0}, {1}});
-    search.observe(new double[] {2, 0}); // 1 - 0 + 0 - 2 < 0
+    search.observe(new double[] {2, 0});
     assertThat(search.best()).containsExactly(0);
     assertThat(search.propose(0)).isDeepEqualTo(new float[][] {{0}, {-0.5f}, {0.5f}});
+    search.observe(new double[] {0, 30, 1});
+    search.propose(0);
+    search.observe(new double[] {2, 1}); // however far ahead it was with the luck it was chosen by
+    assertThat(search.best()).containsExactly(0);
+    search = new CoordinateSearch(SearchBox.actions(1), new float[] {0}, 3);
+    search.propose(0);
+    search.observe(new double[] {2, 1, 0});
+    search.propose(0);
     search.observe(new double[] {0, 3, 1});
     search.propose(0);
-    search.observe(new double[] {2, 0});
+    search.observe(new double[] {0, 2});
     assertThat(search.best()).containsExactly(-0.5f);
     // Half as wide again, and moved into the box where it would leave it.
     assertThat(search.propose(0)).isDeepEqualTo(new float[][] {{-0.5f}, {-0.75f}, {-0.25f}});

@@ -184,6 +184,12 @@ class NcisTest {
     assertThatThrownBy(
             () -> ncis.add(new float[] {0}, new float[] {0}, 0, 1, Double.NEGATIVE_INFINITY, 1, 4))
         .hasMessageContaining("log-density");
+    Ncis broken = new Ncis(REWARD, BOOTSTRAP);
+    broken.add(Double.NaN, 1, 1, 1);
+    assertThatThrownBy(broken::finish).hasMessageContaining("weight NaN and value 1.0");
+    Ncis valueless = new Ncis(REWARD, BOOTSTRAP);
+    valueless.add(1, Double.NaN, 1, 1);
+    assertThatThrownBy(valueless::finish).hasMessageContaining("weight 1.0 and value NaN");
     assertThatThrownBy(() -> new Settings(0, 10, Value.REWARD, 0))
         .hasMessageContaining("bandwidth=[0.0]");
   }

@@ -25,6 +25,19 @@ class PairedBootstrapTest {
   }
 
   @Test
+  void oneUnitSaysNothingOfOthersAndUndefinedResamplesAreLeftOut() {
+    PairedBootstrap bootstrap = new PairedBootstrap(3, 1_000);
+    Interval one = bootstrap.ratio(new double[] {3}, new double[] {2});
+    assertThat(one)
+        .isEqualTo(new Interval(1.5, Double.NEGATIVE_INFINITY, Double.POSITIVE_INFINITY));
+    // A third of the resamples have no consumption under the baseline.
+    Interval sparse = bootstrap.lift(new double[] {1, 0, 0}, new double[] {1, 1, 1});
+    assertThat(sparse.mean()).isEqualTo(200);
+    assertThat(sparse.low()).isBetween(-50.0, 0.0);
+    assertThat(sparse.high()).isBetween(300.0, 1000.0);
+  }
+
+  @Test
   void coversTheTrueLiftAboutNinetyFiveTimesInAHundred() {
     Random random = new Random(2);
     int covered = 0;

@@ -26,6 +26,9 @@ class RankCorrelationTest {
     assertThat(perfect.mean()).isEqualTo(1);
     assertThat(perfect.high()).isEqualTo(1);
     assertThat(perfect.low()).isBetween(0.8, 1.0);
+    double[] reversed = Arrays.stream(truths).map(t -> -t).toArray();
+    Interval turned = RankCorrelation.spearmanInterval(reversed, truths);
+    assertThat(turned).isEqualTo(new Interval(-1, -1, -perfect.low()));
     assertThat(RankCorrelation.spearmanInterval(new double[4], new double[4]).mean()).isNaN();
   }
 

@@ -5,7 +5,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import java.util.Arrays;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.unifiedrl.mtf.policy.Policy;
 
@@ -178,6 +180,72 @@ class GuidedBoxTest {
               }
             },
         uniform);
+  }
+
+  /** A network of a session, which is closed when no request will ask for it any more. */
+  private static final class Counted implements Policy, AutoCloseable {
+    private final AtomicInteger open;
+
+    Counted(AtomicInteger open) {
+      this.open = open;
+      open.incrementAndGet();
+    }
+
+    @Override
+    public int stateSize() {
+      return 1;
+    }
+
+    @Override
+    public int actionSize() {
+      return 2;
+    }
+
+    @Override
+    public void act(float[] states, int rows, float[] actions) {
+      Arrays.fill(actions, 0, 2, 0.1f);
+    }
+
+    @Override
+    public void close() {
+      open.decrementAndGet();
+    }
+  }
+
+  @Test
+  void perturbedPoliciesOfFinishedSessionsAreClosed() {
+    AtomicInteger open = new AtomicInteger();
+    int most = 0;
+    float[] half = {0.3f, 0.3f};
+    Explorer explorer =
+        new PerturbedBox(new float[] {-0.3f, -0.3f}, half, number -> new Counted(open), 0.2)
+            .forRollout();
+    int rows = 40;
+    int[] users = IntStream.range(0, rows).toArray();
+    float[] out = new float[rows * 2];
+    for (int session = 0; session < 50; session++) {
+      long[] sessions = new long[rows];
+      Arrays.fill(sessions, session * 1000L);
+      for (int row = 0; row < rows; row++) {
+        sessions[row] += row;
+      }
+      long[] requests = new long[rows];
+      Arrays.fill(requests, session);
+      explorer.see(new float[rows]);
+      explorer.explore(
+          3,
+          users,
+          sessions,
+          requests,
+          rows,
+          new float[rows * 2],
+          out,
+          new float[rows * 2],
+          new float[rows * 2],
+          new float[rows]);
+      most = Math.max(most, open.get());
+    }
+    assertThat(most).isBetween(rows, 2 * rows + 1);
   }
 
   @Test
