@@ -39,6 +39,12 @@ final class Charts {
   private static final int HEIGHT = 460;
   private static final int ROW = 44;
 
+  /** What title and axes take of the height. */
+  private static final int FRAME = 140;
+
+  /** How far above its interval a label stands, so that neither touches the other. */
+  private static final double LABEL = 18;
+
   private Charts() {}
 
   /** Draws learning curves on the left and lifts with their intervals on the right. */
@@ -92,7 +98,7 @@ final class Charts {
    * @param x what they are of
    */
   static void forest(Path file, String title, String x, Map<String, Interval> estimates) {
-    save(file, intervals(title, x, estimates, 140 + ROW * estimates.size()));
+    save(file, intervals(title, x, estimates, FRAME + ROW * estimates.size()));
   }
 
   /**
@@ -146,7 +152,7 @@ final class Charts {
     XYChart chart = chart(title, x, "", height);
     chart.getStyler().setYAxisTicksVisible(false);
     chart.getStyler().setYAxisMin(0.4);
-    chart.getStyler().setYAxisMax(estimates.size() + 0.6);
+    chart.getStyler().setYAxisMax(estimates.size() + 0.7);
     chart.getStyler().setLegendVisible(false); // each row says what it is
     chart.getStyler().setAnnotationTextFont(new Font(Font.SANS_SERIF, Font.PLAIN, 14));
     chart.getStyler().setAnnotationTextFontColor(INK);
@@ -160,6 +166,7 @@ final class Charts {
     double[] zero = {0, 0};
     line(chart, "zero", zero, new double[] {0.4, estimates.size() + 0.6}, INK, 1);
     double middle = (low + high) / 2;
+    double above = LABEL * estimates.size() / (height - FRAME);
     int at = estimates.size();
     for (Map.Entry<String, Interval> entry : estimates.entrySet()) {
       Interval lift = entry.getValue();
@@ -171,7 +178,7 @@ final class Charts {
               entry.getKey() + " estimate", new double[] {lift.mean()}, new double[] {at});
       point.setMarker(SeriesMarkers.CIRCLE);
       point.setMarkerColor(colour);
-      chart.addAnnotation(new AnnotationText(label(entry), middle, at + 0.22, false));
+      chart.addAnnotation(new AnnotationText(label(entry), middle, at + above, false));
       at--;
     }
     return chart;
