@@ -101,6 +101,7 @@ CpuExecutor::CpuExecutor(const Program& program, const Replay* replay, const uni
   }
   plan();
   allocate();
+  prepare_gemm();
 }
 
 std::string CpuExecutor::description() const {

@@ -5,8 +5,10 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "core/error.h"
 #include "unifiedrl.h"
@@ -33,8 +35,8 @@ void leave() {
   }
 }
 
-// What is registered last is called first, and oneDNN registers code when it generates it: at the first product of some kind. Which kinds there
-// are is its own affair, so `leave` is registered again after the first product of each shape.
+// What is registered last is called first, and oneDNN registers code before it generates it: at the first product of some kind. Which kinds there
+// are is its own affair, so `leave` is registered again after the first product of each shape; prepare_gemm sees to nearly all of them.
 void register_again(uint64_t shape) {
   constexpr uint64_t kShapes = 1024;  // shapes that fall together are of no account
   static std::atomic<bool> seen[kShapes];
@@ -66,7 +68,29 @@ class Product {
   uint64_t shape_;
 };
 
+// Every kind of code that oneDNN is known to generate comes of one of these products.
+void generate() {
+  constexpr dnnl_dim_t kShapes[][3] = {{48, 48, 48}, {2, 128, 128}};
+  constexpr size_t kLargest = 128 * 128;
+  std::vector<float> a(kLargest), b(kLargest), c(kLargest);
+  SingleThreadedGemm single;
+  for (const auto& [m, n, k] : kShapes) {
+    for (int kind = 0; kind < 8; ++kind) {
+      bool transpose_a = (kind & 1) != 0, transpose_b = (kind & 2) != 0;
+      // A failure shows again at the product that somebody wants.
+      dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1.0f, a.data(), transpose_a ? m : k, b.data(), transpose_b ? k : n,
+                 (kind & 4) != 0 ? 1.0f : 0.0f, c.data(), n);
+    }
+  }
+  std::atexit(leave);
+}
+
 }  // namespace
+
+void prepare_gemm() {
+  static std::once_flag once;
+  std::call_once(once, generate);
+}
 
 SingleThreadedGemm::SingleThreadedGemm() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
 SingleThreadedGemm::~SingleThreadedGemm() { omp_set_num_threads(before_); }
@@ -77,6 +101,7 @@ void gemm(const Kernels& kernels, bool transpose_a, bool transpose_b, int64_t m,
     kernels.gemm(m, n, k, a, transpose_a ? 1 : lda, transpose_a ? lda : 1, b, ldb, accumulate, c, ldc);
     return;
   }
+  prepare_gemm();
   uint64_t kind = (transpose_a ? 1u : 0u) + (transpose_b ? 2u : 0u) + (accumulate ? 4u : 0u);
   Product product(((static_cast<uint64_t>(m) * 31 + static_cast<uint64_t>(n)) * 31 + static_cast<uint64_t>(k)) * 8 + kind);
   dnnl_status_t status = dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1.0f, a, lda, b, ldb, accumulate ? 1.0f : 0.0f, c, ldc);

@@ -4,7 +4,9 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <memory>
 #include <thread>
+#include <vector>
 
 #include "engine.h"
 
@@ -17,15 +19,16 @@ constexpr int kStatus = 7;
 constexpr int64_t kRows = 256, kWidth = 128;
 
 // Steps of products that are large enough for a library to do, until the process ends.
-void run_forever() {
+void start_forever() {
   Program p;
   int32_t net = p.network("net", 4, {kWidth, kWidth, kWidth});
   int32_t x = p.constant("x", 1, kRows, kWidth), y = p.tensor("y", 4, kRows, kWidth);
   p.op("forward", UNIFIEDRL_OP_MLP_FORWARD, {x, y, UNIFIEDRL_NONE}, {net});
   unifiedrl_options options = {};
   options.threads = 1;
-  Engine engine(p, "cpu", options);
-  engine.run(int64_t{1} << 30);
+  static std::vector<std::unique_ptr<Engine>>& engines = *new std::vector<std::unique_ptr<Engine>>;  // the process ends before its threads do
+  engines.push_back(std::make_unique<Engine>(p, "cpu", options));
+  std::thread([engine = engines.back().get()] { engine->run(int64_t{1} << 30); }).detach();
 }
 
 }  // namespace
@@ -36,9 +39,9 @@ TEST(a_process_exits_while_engines_run) {
     CHECK(child >= 0);
     if (child == 0) {
       for (int thread = 0; thread < 2; ++thread) {
-        std::thread(run_forever).detach();
+        start_forever();
       }
-      std::this_thread::sleep_for(std::chrono::milliseconds(150 + k));  // beyond the first products
+      std::this_thread::sleep_for(std::chrono::milliseconds(k));  // among the first steps, and beyond them
       std::exit(kStatus);
     }
     int status = 0;
