@@ -8,7 +8,7 @@ import picocli.CommandLine.Option;
 /** Options of commands that run many cells in a folder. */
 final class StudyOptions extends CommonOptions {
 
-  private static final int MOST_JOBS = 1024;
+  static final int MOST_JOBS = 1024;
 
   @Option(
       names = "--jobs",
