@@ -44,6 +44,8 @@ import picocli.CommandLine.Spec;
       "  unifiedrl experiment paper --quick --out runs/paper-quick",
       "  unifiedrl experiment ablation-bounds --seeds 10 --jobs 8 \\",
       "      --out runs/bounds",
+      "  unifiedrl experiment tuning --method td3-bc --method unifiedrl \\",
+      "      --data box --trials 9 --seeds 3 --out runs/tuning",
       "  unifiedrl experiment kuairand --environment kuairand:DIR \\",
       "      --out runs/kuairand"
     })
@@ -51,6 +53,7 @@ final class ExperimentCommand implements Callable<Integer> {
 
   private static final String IDENTITY = "experiment.json";
   private static final int MOST_SEEDS = 1000;
+  private static final int MOST_TRIALS = 100_000;
 
   @Parameters(
       index = "0",
@@ -70,6 +73,27 @@ final class ExperimentCommand implements Callable<Integer> {
       description = "Number of seeds (default: the experiment's).")
   Integer seeds;
 
+  @Option(
+      names = "--method",
+      paramLabel = "NAME",
+      description =
+          "Only this method and the one that lifts are relative to; repeatable (default: all). The"
+              + " others can be added later, in the same folder.")
+  List<String> methods;
+
+  @Option(
+      names = "--data",
+      paramLabel = "NAME",
+      description = "Methods learn only from this kind of data; repeatable (default: all).")
+  List<String> data;
+
+  @Option(
+      names = "--trials",
+      paramLabel = "N",
+      description =
+          "Trainings by each tuner, where settings are tuned (default: the experiment's).")
+  Integer trials;
+
   @Mixin StudyOptions common;
   @Mixin ConfigOptions options;
   @Spec CommandSpec spec;
@@ -81,7 +105,10 @@ final class ExperimentCommand implements Callable<Integer> {
       list(common.text());
       return 0;
     }
-    StudyDefinition study = StudyDefinition.of(name);
+    if (trials != null) {
+      StudyOptions.amount("--trials", trials, 1, MOST_TRIALS);
+    }
+    StudyDefinition study = StudyDefinition.of(name).narrowed(methods, data, trials);
     int count = StudyOptions.amount("--seeds", seeds, study.seeds().of(quick), MOST_SEEDS);
     int jobs = common.parallel();
     Path out = common.out;

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.unifiedrl.mtf.study.Cell;
 import org.unifiedrl.mtf.study.Making;
 import org.unifiedrl.mtf.study.Tuner;
 
@@ -34,6 +35,7 @@ import org.unifiedrl.mtf.study.Tuner;
  * @param tune how settings of each method are chosen before it is compared; null for not at all
  * @param reference method that lifts are relative to
  * @param charts curves to draw beside the lifts
+ * @param only what a command restricts it to; null for no restriction
  */
 record StudyDefinition(
     String title,
@@ -52,7 +54,8 @@ record StudyDefinition(
     boolean tuned,
     Tune tune,
     String reference,
-    List<Chart> charts) {
+    List<Chart> charts,
+    Only only) {
 
   private static final List<String> NAMES =
       List.of(
@@ -155,6 +158,14 @@ record StudyDefinition(
    * @param methods names of the methods that are drawn; null for all that learn from data
    */
   record Chart(String x, String by, boolean logarithmic, List<String> methods) {}
+
+  /**
+   * A part of the cells.
+   *
+   * @param methods names of methods, beside the reference; null for all
+   * @param data names of logs that methods learn from; null for all
+   */
+  record Only(List<String> methods, List<String> data) {}
 
   StudyDefinition {
     settings = settings == null ? Map.of() : settings;
@@ -259,7 +270,72 @@ record StudyDefinition(
             resolved.put(name, base == null ? own : own.over(base));
           });
     }
+    if (only != null && only.methods() != null) {
+      resolved.keySet().removeIf(n -> !n.equals(reference) && !only.methods().contains(n));
+    }
     return resolved;
+  }
+
+  /** Names of the logs that a method learns from. */
+  List<String> kinds(Method method) {
+    if (method.making() == Making.BASELINE) {
+      return List.of(Cell.NO_DATA);
+    }
+    List<String> kinds = method.data() == null ? List.copyOf(data.keySet()) : method.data();
+    return only == null || only.data() == null
+        ? kinds
+        : kinds.stream().filter(only.data()::contains).toList();
+  }
+
+  /**
+   * A part of this experiment, which its cells have in common with the whole.
+   *
+   * @param methods names of methods, beside the reference; null for all
+   * @param kinds names of data; null for all
+   * @param trials trainings by each tuner; null for what is declared
+   * @throws UsageException if there is no such thing
+   */
+  StudyDefinition narrowed(List<String> methods, List<String> kinds, Integer trials) {
+    known("--method", methods, List.copyOf(resolvedMethods().keySet()));
+    known("--data", kinds, List.copyOf(data.keySet()));
+    if (trials != null && tune == null) {
+      throw new UsageException("--trials " + trials + ": this experiment tunes nothing");
+    }
+    Tune budget =
+        trials == null
+            ? tune
+            : new Tune(tune.tuners(), new Amounts<>(trials, trials), tune.seeds(), tune.metric());
+    return new StudyDefinition(
+        title,
+        question,
+        cost,
+        seeds,
+        needs,
+        settings,
+        quick,
+        worlds,
+        quickWorlds,
+        data,
+        ruler,
+        this.methods,
+        vary,
+        tuned,
+        budget,
+        reference,
+        charts,
+        new Only(methods, kinds));
+  }
+
+  private static void known(String option, List<String> names, List<String> all) {
+    if (names == null) {
+      return;
+    }
+    for (String name : names) {
+      if (!all.contains(name)) {
+        throw new UsageException(
+            option + " " + name + ": expected some of " + String.join(", ", all));
+      }
+    }
   }
 
   private static String variantName(String key, JsonNode value) {

@@ -98,7 +98,7 @@ final class StudyPlan {
       StudyDefinition.Tuned found) {
     Configuration ruler = base(world, study.ruler());
     ruler.put("seed", seed);
-    for (String kind : kinds(method)) {
+    for (String kind : study.kinds(method)) {
       Configuration own = base(world, kind);
       own.put("seed", seed);
       own.set(method.settings(), "method " + name);
@@ -117,13 +117,6 @@ final class StudyPlan {
       base.set(study.data().get(kind), "data " + kind);
     }
     return base;
-  }
-
-  private List<String> kinds(StudyDefinition.Method method) {
-    if (method.making() == Making.BASELINE) {
-      return List.of(Cell.NO_DATA);
-    }
-    return method.data() == null ? List.copyOf(study.data().keySet()) : method.data();
   }
 
   private static boolean isTuned(StudyDefinition.Method method) {
@@ -148,7 +141,7 @@ final class StudyPlan {
               if (!isTuned(method)) {
                 return;
               }
-              for (String kind : kinds(method)) {
+              for (String kind : study.kinds(method)) {
                 Configuration base = base(worlds().get(0), kind);
                 base.set(method.settings(), "method " + name);
                 for (Tuner tuner : tune.tuners()) {

@@ -132,6 +132,50 @@ class ExperimentTest {
     assertThat(tuned).contains("unifiedrl", "enhancedrl", "cql");
   }
 
+  /** A part of an experiment has the whole's cells, so that the rest can be added. */
+  @Test
+  void aPartHasTheCellsOfTheWhole() {
+    StudyDefinition study = StudyDefinition.of("paper");
+    List<Cell> all = new StudyPlan(study, true, c -> {}, 1).cells(2, StudyDefinition.Tuned.none());
+    StudyDefinition part =
+        study.narrowed(List.of("cql", "unifiedrl-ptm"), List.of("gaussian"), null);
+    List<Cell> some = new StudyPlan(part, true, c -> {}, 1).cells(2, StudyDefinition.Tuned.none());
+    // Progressive training has box data only.
+    assertThat(some)
+        .extracting(cell -> cell.method() + " " + cell.data() + " " + cell.seed())
+        .containsExactly(
+            "es " + Cell.NO_DATA + " 1001",
+            "cql gaussian 1001",
+            "es " + Cell.NO_DATA + " 1002",
+            "cql gaussian 1002");
+    assertThat(all).extracting(Cell::identity).containsAll(identities(some));
+    assertThat(all).extracting(Cell::fileName).containsAll(fileNames(some));
+  }
+
+  private static List<String> identities(List<Cell> cells) {
+    return cells.stream().map(Cell::identity).toList();
+  }
+
+  private static List<String> fileNames(List<Cell> cells) {
+    return cells.stream().map(Cell::fileName).toList();
+  }
+
+  @Test
+  void aPartThatIsNotThereIsRefused() throws IOException {
+    Path out = temporary.resolve("refused");
+    CommandLineRun method = run(out, "paper", "--method", "es", "--method", "dqn");
+    assertThat(method.code()).isEqualTo(2);
+    assertThat(method.err()).contains("--method dqn: expected some of es, ");
+    CommandLineRun data = run(out, "paper", "--data", "sobol");
+    assertThat(data.code()).isEqualTo(2);
+    assertThat(data.err()).contains("--data sobol: expected some of box, gaussian");
+    CommandLineRun trials = run(out, "paper", "--trials", "9");
+    assertThat(trials.code()).isEqualTo(2);
+    assertThat(trials.err()).contains("this experiment tunes nothing");
+    assertThat(run(out, "tuning", "--trials", "0").err()).contains("--trials is 0");
+    assertThat(out).doesNotExist();
+  }
+
   @Test
   void cellsTakeTheThreadsThatTheCommandSays() {
     StudyDefinition study = StudyDefinition.of("paper");
@@ -320,6 +364,12 @@ class ExperimentTest {
     Path out = temporary.resolve("tuning");
     CommandLineRun run = run(out, "tuning");
     assertThat(run.code()).as(run.err()).isZero();
+    // A part, with another budget, in the folder of the whole.
+    CommandLineRun less = run(out, "tuning", "--method", "iql", "--data", "box", "--trials", "8");
+    assertThat(less.code()).as(less.err()).isZero();
+    assertThat(less.out()).contains("| iql, random | box |").doesNotContain("| unifiedrl");
+    assertThat(Files.readString(out.resolve("tuned.yaml"))).contains("Best of 8 trainings");
+    assertThat(run(out, "tuning").out()).isEqualTo(run.out());
     String tuned = Files.readString(out.resolve("tuned.yaml"));
     assertThat(tuned).startsWith("# Settings that tuning found").contains("Made by: ./unifiedrl");
     JsonNode chosen = Configuration.YAML.readTree(tuned).path("methods").path("unifiedrl");
