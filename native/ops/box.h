@@ -7,7 +7,7 @@
 
 namespace unifiedrl {
 
-constexpr double kBoxExponentLimit = 8;  // exp(omega x) is clamped there: beyond, an actor is far outside and only the sign matters
+constexpr double kBoxExponentLimit = 8;  // exp(omega x) is clamped there: beyond, the penalty is constant and its gradient 0
 
 // x = max(a - hi, lo - a, 0) / (hi - lo): how far outside the box, in box widths. A box of width 0 is its one point: any distance from it is
 // infinite. NaN in, NaN out: a broken value must reach the finite check.

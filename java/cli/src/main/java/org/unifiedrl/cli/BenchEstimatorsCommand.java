@@ -20,7 +20,7 @@ import picocli.CommandLine.Mixin;
     },
     footerHeading = "%nExamples:%n",
     footer = {
-      "  unifiedrl bench estimators --set evaluation.estimators=[dm, sndr, switch_dr, fqe]",
+      "  unifiedrl bench estimators --set \"evaluation.estimators=[dm, sndr, switch_dr, fqe]\"",
       "  unifiedrl bench estimators --seed 3 --set exploration.held_out_users=20000"
     })
 final class BenchEstimatorsCommand implements Callable<Integer> {

@@ -94,6 +94,12 @@ final class ExperimentCommand implements Callable<Integer> {
           "Trainings by each tuner, where settings are tuned (default: the experiment's).")
   Integer trials;
 
+  @Option(
+      names = "--tuning-seeds",
+      paramLabel = "N",
+      description = "Seeds of each of them (default: the experiment's).")
+  Integer tuningSeeds;
+
   @Mixin StudyOptions common;
   @Mixin ConfigOptions options;
   @Spec CommandSpec spec;
@@ -108,7 +114,10 @@ final class ExperimentCommand implements Callable<Integer> {
     if (trials != null) {
       StudyOptions.amount("--trials", trials, 1, MOST_TRIALS);
     }
-    StudyDefinition study = StudyDefinition.of(name).narrowed(methods, data, trials);
+    if (tuningSeeds != null) {
+      StudyOptions.amount("--tuning-seeds", tuningSeeds, 1, MOST_SEEDS);
+    }
+    StudyDefinition study = StudyDefinition.of(name).narrowed(methods, data, trials, tuningSeeds);
     int count = StudyOptions.amount("--seeds", seeds, study.seeds().of(quick), MOST_SEEDS);
     int jobs = common.parallel();
     Path out = common.out;

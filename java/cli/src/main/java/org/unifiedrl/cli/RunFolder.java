@@ -33,6 +33,8 @@ import org.unifiedrl.mtf.session.Environment;
  */
 record RunFolder(Path path) {
 
+  private static final String REFUSED = "refused";
+
   /**
    * A folder for a new run, which {@link #writeConfig} creates: a command that is refused leaves
    * nothing.
@@ -154,6 +156,21 @@ record RunFolder(Path path) {
     return new RunFolder(ProgressiveTraining.folder(path, number));
   }
 
+  /**
+   * Where the policy of this run was trained: of progressive training the folder of the round whose
+   * policy is served at the end, with its own log, box and baseline.
+   */
+  RunFolder trained() {
+    if (!Files.isSymbolicLink(checkpoints())) {
+      return this;
+    }
+    try {
+      return new RunFolder(checkpoints().toRealPath().getParent());
+    } catch (IOException e) {
+      throw new UsageException(path + ": its policy cannot be found: " + FileErrors.reason(e), e);
+    }
+  }
+
   /** Makes the policy of a round that of the run; 0 for none. */
   void serve(int round) {
     try {
@@ -175,14 +192,25 @@ record RunFolder(Path path) {
     Json.writeText(config(), Configuration.yaml(config));
   }
 
-  void writeBaseline(Baseline baseline, Environment environment) {
+  /**
+   * Keeps what the run's log was explored around.
+   *
+   * @param served the policy
+   * @param requests environment requests that its search took
+   */
+  void writeBaseline(Policy served, long requests, Environment environment) {
     ObjectNode node = Json.object();
-    node.put("search_requests", baseline.requests());
-    if (baseline.hasNetwork()) {
-      node.set("network", Json.MAPPER.valueToTree(baseline.network()));
+    node.put("search_requests", requests);
+    if (served instanceof MlpPolicy network) {
+      node.set("network", Json.MAPPER.valueToTree(network.weights()));
+    } else if (served instanceof ConstantPolicy constant) {
+      node.set("action", Json.MAPPER.valueToTree(constant.action()));
+      node.set("scores", scores(constant.action(), environment));
     } else {
-      node.set("action", Json.MAPPER.valueToTree(baseline.action()));
-      node.set("scores", scores(baseline.action(), environment));
+      node.put(
+          REFUSED,
+          "this round explored around a policy that is neither one action nor one network, as that"
+              + " of training.algorithm bcq: no other command can take it as the baseline");
     }
     Json.write(baseline(), node);
   }
@@ -202,6 +230,9 @@ record RunFolder(Path path) {
   Baseline readBaseline(Environment environment) {
     try {
       JsonNode node = Json.MAPPER.readTree(Files.readString(baseline()));
+      if (node.has(REFUSED)) {
+        throw new UsageException(path + ": " + node.path(REFUSED).asText());
+      }
       long requests = node.path("search_requests").asLong();
       Baseline found =
           node.has("network")

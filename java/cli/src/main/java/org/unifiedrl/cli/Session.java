@@ -37,7 +37,8 @@ final class Session {
   private final ExperimentConfig.Population population;
   private final PrintWriter out;
   private final ObjectNode result = Json.object();
-  private Baseline trainedFrom; // known before a learner opens
+  private Policy trainedFrom; // known before a learner opens
+  private long searchRequests;
 
   /** Makes the stages of a run. */
   private interface Stages {
@@ -124,7 +125,7 @@ final class Session {
     }
     RunFolder trained = new RunFolder(checkpoints.getParent());
     trained.writeConfig(own);
-    trained.writeBaseline(trainedFrom, environment);
+    trained.writeBaseline(trainedFrom, searchRequests, environment);
     trained.keepMetrics(learner.step());
   }
 
@@ -137,7 +138,7 @@ final class Session {
       throw new UsageException(e.getMessage(), e);
     }
     folder.writeConfig(config);
-    folder.writeBaseline(baseline, environment);
+    folder.writeBaseline(baseline.policy().get(), baseline.requests(), environment);
     Pipeline.Logged logged = pipeline.explore(baseline.policy(), folder.train(), folder.heldOut());
     out.printf(
         "Logged %,d requests in %,d sessions, and %,d requests of other users for evaluation%n",
@@ -167,7 +168,8 @@ final class Session {
   /** Trains on a log, possibly of another run. */
   Supplier<Policy> train(Baseline baseline, Path data, boolean resume) {
     long start = System.nanoTime();
-    trainedFrom = baseline;
+    trainedFrom = baseline.policy().get();
+    searchRequests = baseline.requests();
     Pipeline.Trained trained =
         pipeline.train(
             Pipeline.start(baseline, data),
@@ -219,14 +221,24 @@ final class Session {
     return new ProgressiveTraining.Listener() {
       @Override
       public void baseline(Baseline baseline) {
-        trainedFrom = baseline;
-        folder.writeBaseline(baseline, environment);
+        try {
+          pipeline.checkExploration(baseline.policy());
+        } catch (IllegalArgumentException e) {
+          throw new UsageException(e.getMessage(), e);
+        }
+        searchRequests = baseline.requests();
+        folder.writeBaseline(baseline.policy().get(), searchRequests, environment);
       }
 
       @Override
       public void begin(int number, int rounds) {
         out.printf("Round %d of %d%n", number, rounds);
         out.flush();
+      }
+
+      @Override
+      public void served(int number, Supplier<Policy> policy) {
+        trainedFrom = policy.get();
       }
 
       @Override

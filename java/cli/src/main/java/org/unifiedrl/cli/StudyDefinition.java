@@ -293,18 +293,24 @@ record StudyDefinition(
    * @param methods names of methods, beside the reference; null for all
    * @param kinds names of data; null for all
    * @param trials trainings by each tuner; null for what is declared
+   * @param tuningSeeds seeds of each of them; null for what is declared
    * @throws UsageException if there is no such thing
    */
-  StudyDefinition narrowed(List<String> methods, List<String> kinds, Integer trials) {
+  StudyDefinition narrowed(
+      List<String> methods, List<String> kinds, Integer trials, Integer tuningSeeds) {
     known("--method", methods, List.copyOf(resolvedMethods().keySet()));
     known("--data", kinds, List.copyOf(data.keySet()));
-    if (trials != null && tune == null) {
-      throw new UsageException("--trials " + trials + ": this experiment tunes nothing");
+    if ((trials != null || tuningSeeds != null) && tune == null) {
+      throw new UsageException("--trials and --tuning-seeds: this experiment tunes nothing");
     }
     Tune budget =
-        trials == null
-            ? tune
-            : new Tune(tune.tuners(), new Amounts<>(trials, trials), tune.seeds(), tune.metric());
+        tune == null
+            ? null
+            : new Tune(
+                tune.tuners(),
+                trials == null ? tune.trials() : new Amounts<>(trials, trials),
+                tuningSeeds == null ? tune.seeds() : new Amounts<>(tuningSeeds, tuningSeeds),
+                tune.metric());
     return new StudyDefinition(
         title,
         question,

@@ -41,7 +41,7 @@ import picocli.CommandLine.Option;
     footer = {
       "  unifiedrl sweep --over training.eta=0.1..10:log --out runs/eta",
       "  unifiedrl sweep --over training.eta=0.1..10:log \\",
-      "      --over training.critics_per_group=4|12|24 \\",
+      "      --over 'training.critics_per_group=4|12|24' \\",
       "      --over training.lambda=0..1 --tuner halving --budget 9 \\",
       "      --seeds 3 --objective returns --out runs/three",
       "  unifiedrl sweep --policy runs/demo --trade-offs 11 --out runs/frontier"

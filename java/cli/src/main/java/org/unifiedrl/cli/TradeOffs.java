@@ -61,6 +61,7 @@ final class TradeOffs {
   static int run(Path policy, int count, ConfigOptions options, StudyOptions common) {
     RunFolder trained = RunFolder.open(policy, "--policy");
     trained.requirePolicy("--policy");
+    trained = trained.trained();
     ExperimentConfig config = options.resolve(trained.config(), null);
     Environment environment = ConfigOptions.open(config);
     RunFolder folder = RunFolder.plan(common.out, "sweep");

@@ -138,7 +138,7 @@ class ExperimentTest {
     StudyDefinition study = StudyDefinition.of("paper");
     List<Cell> all = new StudyPlan(study, true, c -> {}, 1).cells(2, StudyDefinition.Tuned.none());
     StudyDefinition part =
-        study.narrowed(List.of("cql", "unifiedrl-ptm"), List.of("gaussian"), null);
+        study.narrowed(List.of("cql", "unifiedrl-ptm"), List.of("gaussian"), null, null);
     List<Cell> some = new StudyPlan(part, true, c -> {}, 1).cells(2, StudyDefinition.Tuned.none());
     // Progressive training has box data only.
     assertThat(some)
@@ -365,10 +365,22 @@ class ExperimentTest {
     CommandLineRun run = run(out, "tuning");
     assertThat(run.code()).as(run.err()).isZero();
     // A part, with another budget, in the folder of the whole.
-    CommandLineRun less = run(out, "tuning", "--method", "iql", "--data", "box", "--trials", "8");
+    CommandLineRun less =
+        run(
+            out,
+            "tuning",
+            "--method",
+            "iql",
+            "--data",
+            "box",
+            "--trials",
+            "8",
+            "--tuning-seeds",
+            "2");
     assertThat(less.code()).as(less.err()).isZero();
     assertThat(less.out()).contains("| iql, random | box |").doesNotContain("| unifiedrl");
-    assertThat(Files.readString(out.resolve("tuned.yaml"))).contains("Best of 8 trainings");
+    assertThat(Files.readString(out.resolve("tuned.yaml")))
+        .contains("Best of 8 trainings by each tuner, 2 tuning seeds");
     assertThat(run(out, "tuning").out()).isEqualTo(run.out());
     String tuned = Files.readString(out.resolve("tuned.yaml"));
     assertThat(tuned).startsWith("# Settings that tuning found").contains("Made by: ./unifiedrl");

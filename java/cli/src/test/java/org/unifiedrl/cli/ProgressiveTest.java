@@ -1,6 +1,7 @@
 package org.unifiedrl.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
@@ -18,6 +19,9 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.unifiedrl.mtf.policy.Policy;
+import org.unifiedrl.mtf.session.Environment;
+import org.unifiedrl.mtf.session.Simulator;
 
 /** Small progressive runs: what they leave, and that SIGKILL at any stage changes nothing. */
 class ProgressiveTest {
@@ -88,6 +92,53 @@ class ProgressiveTest {
     assertThat(table.lines().filter(line -> line.startsWith("| 2 |"))).hasSize(2);
     assertThat(table).contains("| served |", " 0.30 -> ", "power watch_time");
     assertThat(ImageIO.read(whole.resolve("chart.png").toFile()).getWidth()).isGreaterThan(1000);
+  }
+
+  /** A round's baseline is what it explored around, so that commands judge its policy by that. */
+  @Test
+  void everyRoundHasItsOwnBaseline() {
+    Environment environment = new Simulator();
+    float[] states = new float[3 * environment.stateSize()];
+    for (int i = 0; i < states.length; i++) {
+      states[i] = i % 7 - 3;
+    }
+    RunFolder first = new RunFolder(whole.resolve("rounds/1"));
+    RunFolder second = new RunFolder(whole.resolve("rounds/2"));
+    assertThat(first.readBaseline(environment).hasNetwork()).isFalse();
+    float[] expected = new float[3 * environment.actionSize()];
+    EngineAccess.learners().policy(first.checkpoints()).get().act(states, 3, expected);
+    float[] found = new float[expected.length];
+    second.readBaseline(environment).policy().get().act(states, 3, found);
+    assertThat(found).isEqualTo(expected);
+    // The run's own baseline is what the A/B test is against; its policy is the last round's.
+    assertThat(new RunFolder(whole).readBaseline(environment).hasNetwork()).isFalse();
+    assertThat(new RunFolder(whole).trained().path()).isEqualTo(second.path());
+    assertThat(first.trained()).isEqualTo(first);
+  }
+
+  @Test
+  void aBaselineThatIsNoNetworkIsRefusedByName() {
+    Environment environment = new Simulator();
+    RunFolder folder = new RunFolder(temporary);
+    Policy other =
+        new Policy() {
+          @Override
+          public int stateSize() {
+            return environment.stateSize();
+          }
+
+          @Override
+          public int actionSize() {
+            return environment.actionSize();
+          }
+
+          @Override
+          public void act(float[] states, int rows, float[] actions) {}
+        };
+    folder.writeBaseline(other, 1, environment);
+    assertThatThrownBy(() -> folder.readBaseline(environment))
+        .isInstanceOf(UsageException.class)
+        .hasMessageContaining("training.algorithm bcq");
   }
 
   /** The run is a run like any other, and so is each of its rounds. */

@@ -296,9 +296,9 @@ public final class FittedQEvaluation {
    * Judges a policy.
    *
    * @param targets its actions in all states of the log, {@code [rows, actionSize]}
-   * @param support where these actions lie, or an empty one for logs without boxes
+   * @param unsupported why the log cannot judge them, if so
    */
-  public Judged judge(float[] targets, BoxSupport support) {
+  public Judged judge(float[] targets, Optional<String> unsupported) {
     if (targets.length != log.actions().length) {
       throw new IllegalArgumentException(
           targets.length + " numbers of actions: expected " + log.actions().length);
@@ -311,7 +311,7 @@ public final class FittedQEvaluation {
       units.add(log.units()[r]);
       sessions += log.last()[r] ? 1 : 0;
     }
-    Optional<String> refusal = support.refusal();
+    Optional<String> refusal = unsupported;
     for (int j = 0; j < settings.members(); j++) {
       int[] counts = counts(j);
       try {

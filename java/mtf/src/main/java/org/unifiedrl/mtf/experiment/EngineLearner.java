@@ -72,7 +72,7 @@ public final class EngineLearner implements Learner {
     settings.put("rows", replay.rows());
     settings.set("coefficients", JSON.valueToTree(chosen.coefficients()));
     settings.set("start", JSON.valueToTree(start.action()));
-    int cloningSteps = start.cloning() ? config.training().cloningSteps() : 0;
+    int cloningSteps = start.cloned().isPresent() ? config.training().cloningSteps() : 0;
     if (cloningSteps > 0) {
       settings.put("cloning_steps", cloningSteps);
     }
@@ -118,15 +118,18 @@ public final class EngineLearner implements Learner {
       } else if (warm.isPresent()) {
         warmStart(created, warm.get());
       } else if (cloningSteps > 0) {
-        Cloning.run(
-            algorithm,
-            transitions,
-            created,
-            log,
-            config.engineOptions(),
-            repeated(stateShift, pairs),
-            repeated(stateScale, pairs),
-            cloningSteps);
+        try (Replay served = Replay.open(start.cloned().get());
+            NativeReplay rows = NativeReplay.of(served)) {
+          Cloning.run(
+              algorithm,
+              transitions,
+              created,
+              rows,
+              config.engineOptions(),
+              repeated(stateShift, pairs),
+              repeated(stateScale, pairs),
+              cloningSteps);
+        }
       }
     } catch (RuntimeException | Error e) {
       if (created != null) {

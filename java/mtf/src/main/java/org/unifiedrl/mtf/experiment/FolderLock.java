@@ -3,9 +3,10 @@ package org.unifiedrl.mtf.experiment;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import org.unifiedrl.engine.DurableFiles;
 
 /**
@@ -14,11 +15,16 @@ import org.unifiedrl.engine.DurableFiles;
  */
 public final class FolderLock implements AutoCloseable {
 
+  /** Files of this process's locks: closing any channel on one would release it. */
+  private static final Set<Path> HELD = ConcurrentHashMap.newKeySet();
+
   private final Path folder;
+  private final Path file;
   private final FileChannel channel;
 
-  private FolderLock(Path folder, FileChannel channel) {
+  private FolderLock(Path folder, Path file, FileChannel channel) {
     this.folder = folder;
+    this.file = file;
     this.channel = channel;
   }
 
@@ -30,39 +36,48 @@ public final class FolderLock implements AutoCloseable {
   public static FolderLock of(Path folder) {
     try {
       DurableFiles.createFolders(folder);
-      FileChannel channel =
-          FileChannel.open(
-              folder.resolve(".lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-      FolderLock lock = new FolderLock(folder, channel);
+      Path file = folder.toRealPath().resolve(".lock");
+      if (!HELD.add(file)) {
+        throw busy(folder);
+      }
+      FolderLock lock = null;
       try {
-        if (channel.tryLock() != null) { // held until the channel is closed
-          return lock;
+        FileChannel channel =
+            FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+        lock = new FolderLock(folder, file, channel);
+        if (channel.tryLock() == null) { // held until the channel is closed
+          throw busy(folder);
         }
-      } catch (OverlappingFileLockException e) {
-        lock.close();
-        throw busy(folder, e);
-      } catch (IOException e) {
-        lock.close();
+        return lock;
+      } catch (IOException | RuntimeException e) {
+        if (lock == null) {
+          HELD.remove(file);
+        } else {
+          lock.close();
+        }
         throw e;
       }
-      lock.close();
-      throw busy(folder, null);
     } catch (IOException e) {
       throw new UncheckedIOException("cannot lock " + folder + ": " + e, e);
     }
   }
 
-  private static IllegalStateException busy(Path folder, Exception cause) {
+  private static IllegalStateException busy(Path folder) {
     return new IllegalStateException(
-        "another process works on the run in " + folder + ": wait for it, or end it", cause);
+        "another process works on the run in " + folder + ": wait for it, or end it");
   }
 
   @Override
   public void close() {
+    if (!channel.isOpen()) {
+      return; // another lock may hold the folder by now
+    }
     try {
       channel.close();
     } catch (IOException e) {
       throw new UncheckedIOException("cannot unlock " + folder, e);
+    } finally {
+      HELD.remove(file);
     }
   }
 }

@@ -46,27 +46,27 @@ public interface Learner extends AutoCloseable {
    * Where training starts.
    *
    * @param action normalised action at which the policy starts, in every state
-   * @param cloning whether the policy then learns the served actions that the log holds, before the
-   *     first step of training: a start for personal policies
+   * @param cloned log whose served actions the policy then learns, before the first step of
+   *     training: a start for personal policies
    * @param warm checkpoint, or folder of checkpoints, whose networks training goes on from; of its
    *     optimiser nothing is kept, and of its normalisation everything, since networks mean nothing
    *     without it. Networks of another shape start anew
    */
-  record Start(float[] action, boolean cloning, Optional<Path> warm) {
+  record Start(float[] action, Optional<Path> cloned, Optional<Path> warm) {
 
     /** A cold start. */
     public static Start at(float... action) {
-      return new Start(action, false, Optional.empty());
+      return new Start(action, Optional.empty(), Optional.empty());
     }
 
-    /** A cold start at the actions that were served, whose mean is given. */
-    public static Start cloning(float[] mean) {
-      return new Start(mean, true, Optional.empty());
+    /** A cold start at the actions that were served in a log, whose mean is given. */
+    public static Start cloning(float[] mean, Path log) {
+      return new Start(mean, Optional.of(log), Optional.empty());
     }
 
     /** A warm start, from a checkpoint or a folder of them. */
     public Start from(Path checkpoints) {
-      return new Start(action, cloning, Optional.of(checkpoints));
+      return new Start(action, cloned, Optional.of(checkpoints));
     }
   }
 

@@ -2,7 +2,9 @@ package org.unifiedrl.mtf.experiment;
 
 import java.util.EnumMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.engine.replay.ReplaySchema;
 import org.unifiedrl.mtf.evaluation.BoxSupport;
@@ -118,9 +120,9 @@ final class LogEstimates {
    *
    * @param actions in all states of the log, {@code [rows, A]}
    * @param weights importance weight of each logged step, {@code [rows]}
-   * @param support where the actions lie; empty for a log without boxes
+   * @param refusal why the log cannot judge it, if so
    */
-  record Judged(float[] actions, double[] weights, BoxSupport support) {}
+  record Judged(float[] actions, double[] weights, Optional<String> refusal) {}
 
   /** Asks a policy for its actions in all states. */
   Judged ask(Policy policy) {
@@ -145,14 +147,38 @@ final class LogEstimates {
         support.add(actions, low, high, at, actionSize);
       }
     }
-    return new Judged(actions, weights, support);
+    return new Judged(actions, weights, boxed ? support.refusal() : tooFew(weights));
+  }
+
+  /**
+   * Without boxes, a log knows a policy by the effective share of its steps: a model of the values
+   * has no weights of its own that would tell.
+   */
+  private static Optional<String> tooFew(double[] weights) {
+    double sum = 0;
+    double squares = 0;
+    for (double weight : weights) {
+      sum += weight;
+      squares += weight * weight;
+    }
+    double share = squares > 0 ? sum * sum / squares / weights.length : 0;
+    return share >= OffPolicyEstimator.MINIMUM_ESS_SHARE
+        ? Optional.empty()
+        : Optional.of(
+            String.format(
+                Locale.ROOT,
+                "the log's steps near the policy's actions are worth %.3g %% of all %d, at least %.3g %%"
+                    + " must be: explore nearer to it",
+                100 * share,
+                weights.length,
+                100 * OffPolicyEstimator.MINIMUM_ESS_SHARE));
   }
 
   /** What an estimator says of both, and of their difference. */
   OfflineEvaluation.Comparison compare(Estimator estimator, Judged baseline, Judged policy) {
     if (fitted(estimator)) {
-      FittedQEvaluation.Judged old = critics(estimator).judge(baseline.actions, baseline.support);
-      FittedQEvaluation.Judged now = critics(estimator).judge(policy.actions, policy.support);
+      FittedQEvaluation.Judged old = critics(estimator).judge(baseline.actions, baseline.refusal);
+      FittedQEvaluation.Judged now = critics(estimator).judge(policy.actions, policy.refusal);
       return new OfflineEvaluation.Comparison(
           estimator, old.estimate(), now.estimate(), now.minus(old));
     }
@@ -165,7 +191,7 @@ final class LogEstimates {
   /** What an estimator says of one policy. */
   OffPolicyEstimate estimate(Estimator estimator, Judged policy) {
     return fitted(estimator)
-        ? critics(estimator).judge(policy.actions, policy.support).estimate()
+        ? critics(estimator).judge(policy.actions, policy.refusal).estimate()
         : weighted(estimator, policy).estimate();
   }
 
@@ -190,6 +216,9 @@ final class LogEstimates {
               ? policy.weights[row]
               : kernel.weight(logged, policy.actions, at, actionSize, logDensity[row]);
       ncis.add(weight, rewards[row], sessions[row], users[row]);
+    }
+    if (inBox) {
+      ncis.refuseFor(policy.refusal);
     }
     return ncis.estimate();
   }
@@ -225,7 +254,7 @@ final class LogEstimates {
           case SNPDIS -> perDecision(true, policy);
           case FQE, CFQE -> throw new IllegalArgumentException(estimator + " weighs nothing");
         };
-    found.refuseFor(policy.support.refusal());
+    found.refuseFor(policy.refusal);
     return found;
   }
 

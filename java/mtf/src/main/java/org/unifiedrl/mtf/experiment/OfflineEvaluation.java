@@ -6,6 +6,7 @@ import java.util.Optional;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.engine.replay.ReplaySchema;
 import org.unifiedrl.mtf.algorithm.Transitions;
+import org.unifiedrl.mtf.evaluation.BoxSupport;
 import org.unifiedrl.mtf.evaluation.Interval;
 import org.unifiedrl.mtf.evaluation.KernelWeights;
 import org.unifiedrl.mtf.evaluation.MtfGauc;
@@ -170,6 +171,8 @@ public record OfflineEvaluation(
     float[] high = new float[ROWS * actionSize];
     float[] reward = new float[schema.columns().get(rewardColumn).width()];
     float[] density = new float[1];
+    BoxSupport oldSupport = new BoxSupport();
+    BoxSupport newSupport = new BoxSupport();
     for (long from = 0; from < replay.rows(); from += ROWS) {
       int rows = (int) Math.min(ROWS, replay.rows() - from);
       for (int r = 0; r < rows; r++) {
@@ -193,6 +196,8 @@ public record OfflineEvaluation(
         long user = replay.userId(row);
         if (inBox.isPresent()) {
           KernelWeights kernel = inBox.get();
+          oldSupport.add(old, low, high, at, actionSize);
+          newSupport.add(target, low, high, at, actionSize);
           before.add(
               kernel.weightInBox(logged, old, low, high, at, actionSize, density[0]),
               sum,
@@ -210,6 +215,8 @@ public record OfflineEvaluation(
       }
       stage.at(from + rows, "");
     }
+    before.refuseFor(oldSupport.refusal());
+    after.refuseFor(newSupport.refusal());
   }
 
   /** The kernel width of a configuration, by dimension, or the one that fits the log. */

@@ -151,6 +151,12 @@ public final class Pipeline {
           "exploration.granularity is pair: progressive training goes by requests, as NCIS and the"
               + " next box do; use training.algorithm unifiedrl, or a run of one round");
     }
+    if (config.exploration().kind() == ExperimentConfig.ExplorationKind.PARAMETER_NOISE
+        && config.training().algorithm() == ExperimentConfig.AlgorithmKind.BCQ) {
+      throw new IllegalArgumentException(
+          "exploration.kind parameter_noise needs policies that are a network: after a round of"
+              + " training.algorithm bcq what is served is the best of many proposals");
+    }
     return new Pipeline(
         config, environment, learners, listener, Populations.progressive(environment, config));
   }
@@ -343,7 +349,7 @@ public final class Pipeline {
    */
   public static Learner.Start start(Baseline baseline, Path data) {
     return baseline.hasNetwork()
-        ? Learner.Start.cloning(meanServedAction(data))
+        ? Learner.Start.cloning(meanServedAction(data), data)
         : Learner.Start.at(baseline.action());
   }
 

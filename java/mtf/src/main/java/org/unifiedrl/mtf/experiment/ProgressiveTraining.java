@@ -41,6 +41,9 @@ public final class ProgressiveTraining {
     /** A round begins. */
     default void begin(int number, int rounds) {}
 
+    /** What a round explores around, and is compared with. */
+    default void served(int number, Supplier<Policy> policy) {}
+
     /** Metrics of a round's training, averaged since the ones before. */
     default void metrics(int number, long step, Map<String, Double> means) {}
 
@@ -101,6 +104,7 @@ public final class ProgressiveTraining {
    *
    * @throws IllegalStateException if the folder's journal is not this run's, or a file that a
    *     completed stage left was changed since
+   * @throws IllegalArgumentException if exploration needs what the baseline is not
    */
   public Result run(Listener listener) {
     return run(pipeline::baseline, listener);
@@ -115,11 +119,13 @@ public final class ProgressiveTraining {
     try (Journal journal = Journal.open(folder)) {
       Baseline baseline = journal.stage("baseline", Baseline.class, List.of(), search);
       listener.baseline(baseline);
+      pipeline.checkExploration(baseline.policy());
       Served served = new Served(baseline, 0);
       Bounds bounds = pipeline.bounds();
       List<Round> rounds = new ArrayList<>();
       for (int number = 1; number <= settings.rounds(); number++) {
         listener.begin(number, settings.rounds());
+        listener.served(number, served.policy());
         Round round = round(journal, number, served, bounds, listener);
         listener.end(round);
         rounds.add(round);
@@ -226,7 +232,7 @@ public final class ProgressiveTraining {
     Learner.Start start =
         served.round == 0
             ? Pipeline.start(served.baseline, train(number))
-            : Learner.Start.cloning(Pipeline.meanServedAction(train(number)));
+            : Learner.Start.cloning(Pipeline.meanServedAction(train(number)), train(number));
     return from == 0 ? start : start.from(checkpoints(from));
   }
 

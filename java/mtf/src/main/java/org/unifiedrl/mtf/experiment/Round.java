@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.Optional;
 import org.unifiedrl.mtf.evaluation.AbTest;
 import org.unifiedrl.mtf.evaluation.Interval;
+import org.unifiedrl.mtf.evaluation.OffPolicyEstimate;
 
 /**
  * What a round of progressive training found, all of it relative to the policy that was served
@@ -68,7 +69,7 @@ public record Round(
    *
    * @param ncisServed value of the served policy
    * @param ncisDifference new policy minus served one; not a number if either is refused
-   * @param essShare effective share of the logged requests for the new policy, in [0, 1]
+   * @param essShare effective share of the logged requests, in [0, 1], for the policy that has less
    * @param gaucServed MTF-GAUC of the served policy, on the pages that it showed
    * @param gaucDifference new policy minus served one; not a number if no user has an AUC
    * @param drift how far the new policy moved
@@ -85,10 +86,14 @@ public record Round(
       return new Offline(
           evaluation.ncisBaseline().value(),
           evaluation.ncisDifference(),
-          evaluation.ncisPolicy().ess() / evaluation.ncisPolicy().samples(),
+          Math.min(share(evaluation.ncisBaseline()), share(evaluation.ncisPolicy())),
           evaluation.gaucBaseline().value(),
           evaluation.gaucDifference(),
           drift);
+    }
+
+    private static double share(OffPolicyEstimate estimate) {
+      return estimate.ess() / estimate.samples();
     }
   }
 

@@ -73,7 +73,8 @@ class FittedQEvaluationTest {
     for (int r = 0; r < log.rows(); r++) {
       support.add(targets, new float[] {-HALF_WIDTH}, new float[] {HALF_WIDTH}, 0, 1);
     }
-    return new FittedQEvaluation(settings, discount, log, OPTIONS).judge(targets, support);
+    return new FittedQEvaluation(settings, discount, log, OPTIONS)
+        .judge(targets, support.refusal());
   }
 
   /**

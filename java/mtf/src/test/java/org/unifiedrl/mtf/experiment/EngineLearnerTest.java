@@ -418,10 +418,26 @@ class EngineLearnerTest {
         Learner mean = EngineLearner.factory().open(config, replay, START, folder, false);
         Learner cloned =
             EngineLearner.factory()
-                .open(config, replay, Learner.Start.cloning(START.action()), folder, false)) {
+                .open(
+                    config,
+                    replay,
+                    Learner.Start.cloning(START.action(), folder.resolve("log")),
+                    folder,
+                    false)) {
       assertThat(cloned.step()).isZero();
       assertThat(distance(mean.policy().get(), 1)).isGreaterThan(0.1);
       assertThat(distance(cloned.policy().get(), 1)).isLessThan(0.03);
+    }
+  }
+
+  /** What other rounds' logs were explored around is not what is served. */
+  @Test
+  void aCloneIsOfTheLogThatItIsGivenAndNotOfAllThatIsLearnedFrom(@TempDir Path folder) {
+    Path own = personalLog(folder.resolve("own"), 1);
+    Learner.Start start = Learner.Start.cloning(START.action(), own);
+    try (Replay replay = Replay.open(log(folder.resolve("log"), 60));
+        Learner cloned = EngineLearner.factory().open(config(), replay, start, folder, false)) {
+      assertThat(distance(cloned.policy().get(), 1)).isLessThan(0.06);
     }
   }
 
@@ -432,7 +448,12 @@ class EngineLearnerTest {
         Learner mean = EngineLearner.factory().open(config, replay, START, folder, false);
         Learner cloned =
             EngineLearner.factory()
-                .open(config, replay, Learner.Start.cloning(START.action()), folder, false)) {
+                .open(
+                    config,
+                    replay,
+                    Learner.Start.cloning(START.action(), folder.resolve("log")),
+                    folder,
+                    false)) {
       assertThat(distance(mean.policy().get(), 3)).isGreaterThan(0.1);
       assertThat(distance(cloned.policy().get(), 3)).isLessThan(0.03);
     }
@@ -440,7 +461,7 @@ class EngineLearnerTest {
 
   @Test
   void aClonedStartIsResumedAndIsNoOtherStart(@TempDir Path folder) {
-    Learner.Start start = Learner.Start.cloning(START.action());
+    Learner.Start start = Learner.Start.cloning(START.action(), folder.resolve("log"));
     try (Replay replay = Replay.open(personalLog(folder.resolve("log"), 1))) {
       String whole;
       try (Learner learner = EngineLearner.factory().open(config(), replay, start, folder, false)) {

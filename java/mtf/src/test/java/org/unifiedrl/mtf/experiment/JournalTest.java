@@ -125,6 +125,9 @@ class JournalTest {
           .isInstanceOf(IllegalStateException.class)
           .hasMessageContaining("another process works on the run");
       assertThat(journal.stage("a", Integer.class, List.of(), () -> 1)).isEqualTo(1);
+      // By another name too: the attempt before did not give the lock away.
+      assertThatThrownBy(() -> Journal.open(run.resolve("../" + run.getFileName())))
+          .hasMessageContaining("another process works on the run");
     }
     Journal.open(run).close();
   }

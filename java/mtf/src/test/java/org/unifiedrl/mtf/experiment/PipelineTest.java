@@ -142,6 +142,39 @@ class PipelineTest {
     assertThat(all.get(5).policy().samples()).isLessThan(box.ncisPolicy().samples());
   }
 
+  /** Far from all that was logged: what needs no weights is refused too, in boxes and without. */
+  @ParameterizedTest
+  @EnumSource(names = {"SOBOL", "GAUSSIAN"})
+  void noEstimatorJudgesAPolicyThatTheLogDoesNotReach(ExplorationKind kind) {
+    ExperimentConfig config = config(kind, List.of(), 0, false);
+    Pipeline pipeline = new Pipeline(config, WORLD, EngineLearner.factory(), RunListener.NONE);
+    ConstantPolicy middle = new ConstantPolicy(WORLD.stateSize(), new float[WORLD.actionSize()]);
+    float[] away = new float[WORLD.actionSize()];
+    if (kind == ExplorationKind.SOBOL) {
+      away[3] = 0.2f; // half a width beyond one edge, which weights in the box do not tell
+    } else {
+      Arrays.fill(away, 0.9f); // three standard deviations in all dimensions
+    }
+    ConstantPolicy far = new ConstantPolicy(WORLD.stateSize(), away);
+    Path heldOut = folder.resolve("held-out");
+    pipeline.explore(() -> middle, folder.resolve("log"), heldOut);
+    OfflineEvaluation offline = pipeline.evaluate(() -> middle, () -> far, heldOut);
+    assertThat(offline.ncisBaseline().refused()).isFalse();
+    assertThat(offline.ncisPolicy().refused()).isTrue();
+    assertThat(offline.ncisDifference().mean()).isNaN();
+    for (OfflineEvaluation.Comparison one : offline.estimators()) {
+      assertThat(one.policy().refused()).as("%s", one.estimator()).isTrue();
+      assertThat(one.difference().mean()).isNaN();
+    }
+    OfflineEvaluation.Comparison fitted =
+        offline.estimators().stream()
+            .filter(one -> one.estimator() == ExperimentConfig.Estimator.FQE)
+            .findFirst()
+            .orElseThrow();
+    assertThat(fitted.baseline().refused()).isFalse();
+    assertThat(fitted.policy().refusal().orElseThrow()).contains("explore nearer to it");
+  }
+
   /** Every kind's log is one that training and evaluation take, and tells what wrote it. */
   @ParameterizedTest
   @EnumSource(

@@ -261,7 +261,7 @@ class ProgressiveTrainingTest {
     requireRolledBack(run, folder);
   }
 
-  /** Where each round's training started, by the folder that is named; empty for a cold start. */
+  /** Where each round's training started: the round it went on from, or whose log it cloned. */
   private List<String> starts(RoundStart start) {
     Learner.Factory bad = badInTheSecondRound();
     List<String> starts = new ArrayList<>();
@@ -270,7 +270,12 @@ class ProgressiveTrainingTest {
           @Override
           public Learner open(
               ExperimentConfig config, Replay replay, Learner.Start from, Path to, boolean resume) {
-            starts.add(from.warm().map(f -> f.getParent().getFileName().toString()).orElse("cold"));
+            String cloned =
+                from.cloned().map(log -> " " + log.getName(log.getNameCount() - 3)).orElse("");
+            starts.add(
+                from.warm()
+                    .map(f -> f.getParent().getFileName().toString())
+                    .orElse("cold" + cloned));
             return bad.open(config, replay, from, to, resume);
           }
 
@@ -291,7 +296,25 @@ class ProgressiveTrainingTest {
   void aRoundAfterARefusedOneStartsAtWhatIsServedAtTheLastRoundOrAnew() {
     assertThat(starts(RoundStart.WARM)).containsExactly("cold", "1", "1");
     assertThat(starts(RoundStart.CONTINUED)).containsExactly("cold", "1", "2");
-    assertThat(starts(RoundStart.FRESH)).containsExactly("cold", "cold", "cold");
+    assertThat(starts(RoundStart.FRESH)).containsExactly("cold", "cold 2", "cold 3");
+  }
+
+  @Test
+  void explorationThatTheBaselineDoesNotAllowIsRefusedBeforeARound() {
+    ExperimentConfig config =
+        Settings.over(config(USUAL), List.of("exploration.kind=\"parameter_noise\""));
+    Path folder = temporary.resolve("noise");
+    ProgressiveTraining training =
+        new ProgressiveTraining(
+            Pipeline.progressive(config, WORLD, EngineLearner.factory(), RunListener.NONE), folder);
+    assertThatThrownBy(() -> training.run(new ProgressiveTraining.Listener() {}))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("needs a policy that is a network");
+    assertThat(folder.resolve("rounds")).doesNotExist();
+    ExperimentConfig bcq = Settings.over(config, List.of("training.algorithm=\"bcq\""));
+    assertThatThrownBy(
+            () -> Pipeline.progressive(bcq, WORLD, EngineLearner.factory(), RunListener.NONE))
+        .hasMessageContaining("training.algorithm bcq");
   }
 
   private static void requireRolledBack(ProgressiveTraining.Result run, Path folder) {

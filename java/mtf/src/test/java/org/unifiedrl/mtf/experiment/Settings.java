@@ -25,7 +25,12 @@ final class Settings {
 
   /** Each setting as on the command line, {@code training.steps=40}; texts in quotes. */
   static ExperimentConfig of(List<String> settings) {
-    ObjectNode tree = JSON.valueToTree(ExperimentConfig.defaults());
+    return over(ExperimentConfig.defaults(), settings);
+  }
+
+  /** The same over another configuration. */
+  static ExperimentConfig over(ExperimentConfig base, List<String> settings) {
+    ObjectNode tree = JSON.valueToTree(base);
     for (String setting : settings) {
       String[] parts = setting.split("=", 2);
       String[] path = parts[0].split("\\.", -1);
