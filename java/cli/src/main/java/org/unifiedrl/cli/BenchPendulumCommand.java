@@ -102,6 +102,7 @@ final class BenchPendulumCommand implements Callable<Integer> {
    * @param data SHA-256 of the transitions
    * @param returns mean over the episodes; NaN if the training diverged
    * @param score from 0, random actions, to 100, a trained policy
+   * @param metrics of the algorithm, over the last tenth of its steps
    * @param failure why there is no policy; empty if there is one
    * @param program version that ran it
    */
@@ -111,6 +112,7 @@ final class BenchPendulumCommand implements Callable<Integer> {
       double returns,
       double score,
       double seconds,
+      Map<String, Double> metrics,
       String failure,
       String program) {}
 
@@ -234,7 +236,8 @@ final class BenchPendulumCommand implements Callable<Integer> {
           PendulumBenchmark.run(task.config(), EngineAccess.learners(), replay, checkpoints);
       trained = trained(task, hash, found, "");
     } catch (NotFiniteException e) {
-      PendulumBenchmark.Result none = new PendulumBenchmark.Result(Double.NaN, Double.NaN);
+      PendulumBenchmark.Result none =
+          new PendulumBenchmark.Result(Double.NaN, Double.NaN, Map.of());
       trained = trained(task, hash, none, e.getMessage());
     } catch (IOException e) {
       throw new UncheckedIOException("cannot clear " + checkpoints, e);
@@ -250,6 +253,7 @@ final class BenchPendulumCommand implements Callable<Integer> {
         found.meanReturn(),
         found.score(),
         found.seconds(),
+        found.metrics(),
         failure,
         Main.version() + ", commit " + Machine.commit());
   }

@@ -67,6 +67,9 @@ class BenchPendulumTest {
     assertThat(first.code()).as(first.err()).isZero();
     Path one = out.resolve("trainings/ddpg-1.json");
     FileTime when = Files.getLastModifiedTime(one);
+    assertThat(
+            Json.MAPPER.readTree(Files.readString(one)).path("metrics").path("q_mean").isNumber())
+        .isTrue();
 
     // Two more seeds and another algorithm, two at a time.
     CommandLineRun second = trained(out, "ddpg,td3", 3, 3, "--jobs", "2");

@@ -1,6 +1,7 @@
 package org.unifiedrl.mtf.pendulum;
 
 import java.nio.file.Path;
+import java.util.Map;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import org.unifiedrl.mtf.experiment.Learner;
@@ -21,8 +22,9 @@ public final class PendulumBenchmark {
    *
    * @param meanReturn over the episodes
    * @param seconds of training
+   * @param metrics the algorithm's, averaged over the last tenth of its steps
    */
-  public record Result(double meanReturn, double seconds) {
+  public record Result(double meanReturn, double seconds, Map<String, Double> metrics) {
 
     /** From 0, random actions, to 100, a trained policy. */
     public double score() {
@@ -41,11 +43,16 @@ public final class PendulumBenchmark {
     Learner.Start start = Learner.Start.at(0);
     try (Learner learner = learners.open(config, replay, start, checkpoints, false)) {
       long began = System.nanoTime();
-      learner.run(config.training().steps());
+      long steps = config.training().steps();
+      long last = Math.max(1, steps / 10);
+      if (steps > last) {
+        learner.run(steps - last);
+      }
+      Map<String, Double> metrics = learner.run(last);
       double seconds = (System.nanoTime() - began) / 1e9;
       learner.save();
       double mean = Pendulum.meanReturn(learner.policy(), EPISODES, BEGINNINGS + config.seed());
-      return new Result(mean, seconds);
+      return new Result(mean, seconds, metrics);
     }
   }
 }
