@@ -95,7 +95,12 @@ final class Results {
     node.set("log", Json.MAPPER.valueToTree(round.logged()));
     node.set("training", Json.MAPPER.valueToTree(round.trained()));
     Json.put(node, "inside_share", offline.drift().insideShare());
-    node.set("drift", Json.MAPPER.valueToTree(offline.drift().moved()));
+    ArrayNode moved = node.putArray("drift");
+    for (double distance : offline.drift().moved()) {
+      if (Double.isFinite(distance)) {
+        moved.add(distance);
+      }
+    }
     ObjectNode ncis = node.putObject("ncis");
     Json.put(ncis, "served", offline.ncisServed());
     ncis.set("difference", interval(offline.ncisDifference()));

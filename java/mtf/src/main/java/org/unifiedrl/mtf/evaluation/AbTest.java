@@ -138,16 +138,23 @@ public final class AbTest {
         baseline.requests().length,
         Summary.of(baseline),
         Summary.of(policy),
-        bootstrap.lift(baseline.validConsumptions(), policy.validConsumptions()),
-        bootstrap.lift(baseline.watchSeconds(), policy.watchSeconds()),
+        lift(bootstrap, baseline.validConsumptions(), policy.validConsumptions()),
+        lift(bootstrap, baseline.watchSeconds(), policy.watchSeconds()),
         bootstrap.interval(
             sums -> 100 * (sums[2] / sums[3] / (sums[0] / sums[1]) - 1),
             baseline.requests(),
             baseline.sessions(),
             policy.requests(),
             policy.sessions()),
-        bootstrap.lift(baseline.requests(), policy.requests()),
-        bootstrap.lift(baseline.returns(), policy.returns()));
+        lift(bootstrap, baseline.requests(), policy.requests()),
+        lift(bootstrap, baseline.returns(), policy.returns()));
+  }
+
+  /** So few users may consume nothing: then no lift is known. */
+  private static Interval lift(PairedBootstrap bootstrap, double[] baseline, double[] policy) {
+    return Arrays.stream(baseline).sum() > 0
+        ? bootstrap.lift(baseline, policy)
+        : new Interval(Double.NaN, Double.NaN, Double.NaN);
   }
 
   /**

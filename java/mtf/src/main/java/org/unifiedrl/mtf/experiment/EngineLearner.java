@@ -63,7 +63,12 @@ public final class EngineLearner implements Learner {
     CommonConfig common = chosen.common();
     Transitions transitions = new Transitions(replay.schema());
     requireGranularity(chosen, transitions);
-    algorithm = chosen.create().apply(transitions);
+    try {
+      algorithm = chosen.create().apply(transitions);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(
+          "training.algorithm " + chosen.name() + " and this log do not fit: " + e.getMessage(), e);
+    }
     store = new CheckpointStore(checkpoints, config.training().keep());
     Optional<Checkpoint> warm = start.warm().map(CheckpointStore::newest);
     settings = JSON.createObjectNode();

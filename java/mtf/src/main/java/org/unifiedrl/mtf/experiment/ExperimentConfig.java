@@ -137,8 +137,8 @@ public record ExperimentConfig(
     /** Actor and critics of the served policy; what a refused round learned is lost. */
     WARM,
     /**
-     * Actor and critics of the last round, whether or not its policy was served: one training in
-     * all, whose policy is tried after every round.
+     * Actor and critics of the last round that has any, whether or not its policy was served: one
+     * training in all, whose policy is tried after every round.
      */
     CONTINUED,
     /** New critics, and a new actor at the served policy's mean action. */

@@ -141,6 +141,9 @@ final class Journal implements AutoCloseable {
   private Map<String, String> hashes(List<Path> outputs) throws IOException {
     Map<String, String> hashes = new TreeMap<>();
     for (Path output : outputs) {
+      if (!Files.exists(output)) {
+        continue; // a training that diverged leaves nothing
+      }
       try (Stream<Path> tree = Files.walk(output)) {
         for (Path path : tree.filter(Files::isRegularFile).toList()) {
           boolean hidden = false; // locks, and what a crash left under a temporary name

@@ -10,6 +10,7 @@ import java.util.Optional;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.unifiedrl.engine.DurableFiles;
+import org.unifiedrl.engine.NotFiniteException;
 import org.unifiedrl.engine.checkpoint.CheckpointStore;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.mtf.baseline.Baseline;
@@ -20,7 +21,8 @@ import org.unifiedrl.mtf.policy.Policy;
  * Progressive training (specification 4.2): rounds of exploration around the policy that is served
  * so far, training, offline evaluation, {@link Gate} and canary A/B test; a policy that passes is
  * served next, and explored around in the next round. One that does not is kept in its round's
- * folder for inspection, and all else stays as it was: the served policy, its box, its weights.
+ * folder for inspection, and all else stays as it was: the served policy, its box, its weights. A
+ * training that diverges is such a round without a policy.
  *
  * <p>Every round serves other users, none of them twice and none of those that the run is reported
  * on. Where the environment has fewer users than {@code exploration.users}, rounds have fewer each;
@@ -126,7 +128,7 @@ public final class ProgressiveTraining {
       for (int number = 1; number <= settings.rounds(); number++) {
         listener.begin(number, settings.rounds());
         listener.served(number, served.policy());
-        Round round = round(journal, number, served, bounds, listener);
+        Round round = round(journal, rounds, served, bounds, listener);
         listener.end(round);
         rounds.add(round);
         served = round.decision().served() ? new Served(baseline, number) : served;
@@ -152,7 +154,8 @@ public final class ProgressiveTraining {
   }
 
   private Round round(
-      Journal journal, int number, Served served, Bounds bounds, Listener listener) {
+      Journal journal, List<Round> before, Served served, Bounds bounds, Listener listener) {
+    int number = before.size() + 1;
     Pipeline stages = pipeline.round(number, bounds);
     String name = "round " + number + ": ";
     Round.Logged logged =
@@ -170,7 +173,17 @@ public final class ProgressiveTraining {
             name + "train",
             Round.Trained.class,
             List.of(checkpoints(number)),
-            () -> train(stages, number, served, listener));
+            () -> train(stages, number, served, before, listener));
+    if (!trained.failure().isEmpty()) {
+      Round.Decision refused =
+          journal.stage(
+              name + "serve",
+              Round.Decision.class,
+              List.of(),
+              () -> new Round.Decision(false, trained.failure(), bounds));
+      Round.Offline nothing = Round.Offline.none(bounds.lower().size());
+      return new Round(number, bounds, logged, trained, nothing, Optional.empty(), refused);
+    }
     Supplier<Policy> policy = stages.policy(checkpoints(number));
     Round.Offline offline =
         journal.stage(
@@ -205,28 +218,38 @@ public final class ProgressiveTraining {
     return new Round(number, bounds, logged, trained, offline, canary, decision);
   }
 
-  private Round.Trained train(Pipeline stages, int number, Served served, Listener listener) {
+  /** A training that diverges would do so again: it is this round's result. */
+  private Round.Trained train(
+      Pipeline stages, int number, Served served, List<Round> before, Listener listener) {
     List<Path> data =
         settings.data() == ExperimentConfig.RoundData.LATEST
             ? List.of(train(number))
             : IntStream.rangeClosed(1, number).mapToObj(this::train).toList();
     boolean begun = new CheckpointStore(checkpoints(number), 1).latest().isPresent();
-    Pipeline.Trained trained =
-        stages.train(
-            start(number, served),
-            data,
-            checkpoints(number),
-            begun,
-            (step, means) -> listener.metrics(number, step, means));
-    return new Round.Trained(
-        trained.steps(), trained.backend(), trained.engine(), trained.parameterHash());
+    try {
+      return Round.Trained.of(
+          stages.train(
+              start(number, served, before),
+              data,
+              checkpoints(number),
+              begun,
+              (step, means) -> listener.metrics(number, step, means)));
+    } catch (NotFiniteException e) {
+      delete(checkpoints(number));
+      return Round.Trained.diverged(e);
+    }
   }
 
-  private Learner.Start start(int number, Served served) {
+  private Learner.Start start(int number, Served served, List<Round> before) {
     int from =
         switch (settings.start()) {
           case WARM -> served.round;
-          case CONTINUED -> number - 1;
+          case CONTINUED ->
+              before.stream()
+                  .filter(round -> round.trained().failure().isEmpty())
+                  .mapToInt(Round::number)
+                  .max()
+                  .orElse(0);
           case FRESH -> 0;
         };
     Learner.Start start =

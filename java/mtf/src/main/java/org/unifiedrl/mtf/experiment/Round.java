@@ -1,7 +1,9 @@
 package org.unifiedrl.mtf.experiment;
 
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.Optional;
+import org.unifiedrl.engine.NotFiniteException;
 import org.unifiedrl.mtf.evaluation.AbTest;
 import org.unifiedrl.mtf.evaluation.Interval;
 import org.unifiedrl.mtf.evaluation.OffPolicyEstimate;
@@ -61,8 +63,25 @@ public record Round(
    * @param backend back end that ran the last of them
    * @param engine what it ran them with
    * @param parameterHash SHA-256 of all parameters
+   * @param failure why there is no policy: training diverged; empty if there is one
    */
-  public record Trained(long steps, String backend, String engine, String parameterHash) {}
+  public record Trained(
+      long steps, String backend, String engine, String parameterHash, String failure) {
+
+    /** Older journals have none. */
+    public Trained {
+      failure = failure == null ? "" : failure;
+    }
+
+    static Trained of(Pipeline.Trained trained) {
+      return new Trained(
+          trained.steps(), trained.backend(), trained.engine(), trained.parameterHash(), "");
+    }
+
+    static Trained diverged(NotFiniteException e) {
+      return new Trained(0, "", "", "", "training diverged: " + e.getMessage());
+    }
+  }
 
   /**
    * What held-out users of the round say.
@@ -90,6 +109,14 @@ public record Round(
           evaluation.gaucBaseline().value(),
           evaluation.gaucDifference(),
           drift);
+    }
+
+    /** Nothing is known where there is no policy. */
+    static Offline none(int actionSize) {
+      double none = Double.NaN;
+      Interval unknown = new Interval(none, none, none);
+      Drift drift = new Drift(none, Collections.nCopies(actionSize, none));
+      return new Offline(none, unknown, 0, none, unknown, drift);
     }
 
     private static double share(OffPolicyEstimate estimate) {

@@ -38,6 +38,18 @@ class AbTestTest {
     assertThat(result.policy().uvc()).isGreaterThan(result.baseline().uvc());
   }
 
+  /** As few users of a canary may: what cannot be known is not 0. */
+  @Test
+  void noLiftIsKnownOverUsersWhoConsumedNothing() {
+    double[] nothing = {0, 0};
+    double[] some = {1, 3};
+    UserTotals idle = new UserTotals(nothing, some, some, some, some);
+    Result result = AbTest.compare(idle, idle, new PairedBootstrap(1, 100));
+    assertThat(result.uvcLift().mean()).isNaN();
+    assertThat(result.uvcLift().low()).isNaN();
+    assertThat(result.udtLift().mean()).isZero();
+  }
+
   @Test
   void threadsAndLanesChangeNothing() {
     UserTotals one = AbTest.serve(WORLD, () -> constant(0.3f), SETTINGS, Progress.NONE);

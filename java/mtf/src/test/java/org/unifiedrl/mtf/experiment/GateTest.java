@@ -69,6 +69,7 @@ class GateTest {
     Interval good = new Interval(0, -2.9, 2.9);
     Interval unsure = new Interval(5, -3.1, 20);
     assertThat(GATE.canary(test(good, good))).isEmpty();
+    assertThat(GATE.canary(test(UNKNOWN, good))).as("nobody consumed anything").isPresent();
     assertThat(GATE.canary(test(unsure, good)))
         .contains("canary UVC lift, %: +5.00 [-3.10, +20.00], tolerated -3.00");
     assertThat(GATE.canary(test(good, unsure)))

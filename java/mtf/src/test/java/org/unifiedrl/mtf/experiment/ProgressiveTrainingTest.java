@@ -15,6 +15,7 @@ import java.util.SplittableRandom;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.unifiedrl.engine.NotFiniteException;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.engine.replay.ReplaySchema;
 import org.unifiedrl.mtf.baseline.Baseline;
@@ -297,6 +298,58 @@ class ProgressiveTrainingTest {
     assertThat(starts(RoundStart.WARM)).containsExactly("cold", "1", "1");
     assertThat(starts(RoundStart.CONTINUED)).containsExactly("cold", "1", "2");
     assertThat(starts(RoundStart.FRESH)).containsExactly("cold", "cold 2", "cold 3");
+  }
+
+  @Test
+  void aRoundWhoseTrainingDivergesIsRefusedAndTheOthersGoOn() {
+    Learner.Factory honest = EngineLearner.factory();
+    List<String> starts = new ArrayList<>();
+    Learner.Factory diverging =
+        new Learner.Factory() {
+          @Override
+          public Learner open(
+              ExperimentConfig config, Replay replay, Learner.Start from, Path to, boolean resume) {
+            starts.add(from.warm().map(f -> f.getParent().getFileName().toString()).orElse("cold"));
+            Learner learner = honest.open(config, replay, from, to, resume);
+            if (to.getParent().endsWith("rounds/2")) {
+              learner.run(1);
+              learner.save();
+              learner.close();
+              throw new NotFiniteException("NOT_FINITE: metric 'q_loss'");
+            }
+            return learner;
+          }
+
+          @Override
+          public Supplier<Policy> policy(Path checkpoints) {
+            return honest.policy(checkpoints);
+          }
+        };
+    Progressive settings =
+        settings(ROUNDS, RoundData.LATEST, RoundStart.CONTINUED, BoxSchedule.MEASURED, 1);
+    Path folder = temporary.resolve("diverging");
+    ProgressiveTraining.Result run = run(settings, folder, diverging, RunListener.NONE);
+    Round bad = run.rounds().get(1);
+    assertThat(bad.decision().served()).isFalse();
+    assertThat(bad.decision().reason()).contains("training diverged", "q_loss");
+    assertThat(bad.canary()).isEmpty();
+    requireRolledBackTo(run.rounds().get(2), bad, folder);
+    assertThat(ProgressiveTraining.folder(folder, 2).resolve("checkpoints")).doesNotExist();
+    // The third went on from the first, which has networks.
+    assertThat(starts).containsExactly("cold", "1", "1");
+    // Started again, it has the same rounds and trains nothing.
+    starts.clear();
+    ProgressiveTraining.Result again = run(settings, folder, diverging, RunListener.NONE);
+    assertThat(again.rounds()).isEqualTo(run.rounds());
+    assertThat(starts).isEmpty();
+  }
+
+  /** What a round explores around, and its box, after one that was refused. */
+  private static void requireRolledBackTo(Round after, Round bad, Path folder) {
+    assertThat(after.bounds()).isEqualTo(bad.bounds());
+    Path first = ProgressiveTraining.folder(folder, 1).resolve("checkpoints");
+    Path log = ProgressiveTraining.folder(folder, 3).resolve("shards/train");
+    requireBox(log, EngineLearner.factory().policy(first).get(), bad.bounds());
   }
 
   @Test
