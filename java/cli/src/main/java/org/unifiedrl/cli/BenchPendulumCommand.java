@@ -147,37 +147,21 @@ final class BenchPendulumCommand implements Callable<Integer> {
     }
     ExperimentConfig first = configs.get(names.get(0)).get(0);
     EngineAccess.requireEngine(first.engineOptions());
+    String hash;
+    try {
+      hash = DurableFiles.sha256(data);
+    } catch (IOException e) {
+      throw new UsageException("--data " + data + ": " + FileErrors.reason(e), e);
+    }
     RunFolder folder =
         common.out != null && Files.isDirectory(common.out.resolve(TRAININGS))
             ? new RunFolder(common.out)
             : RunFolder.plan(common.out, "pendulum");
-    Map<String, List<Task>> tasks = new LinkedHashMap<>();
-    configs.forEach(
-        (name, each) ->
-            tasks.put(
-                name, each.stream().map(config -> task(folder.path(), name, config)).toList()));
-    List<Row> rows = new ArrayList<>();
+    List<Row> rows;
+    createTrainings(folder.path());
     FolderLock lock = FolderLock.of(folder.path());
     try {
-      String hash = DurableFiles.sha256(data);
-      List<Task> missing = new ArrayList<>();
-      for (List<Task> each : tasks.values()) {
-        for (Task task : each) {
-          if (read(task, hash).isEmpty()) {
-            missing.add(task);
-          }
-        }
-      }
-      train(folder, missing, hash, parallel);
-      for (String name : tasks.keySet()) {
-        List<Trained> trained = new ArrayList<>();
-        for (Task task : tasks.get(name)) {
-          trained.add(read(task, hash).orElseThrow());
-        }
-        rows.add(Row.of(name, trained));
-      }
-    } catch (IOException e) {
-      throw new UsageException("--data " + FileErrors.reason(e), e);
+      rows = rows(folder, configs, hash, parallel);
     } finally {
       lock.close();
     }
@@ -190,6 +174,41 @@ final class BenchPendulumCommand implements Callable<Integer> {
     return 0;
   }
 
+  private static void createTrainings(Path folder) {
+    try {
+      DurableFiles.createFolders(folder.resolve(TRAININGS));
+    } catch (IOException e) {
+      throw new UsageException("--out " + folder + ": " + FileErrors.reason(e), e);
+    }
+  }
+
+  /** Trains what is missing; a row for each algorithm. */
+  private List<Row> rows(
+      RunFolder folder, Map<String, List<ExperimentConfig>> configs, String hash, int parallel) {
+    Map<String, List<Task>> tasks = new LinkedHashMap<>();
+    configs.forEach(
+        (name, each) ->
+            tasks.put(
+                name, each.stream().map(config -> task(folder.path(), name, config)).toList()));
+    List<Task> missing =
+        tasks.values().stream()
+            .flatMap(List::stream)
+            .filter(task -> read(task, hash).isEmpty())
+            .toList();
+    try {
+      train(folder, missing, hash, parallel);
+    } catch (IOException e) {
+      throw new UncheckedIOException(
+          "cannot write the transitions to " + folder.train() + ": " + FileErrors.reason(e), e);
+    }
+    List<Row> rows = new ArrayList<>();
+    tasks.forEach(
+        (name, each) ->
+            rows.add(
+                Row.of(name, each.stream().map(task -> read(task, hash).orElseThrow()).toList())));
+    return rows;
+  }
+
   private static Task task(Path folder, String name, ExperimentConfig config) {
     return new Task(
         name, config, folder.resolve(TRAININGS).resolve(name + "-" + config.seed() + ".json"));
@@ -200,7 +219,6 @@ final class BenchPendulumCommand implements Callable<Integer> {
     if (missing.isEmpty()) {
       return;
     }
-    DurableFiles.createFolders(folder.path().resolve(TRAININGS));
     DurableFiles.deleteTree(folder.train()); // what a killed run may have left half-written
     PendulumData.write(data, folder.train());
     try (RunListener.Stage stage =

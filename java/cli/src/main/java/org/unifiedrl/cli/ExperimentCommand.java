@@ -126,13 +126,13 @@ final class ExperimentCommand implements Callable<Integer> {
     }
     StudyPlan plan = new StudyPlan(study, quick, options::apply, common.threads());
     List<Cell> cells = check(study, plan, count);
-    checkFolder();
+    checkFolder(study);
     List<StudyPlan.Chosen> chosen = List.of();
     List<CellResult> results;
     Map<String, ObjectNode> worlds;
     try (CellRunner runner = common.runner()) {
       runner.missing(cells.stream().filter(cell -> study.tune() == null).toList());
-      Json.write(out.resolve(IDENTITY), identity());
+      Json.write(out.resolve(IDENTITY), identity(study));
       if (study.tune() != null) {
         chosen = plan.tune(trials -> runner.run(trials, jobs, true, common.listener()));
         writeTuned(StudyPlan.best(chosen), study.tune());
@@ -177,6 +177,7 @@ final class ExperimentCommand implements Callable<Integer> {
     List<Cell> cells;
     try {
       cells = plan.cells(count, tuned);
+      plan.checkBudget();
     } catch (IllegalArgumentException e) {
       throw new UsageException(e.getMessage(), e);
     }
@@ -206,15 +207,28 @@ final class ExperimentCommand implements Callable<Integer> {
     Json.writeText(common.out.resolve("tuned.yaml"), head + Configuration.yaml((Object) best));
   }
 
-  private ObjectNode identity() {
+  private ObjectNode identity(StudyDefinition study) {
     ObjectNode node = Json.object();
     node.put("experiment", name);
     node.put("quick", quick);
+    if (study.tune() != null) { // what is tuned depends on the budget
+      node.put("trials", study.tune().trials().of(quick));
+      node.put("tuning_seeds", study.tune().seeds().of(quick));
+    }
     return node;
   }
 
+  private static String budget(JsonNode identity) {
+    return identity.has("trials")
+        ? " --trials "
+            + identity.path("trials").asInt()
+            + " --tuning-seeds "
+            + identity.path("tuning_seeds").asInt()
+        : "";
+  }
+
   /** A folder that holds something must be this experiment's. */
-  private void checkFolder() {
+  private void checkFolder(StudyDefinition study) {
     Path out = common.out;
     Path file = out.resolve(IDENTITY);
     if (!Files.exists(file)) {
@@ -223,16 +237,18 @@ final class ExperimentCommand implements Callable<Integer> {
     }
     try {
       JsonNode found = Json.MAPPER.readTree(Files.readString(file));
-      if (!found.equals(identity())) {
+      if (!found.equals(identity(study))) {
         throw new UsageException(
             "--out "
                 + out
                 + " holds experiment "
                 + found.path("experiment").asText()
                 + (found.path("quick").asBoolean() ? " --quick" : "")
+                + budget(found)
                 + ", not "
                 + name
                 + (quick ? " --quick" : "")
+                + budget(identity(study))
                 + ": give another folder");
       }
     } catch (IOException e) {

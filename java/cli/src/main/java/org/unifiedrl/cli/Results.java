@@ -65,8 +65,10 @@ final class Results {
       heldOut += round.logged().heldOutRequests();
       steps += round.trained().steps();
       canary += round.canary().map(Results::requests).orElse(0.0);
-      result.put("backend", round.trained().backend());
-      result.put("engine", round.trained().engine());
+      if (round.trained().failure().isEmpty()) {
+        result.put("backend", round.trained().backend());
+        result.put("engine", round.trained().engine());
+      }
       if (round.number() == run.served()) {
         result.put("parameter_hash", round.trained().parameterHash());
       }
@@ -315,12 +317,13 @@ final class Results {
 
   /** How a round ended, in a line. */
   static String line(Round round) {
+    String hash = round.trained().parameterHash();
     return String.format(
         Locale.ROOT,
-        "Round %d: %s; parameter hash %s%n",
+        "Round %d: %s%s%n",
         round.number(),
         verdict(round),
-        round.trained().parameterHash());
+        hash.isEmpty() ? "" : "; parameter hash " + hash);
   }
 
   private static String verdict(Round round) {

@@ -172,7 +172,7 @@ final class Session {
     searchRequests = baseline.requests();
     Pipeline.Trained trained =
         pipeline.train(
-            Pipeline.start(baseline, data),
+            Pipeline.start(baseline, List.of(data)),
             List.of(data),
             folder.checkpoints(),
             resume,
@@ -239,6 +239,7 @@ final class Session {
       @Override
       public void served(int number, Supplier<Policy> policy) {
         trainedFrom = policy.get();
+        folder.round(number).writeBaseline(trainedFrom, searchRequests, environment);
       }
 
       @Override

@@ -130,6 +130,37 @@ final class StudyPlan {
   /** Settings that a tuner found for a method on a kind of data, and how. */
   record Chosen(String method, String data, Tuner tuner, Tuning.Result result) {}
 
+  /**
+   * Checks that every tuner can do with its budget.
+   *
+   * @throws IllegalArgumentException if one cannot
+   */
+  void checkBudget() {
+    StudyDefinition.Tune tune = study.tune();
+    if (tune == null) {
+      return;
+    }
+    int trials = tune.trials().of(quick);
+    study
+        .resolvedMethods()
+        .forEach(
+            (name, method) -> {
+              for (Tuner tuner : isTuned(method) ? tune.tuners() : List.<Tuner>of()) {
+                int least = tuner.least(method.space().size());
+                if (trials < least) {
+                  throw new IllegalArgumentException(
+                      "--trials is %d: tuner %s needs %d for the %d settings of %s"
+                          .formatted(
+                              trials,
+                              tuner.name().toLowerCase(Locale.ROOT),
+                              least,
+                              method.space().size(),
+                              name));
+                }
+              }
+            });
+  }
+
   /** Chooses settings for every method that has some to choose, by every tuner. */
   List<Chosen> tune(Tuning.Runner runner) {
     List<Chosen> chosen = new ArrayList<>();

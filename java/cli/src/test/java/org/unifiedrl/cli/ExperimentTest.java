@@ -173,6 +173,9 @@ class ExperimentTest {
     assertThat(trials.code()).isEqualTo(2);
     assertThat(trials.err()).contains("this experiment tunes nothing");
     assertThat(run(out, "tuning", "--trials", "0").err()).contains("--trials is 0");
+    CommandLineRun few = run(out, "tuning", "--trials", "6");
+    assertThat(few.code()).isEqualTo(2);
+    assertThat(few.err()).contains("--trials is 6: tuner bayesian needs 7");
     assertThat(out).doesNotExist();
   }
 
@@ -364,23 +367,19 @@ class ExperimentTest {
     Path out = temporary.resolve("tuning");
     CommandLineRun run = run(out, "tuning");
     assertThat(run.code()).as(run.err()).isZero();
-    // A part, with another budget, in the folder of the whole.
+    // A part in the folder of the whole; another budget has a folder of its own.
+    CommandLineRun part = run(out, "tuning", "--method", "iql", "--data", "box");
+    assertThat(part.code()).as(part.err()).isZero();
+    assertThat(part.out()).contains("| iql, random | box |").doesNotContain("| unifiedrl");
+    CommandLineRun other = run(out, "tuning", "--method", "iql", "--trials", "8");
+    assertThat(other.code()).isEqualTo(2);
+    assertThat(other.err()).contains("holds experiment tuning --quick --trials 7");
+    Path small = temporary.resolve("small");
     CommandLineRun less =
-        run(
-            out,
-            "tuning",
-            "--method",
-            "iql",
-            "--data",
-            "box",
-            "--trials",
-            "8",
-            "--tuning-seeds",
-            "2");
+        run(small, "tuning", "--method", "iql", "--data", "box", "--tuning-seeds", "2");
     assertThat(less.code()).as(less.err()).isZero();
-    assertThat(less.out()).contains("| iql, random | box |").doesNotContain("| unifiedrl");
-    assertThat(Files.readString(out.resolve("tuned.yaml")))
-        .contains("Best of 8 trainings by each tuner, 2 tuning seeds");
+    assertThat(Files.readString(small.resolve("tuned.yaml")))
+        .contains("Best of 7 trainings by each tuner, 2 tuning seeds");
     assertThat(run(out, "tuning").out()).isEqualTo(run.out());
     String tuned = Files.readString(out.resolve("tuned.yaml"));
     assertThat(tuned).startsWith("# Settings that tuning found").contains("Made by: ./unifiedrl");

@@ -77,7 +77,7 @@ public final class EngineLearner implements Learner {
     settings.put("rows", replay.rows());
     settings.set("coefficients", JSON.valueToTree(chosen.coefficients()));
     settings.set("start", JSON.valueToTree(start.action()));
-    int cloningSteps = start.cloned().isPresent() ? config.training().cloningSteps() : 0;
+    int cloningSteps = start.cloned().isEmpty() ? 0 : config.training().cloningSteps();
     if (cloningSteps > 0) {
       settings.put("cloning_steps", cloningSteps);
     }
@@ -123,7 +123,7 @@ public final class EngineLearner implements Learner {
       } else if (warm.isPresent()) {
         warmStart(created, warm.get());
       } else if (cloningSteps > 0) {
-        try (Replay served = Replay.open(start.cloned().get());
+        try (Replay served = Replay.open(start.cloned(), Replay.Options.DEFAULT);
             NativeReplay rows = NativeReplay.of(served)) {
           Cloning.run(
               algorithm,

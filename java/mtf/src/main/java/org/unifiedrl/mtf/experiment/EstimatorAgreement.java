@@ -218,7 +218,7 @@ public final class EstimatorAgreement {
     Path train = folder.resolve("train");
     Path heldOut = folder.resolve("held-out");
     pipeline.explore(baseline.policy(), train, heldOut);
-    Learner.Start start = Pipeline.start(baseline, train);
+    Learner.Start start = Pipeline.start(baseline, List.of(train));
     Map<String, Supplier<? extends Policy>> policies = new LinkedHashMap<>();
     policies.put("baseline", baseline.policy());
     try (Replay replay = Replay.open(heldOut)) {

@@ -176,7 +176,11 @@ public final class ExplorationMeasurement {
       }
       Path checkpoints = folder.resolve("checkpoints");
       pipeline.train(
-          Pipeline.start(baseline, log), List.of(log), checkpoints, false, (step, metrics) -> {});
+          Pipeline.start(baseline, List.of(log)),
+          List.of(log),
+          checkpoints,
+          false,
+          (step, metrics) -> {});
       DeviationReturns.Judgement critics = deviations.judge(CriticEnsemble.load(checkpoints));
       PairedBootstrap bootstrap = bootstrap(config);
       ExperimentConfig.Exploration settings = config.exploration();

@@ -1,6 +1,7 @@
 package org.unifiedrl.mtf.experiment;
 
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
@@ -46,22 +47,22 @@ public interface Learner extends AutoCloseable {
    * Where training starts.
    *
    * @param action normalised action at which the policy starts, in every state
-   * @param cloned log whose served actions the policy then learns, before the first step of
+   * @param cloned logs whose served actions the policy then learns, before the first step of
    *     training: a start for personal policies
    * @param warm checkpoint, or folder of checkpoints, whose networks training goes on from; of its
    *     optimiser nothing is kept, and of its normalisation everything, since networks mean nothing
    *     without it. Networks of another shape start anew
    */
-  record Start(float[] action, Optional<Path> cloned, Optional<Path> warm) {
+  record Start(float[] action, List<Path> cloned, Optional<Path> warm) {
 
     /** A cold start. */
     public static Start at(float... action) {
-      return new Start(action, Optional.empty(), Optional.empty());
+      return new Start(action, List.of(), Optional.empty());
     }
 
-    /** A cold start at the actions that were served in a log, whose mean is given. */
-    public static Start cloning(float[] mean, Path log) {
-      return new Start(mean, Optional.of(log), Optional.empty());
+    /** A cold start at the actions that were served in some logs, whose mean is given. */
+    public static Start cloning(float[] mean, List<Path> logs) {
+      return new Start(mean, List.copyOf(logs), Optional.empty());
     }
 
     /** A warm start, from a checkpoint or a folder of them. */

@@ -120,7 +120,8 @@ final class LogEstimates {
    *
    * @param actions in all states of the log, {@code [rows, A]}
    * @param weights importance weight of each logged step, {@code [rows]}
-   * @param refusal why the log cannot judge it, if so
+   * @param refusal why its actions lie too far outside their boxes, if so; empty for a log without
+   *     boxes
    */
   record Judged(float[] actions, double[] weights, Optional<String> refusal) {}
 
@@ -147,13 +148,15 @@ final class LogEstimates {
         support.add(actions, low, high, at, actionSize);
       }
     }
-    return new Judged(actions, weights, boxed ? support.refusal() : tooFew(weights));
+    return new Judged(actions, weights, support.refusal());
   }
 
-  /**
-   * Without boxes, a log knows a policy by the effective share of its steps: a model of the values
-   * has no weights of its own that would tell.
-   */
+  /** Why a model of the values cannot judge a policy, if so: it has no weights that would tell. */
+  private Optional<String> unsupported(Judged judged) {
+    return boxed ? judged.refusal : tooFew(judged.weights);
+  }
+
+  /** Without boxes, a log knows a policy by the effective share of its steps. */
   private static Optional<String> tooFew(double[] weights) {
     double sum = 0;
     double squares = 0;
@@ -177,8 +180,9 @@ final class LogEstimates {
   /** What an estimator says of both, and of their difference. */
   OfflineEvaluation.Comparison compare(Estimator estimator, Judged baseline, Judged policy) {
     if (fitted(estimator)) {
-      FittedQEvaluation.Judged old = critics(estimator).judge(baseline.actions, baseline.refusal);
-      FittedQEvaluation.Judged now = critics(estimator).judge(policy.actions, policy.refusal);
+      FittedQEvaluation.Judged old =
+          critics(estimator).judge(baseline.actions, unsupported(baseline));
+      FittedQEvaluation.Judged now = critics(estimator).judge(policy.actions, unsupported(policy));
       return new OfflineEvaluation.Comparison(
           estimator, old.estimate(), now.estimate(), now.minus(old));
     }
@@ -191,7 +195,7 @@ final class LogEstimates {
   /** What an estimator says of one policy. */
   OffPolicyEstimate estimate(Estimator estimator, Judged policy) {
     return fitted(estimator)
-        ? critics(estimator).judge(policy.actions, policy.refusal).estimate()
+        ? critics(estimator).judge(policy.actions, unsupported(policy)).estimate()
         : weighted(estimator, policy).estimate();
   }
 

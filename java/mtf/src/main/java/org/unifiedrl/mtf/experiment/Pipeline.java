@@ -345,11 +345,11 @@ public final class Pipeline {
   /**
    * Where training starts: at the baseline, whose actions are cloned if it is personal.
    *
-   * @param data the log to learn from
+   * @param logs that were explored around it
    */
-  public static Learner.Start start(Baseline baseline, Path data) {
+  public static Learner.Start start(Baseline baseline, List<Path> logs) {
     return baseline.hasNetwork()
-        ? Learner.Start.cloning(meanServedAction(data), data)
+        ? Learner.Start.cloning(meanServedAction(logs.get(0)), logs)
         : Learner.Start.at(baseline.action());
   }
 
@@ -610,7 +610,7 @@ public final class Pipeline {
   /**
    * Trains on logs.
    *
-   * @param start where training starts: at {@link #start(Baseline, Path)}, at least
+   * @param start where training starts: at {@link #start(Baseline, List)}, at least
    * @param data folders of the shards to learn from
    * @param checkpoints folder of checkpoints
    * @param resume whether to continue from the newest checkpoint

@@ -254,8 +254,9 @@ public final class ProgressiveTraining {
         };
     Learner.Start start =
         served.round == 0
-            ? Pipeline.start(served.baseline, train(number))
-            : Learner.Start.cloning(Pipeline.meanServedAction(train(number)), train(number));
+            ? Pipeline.start(served.baseline, List.of(train(number)))
+            : Learner.Start.cloning(
+                Pipeline.meanServedAction(train(number)), List.of(train(number)));
     return from == 0 ? start : start.from(checkpoints(from));
   }
 

@@ -266,7 +266,7 @@ public final class CellRunner implements AutoCloseable {
     long start = System.nanoTime();
     Pipeline.Trained trained =
         pipeline.train(
-            Pipeline.start(log.search().baseline(), log.train().get(0)),
+            Pipeline.start(log.search().baseline(), log.train()),
             log.train(),
             folder,
             false,
@@ -304,6 +304,11 @@ public final class CellRunner implements AutoCloseable {
     seconds.put("gate", gate);
 
     List<Round> rounds = result.rounds();
+    List<String> failures =
+        rounds.stream().map(r -> r.trained().failure()).filter(f -> !f.isEmpty()).toList();
+    if (!failures.isEmpty() && (cell.isTrial() || failures.size() == rounds.size())) {
+      throw new NotFiniteException(failures.get(0));
+    }
     double near =
         LogStore.near(
             rounds.stream()
@@ -317,7 +322,10 @@ public final class CellRunner implements AutoCloseable {
         found.baseline().requests() + rounds.stream().mapToLong(CellRunner::requests).sum(),
         rounds.stream().mapToLong(r -> r.trained().steps()).sum(),
         new CellResult.Explored(100 * (valid / plain - 1), near),
-        rounds.get(rounds.size() - 1).trained().backend(),
+        rounds.stream()
+            .map(r -> r.trained().backend())
+            .filter(name -> !name.isEmpty())
+            .reduce("", (first, last) -> last),
         result.served() == 0 ? "" : rounds.get(result.served() - 1).trained().parameterHash(),
         rounds.stream()
             .map(

@@ -57,7 +57,7 @@ final class MadeGuide {
         stages.explore(baseline.policy(), shards, shards.resolveSibling("held-out"));
     if (config.exploration().kind() != ExplorationKind.RND) {
       stages.train(
-          Pipeline.start(baseline, shards),
+          Pipeline.start(baseline, List.of(shards)),
           List.of(shards),
           run.resolve("checkpoints"),
           false,

@@ -421,7 +421,7 @@ class EngineLearnerTest {
                 .open(
                     config,
                     replay,
-                    Learner.Start.cloning(START.action(), folder.resolve("log")),
+                    Learner.Start.cloning(START.action(), List.of(folder.resolve("log"))),
                     folder,
                     false)) {
       assertThat(cloned.step()).isZero();
@@ -434,7 +434,7 @@ class EngineLearnerTest {
   @Test
   void aCloneIsOfTheLogThatItIsGivenAndNotOfAllThatIsLearnedFrom(@TempDir Path folder) {
     Path own = personalLog(folder.resolve("own"), 1);
-    Learner.Start start = Learner.Start.cloning(START.action(), own);
+    Learner.Start start = Learner.Start.cloning(START.action(), List.of(own));
     try (Replay replay = Replay.open(log(folder.resolve("log"), 60));
         Learner cloned = EngineLearner.factory().open(config(), replay, start, folder, false)) {
       assertThat(distance(cloned.policy().get(), 1)).isLessThan(0.06);
@@ -451,7 +451,7 @@ class EngineLearnerTest {
                 .open(
                     config,
                     replay,
-                    Learner.Start.cloning(START.action(), folder.resolve("log")),
+                    Learner.Start.cloning(START.action(), List.of(folder.resolve("log"))),
                     folder,
                     false)) {
       assertThat(distance(mean.policy().get(), 3)).isGreaterThan(0.1);
@@ -461,7 +461,7 @@ class EngineLearnerTest {
 
   @Test
   void aClonedStartIsResumedAndIsNoOtherStart(@TempDir Path folder) {
-    Learner.Start start = Learner.Start.cloning(START.action(), folder.resolve("log"));
+    Learner.Start start = Learner.Start.cloning(START.action(), List.of(folder.resolve("log")));
     try (Replay replay = Replay.open(personalLog(folder.resolve("log"), 1))) {
       String whole;
       try (Learner learner = EngineLearner.factory().open(config(), replay, start, folder, false)) {

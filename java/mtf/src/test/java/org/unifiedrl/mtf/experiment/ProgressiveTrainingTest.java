@@ -13,6 +13,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.unifiedrl.engine.NotFiniteException;
@@ -272,7 +273,9 @@ class ProgressiveTrainingTest {
           public Learner open(
               ExperimentConfig config, Replay replay, Learner.Start from, Path to, boolean resume) {
             String cloned =
-                from.cloned().map(log -> " " + log.getName(log.getNameCount() - 3)).orElse("");
+                from.cloned().stream()
+                    .map(log -> " " + log.getName(log.getNameCount() - 3))
+                    .collect(Collectors.joining());
             starts.add(
                 from.warm()
                     .map(f -> f.getParent().getFileName().toString())
