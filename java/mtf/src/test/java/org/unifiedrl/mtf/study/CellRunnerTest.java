@@ -199,6 +199,25 @@ class CellRunnerTest {
     assertThat(opened).as("it would diverge again").hasValue(1);
   }
 
+  /** The served policy stands where no round has one: that must not pass for what was trained. */
+  @Test
+  void roundsThatAllDivergeAreAFailureAndForATrialAnyIs() {
+    ObjectNode tree = Cell.JSON.valueToTree(rounds(1e6).config());
+    tree.withObject("training").put("eta", 7);
+    ExperimentConfig config = Cell.JSON.convertValue(tree, ExperimentConfig.class);
+    Cell trial = new Cell("w", "box", "trial", 1, Making.PROGRESSIVE, config, null);
+    Cell reported = new Cell("w", "box", "ptm", 1, Making.PROGRESSIVE, config, config);
+    AtomicInteger opened = new AtomicInteger();
+    try (CellRunner runner = new CellRunner(folder, divergingAt(7, opened), c -> WORLD, "1")) {
+      CellResult result = runner.run(List.of(trial), 1, false, RunListener.NONE).get(0);
+      assertThat(result.failure()).contains("critic_loss is not finite");
+      assertThatThrownBy(() -> runner.run(List.of(reported), 1, false, RunListener.NONE))
+          .isInstanceOf(NotFiniteException.class)
+          .hasMessageContaining("cell w--box--ptm--1");
+    }
+    assertThat(opened).as("three rounds each").hasValue(6);
+  }
+
   @Test
   void namesMustBeDistinct() {
     List<Cell> twice = new ArrayList<>(cells(1.2));
