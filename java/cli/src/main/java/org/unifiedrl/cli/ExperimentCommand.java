@@ -312,10 +312,18 @@ final class ExperimentCommand implements Callable<Integer> {
         .forEach(node::put);
   }
 
+  /** As a shell wants it. */
+  private static String quoted(String argument) {
+    return argument.matches("[\\w./=,:+@%-]+")
+        ? argument
+        : "'" + argument.replace("'", "'\\''") + "'";
+  }
+
   private String command() {
     return Stream.concat(
             Stream.of("./unifiedrl"),
-            spec.root().commandLine().getParseResult().originalArgs().stream())
+            spec.root().commandLine().getParseResult().originalArgs().stream()
+                .map(ExperimentCommand::quoted))
         .reduce((a, b) -> a + " " + b)
         .orElseThrow();
   }
