@@ -313,7 +313,7 @@ final class ExperimentCommand implements Callable<Integer> {
   }
 
   /** As a shell wants it. */
-  private static String quoted(String argument) {
+  static String quoted(String argument) {
     return argument.matches("[\\w./=,:+@%-]+")
         ? argument
         : "'" + argument.replace("'", "'\\''") + "'";

@@ -152,6 +152,16 @@ class ExperimentTest {
     assertThat(all).extracting(Cell::fileName).containsAll(fileNames(some));
   }
 
+  /** A command that a report shows can be typed again. */
+  @Test
+  void argumentsAreShownAsAShellTakesThem() {
+    assertThat(ExperimentCommand.quoted("--set")).isEqualTo("--set");
+    assertThat(ExperimentCommand.quoted("training.eta=0.1")).isEqualTo("training.eta=0.1");
+    assertThat(ExperimentCommand.quoted("half-width 0.15")).isEqualTo("'half-width 0.15'");
+    assertThat(ExperimentCommand.quoted("it's")).isEqualTo("'it'\\''s'");
+    assertThat(ExperimentCommand.quoted("")).isEqualTo("''");
+  }
+
   private static List<String> identities(List<Cell> cells) {
     return cells.stream().map(Cell::identity).toList();
   }
