@@ -3,6 +3,8 @@
 
   bench/regress.py --before ../base --rounds 3 --out runs/regress 'Fusion|Inference'
 
+All other arguments go to JMH; without any, all benchmarks are run.
+
 A benchmark's time in a round is its median (p0.50) where JMH samples single calls, else its mean; over rounds the fastest counts, since other work only
 adds to it. Exits with 1 if one is slower than --limit allows (3 % by default).
 """
@@ -37,8 +39,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3, help="runs of each, in turn (default: 3)")
     parser.add_argument("--limit", type=float, default=3.0, help="percent by which a benchmark may be slower (default: 3)")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for JMH's own results and the table")
-    parser.add_argument("jmh", nargs=argparse.REMAINDER, help="options and regular expression for JMH (default: all benchmarks)")
-    options = parser.parse_args()
+    options, jmh = parser.parse_known_args()  # what is left is for JMH
     if options.rounds < 1:
         parser.error(f"--rounds is {options.rounds}: expected at least 1")
     sides = {"before": options.before.resolve(), "after": options.after.resolve()}
@@ -50,7 +51,7 @@ def main():
     rounds = {"before": [], "after": []}
     for number in range(1, options.rounds + 1):
         for side, checkout in sides.items():
-            rounds[side].append(measured(checkout, options.jmh, (options.out / f"{side}-{number}.json").resolve()))
+            rounds[side].append(measured(checkout, jmh, (options.out / f"{side}-{number}.json").resolve()))
     before, after = ({key: min(r[key] for r in rounds[side] if key in r) for r in rounds[side] for key in r} for side in sides)
     lines = ["| benchmark | parameters | before | after | unit | after to before |", "| --- | --- | --- | --- | --- | --- |"]
     slower = []
