@@ -273,7 +273,7 @@ final class BenchPendulumCommand implements Callable<Integer> {
         found.seconds(),
         found.metrics(),
         failure,
-        Main.version() + ", commit " + Machine.commit());
+        Machine.program());
   }
 
   /** A training that is done already. */

@@ -81,6 +81,11 @@ final class Machine {
     }
   }
 
+  /** This program's version and commit, as results name what made them. */
+  static String program() {
+    return Main.version() + ", commit " + commit();
+  }
+
   /**
    * Commit of the sources that this program was built from, with a plus where they were changed
    * since; "unknown" where they are not a git checkout.

@@ -30,11 +30,7 @@ final class StudyOptions extends CommonOptions {
 
   /** Runs cells in {@link #out}. */
   CellRunner runner() {
-    return new CellRunner(
-        out,
-        EngineAccess.learners(),
-        ConfigOptions::open,
-        Main.version() + ", commit " + Machine.commit());
+    return new CellRunner(out, EngineAccess.learners(), ConfigOptions::open, Machine.program());
   }
 
   RunListener listener() {

@@ -417,17 +417,16 @@ class EngineLearnerTest {
     try (Replay replay = Replay.open(personalLog(folder.resolve("log"), 1));
         Learner mean = EngineLearner.factory().open(config, replay, START, folder, false);
         Learner cloned =
-            EngineLearner.factory()
-                .open(
-                    config,
-                    replay,
-                    Learner.Start.cloning(START.action(), List.of(folder.resolve("log"))),
-                    folder,
-                    false)) {
+            EngineLearner.factory().open(config, replay, cloning(folder), folder, false)) {
       assertThat(cloned.step()).isZero();
       assertThat(distance(mean.policy().get(), 1)).isGreaterThan(0.1);
       assertThat(distance(cloned.policy().get(), 1)).isLessThan(0.03);
     }
+  }
+
+  /** A start at the served actions of the log in a folder. */
+  private static Learner.Start cloning(Path folder) {
+    return Learner.Start.cloning(START.action(), List.of(folder.resolve("log")));
   }
 
   /** What other rounds' logs were explored around is not what is served. */
@@ -447,13 +446,7 @@ class EngineLearnerTest {
     try (Replay replay = Replay.open(personalLog(folder.resolve("log"), 3));
         Learner mean = EngineLearner.factory().open(config, replay, START, folder, false);
         Learner cloned =
-            EngineLearner.factory()
-                .open(
-                    config,
-                    replay,
-                    Learner.Start.cloning(START.action(), List.of(folder.resolve("log"))),
-                    folder,
-                    false)) {
+            EngineLearner.factory().open(config, replay, cloning(folder), folder, false)) {
       assertThat(distance(mean.policy().get(), 3)).isGreaterThan(0.1);
       assertThat(distance(cloned.policy().get(), 3)).isLessThan(0.03);
     }
@@ -461,7 +454,7 @@ class EngineLearnerTest {
 
   @Test
   void aClonedStartIsResumedAndIsNoOtherStart(@TempDir Path folder) {
-    Learner.Start start = Learner.Start.cloning(START.action(), List.of(folder.resolve("log")));
+    Learner.Start start = cloning(folder);
     try (Replay replay = Replay.open(personalLog(folder.resolve("log"), 1))) {
       String whole;
       try (Learner learner = EngineLearner.factory().open(config(), replay, start, folder, false)) {

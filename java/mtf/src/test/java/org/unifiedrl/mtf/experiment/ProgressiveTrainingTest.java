@@ -263,37 +263,41 @@ class ProgressiveTrainingTest {
     requireRolledBack(run, folder);
   }
 
-  /** Where each round's training started: the round it went on from, or whose log it cloned. */
-  private List<String> starts(RoundStart start) {
-    Learner.Factory bad = badInTheSecondRound();
-    List<String> starts = new ArrayList<>();
-    Learner.Factory watched =
-        new Learner.Factory() {
-          @Override
-          public Learner open(
-              ExperimentConfig config, Replay replay, Learner.Start from, Path to, boolean resume) {
-            String cloned =
-                from.cloned().stream()
-                    .map(log -> " " + log.getName(log.getNameCount() - 3))
-                    .collect(Collectors.joining());
-            starts.add(
-                from.warm()
-                    .map(f -> f.getParent().getFileName().toString())
-                    .orElse("cold" + cloned));
-            return bad.open(config, replay, from, to, resume);
-          }
+  /** Tells where each training started: the round it went on from, or whose log it cloned. */
+  private static class Watched implements Learner.Factory {
+    private final Learner.Factory learners;
+    private final List<String> starts = new ArrayList<>();
 
-          @Override
-          public Supplier<Policy> policy(Path checkpoints) {
-            return bad.policy(checkpoints);
-          }
-        };
+    Watched(Learner.Factory learners) {
+      this.learners = learners;
+    }
+
+    @Override
+    public Learner open(
+        ExperimentConfig config, Replay replay, Learner.Start from, Path to, boolean resume) {
+      String cloned =
+          from.cloned().stream()
+              .map(log -> " " + log.getName(log.getNameCount() - 3))
+              .collect(Collectors.joining());
+      starts.add(
+          from.warm().map(f -> f.getParent().getFileName().toString()).orElse("cold" + cloned));
+      return learners.open(config, replay, from, to, resume);
+    }
+
+    @Override
+    public Supplier<Policy> policy(Path checkpoints) {
+      return learners.policy(checkpoints);
+    }
+  }
+
+  private List<String> starts(RoundStart start) {
+    Watched watched = new Watched(badInTheSecondRound());
     Progressive settings = settings(ROUNDS, RoundData.POOLED, start, BoxSchedule.FIXED, 0.01);
     Path folder = temporary.resolve(start.name());
     ProgressiveTraining.Result run = run(settings, folder, watched, RunListener.NONE);
     assertThat(run.rounds().get(1).decision().served()).isFalse();
     requireRolledBack(run, folder);
-    return starts;
+    return watched.starts;
   }
 
   @Test
@@ -305,15 +309,12 @@ class ProgressiveTrainingTest {
 
   @Test
   void aRoundWhoseTrainingDivergesIsRefusedAndTheOthersGoOn() {
-    Learner.Factory honest = EngineLearner.factory();
-    List<String> starts = new ArrayList<>();
-    Learner.Factory diverging =
-        new Learner.Factory() {
+    Watched diverging =
+        new Watched(EngineLearner.factory()) {
           @Override
           public Learner open(
               ExperimentConfig config, Replay replay, Learner.Start from, Path to, boolean resume) {
-            starts.add(from.warm().map(f -> f.getParent().getFileName().toString()).orElse("cold"));
-            Learner learner = honest.open(config, replay, from, to, resume);
+            Learner learner = super.open(config, replay, from, to, resume);
             if (to.getParent().endsWith("rounds/2")) {
               learner.run(1);
               learner.save();
@@ -321,11 +322,6 @@ class ProgressiveTrainingTest {
               throw new NotFiniteException("NOT_FINITE: metric 'q_loss'");
             }
             return learner;
-          }
-
-          @Override
-          public Supplier<Policy> policy(Path checkpoints) {
-            return honest.policy(checkpoints);
           }
         };
     Progressive settings =
@@ -339,12 +335,12 @@ class ProgressiveTrainingTest {
     requireRolledBackTo(run.rounds().get(2), bad, folder);
     assertThat(ProgressiveTraining.folder(folder, 2).resolve("checkpoints")).doesNotExist();
     // The third went on from the first, which has networks.
-    assertThat(starts).containsExactly("cold", "1", "1");
+    assertThat(diverging.starts).containsExactly("cold", "1", "1");
     // Started again, it has the same rounds and trains nothing.
-    starts.clear();
+    diverging.starts.clear();
     ProgressiveTraining.Result again = run(settings, folder, diverging, RunListener.NONE);
     assertThat(again.rounds()).isEqualTo(run.rounds());
-    assertThat(starts).isEmpty();
+    assertThat(diverging.starts).isEmpty();
   }
 
   /** What a round explores around, and its box, after one that was refused. */
@@ -379,11 +375,7 @@ class ProgressiveTrainingTest {
     Round after = run.rounds().get(2);
     assertThat(before.decision().served()).isTrue();
     assertThat(bad.decision().next()).isEqualTo(bad.bounds());
-    assertThat(after.bounds()).isEqualTo(bad.bounds());
-    Learner.Factory honest = EngineLearner.factory();
-    Path first = ProgressiveTraining.folder(folder, 1).resolve("checkpoints");
-    Path log = ProgressiveTraining.folder(folder, 3).resolve("shards/train");
-    requireBox(log, honest.policy(first).get(), bad.bounds());
+    requireRolledBackTo(after, bad, folder);
     assertThat(ProgressiveTraining.folder(folder, 2).resolve("checkpoints")).exists();
     assertThat(run.served()).isEqualTo(after.decision().served() ? 3 : 1);
   }
