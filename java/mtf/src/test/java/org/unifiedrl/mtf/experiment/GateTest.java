@@ -3,9 +3,12 @@ package org.unifiedrl.mtf.experiment;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.unifiedrl.mtf.evaluation.AbTest;
 import org.unifiedrl.mtf.evaluation.Interval;
+import org.unifiedrl.mtf.evaluation.MtfGauc;
+import org.unifiedrl.mtf.evaluation.OffPolicyEstimate;
 
 /** Margins: 2 % of an NCIS value of 50, so 1; 0.01 in MTF-GAUC; 3 % in the canary. */
 class GateTest {
@@ -56,6 +59,31 @@ class GateTest {
     assertThat(passes(UNKNOWN, 0.5, ZERO)).isTrue();
     assertThat(passes(UNKNOWN, 0.001, below(-0.02))).as("MTF-GAUC alone").isFalse();
     assertThat(passes(UNKNOWN, 0.001, UNKNOWN)).as("left to the canary").isTrue();
+  }
+
+  private static OffPolicyEstimate estimate(double ess) {
+    return new OffPolicyEstimate(50, 49, 51, 1000, 100, ess, 5, 0, Optional.empty());
+  }
+
+  /** The floor holds for either policy: the one of fewer effective samples counts. */
+  @Test
+  void theServedPolicyNeedsItsEffectiveSamplesToo() {
+    MtfGauc.Result gauc = new MtfGauc.Result(0.6, 10, 0, 100);
+    for (double[] ess : new double[][] {{19, 60}, {60, 19}}) {
+      OfflineEvaluation evaluation =
+          new OfflineEvaluation(
+              estimate(ess[0]),
+              estimate(ess[1]),
+              below(-9),
+              new double[] {0.1},
+              gauc,
+              gauc,
+              ZERO,
+              List.of());
+      Round.Offline offline = Round.Offline.of(evaluation, new Drift(1, List.of(0.1)));
+      assertThat(offline.essShare()).isEqualTo(0.019);
+      assertThat(GATE.offline(offline)).isEmpty();
+    }
   }
 
   private static AbTest.Result test(Interval uvc, Interval udt) {
