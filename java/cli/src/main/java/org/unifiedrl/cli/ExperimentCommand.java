@@ -24,6 +24,7 @@ import org.unifiedrl.mtf.study.CellResult;
 import org.unifiedrl.mtf.study.CellRunner;
 import org.unifiedrl.mtf.study.CellStore;
 import org.unifiedrl.mtf.study.Comparison;
+import org.unifiedrl.mtf.study.Tuner;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -46,6 +47,8 @@ import picocli.CommandLine.Spec;
       "      --out runs/bounds",
       "  unifiedrl experiment tuning --method td3-bc --method unifiedrl \\",
       "      --data box --trials 9 --seeds 3 --out runs/tuning",
+      "  unifiedrl experiment paper --tuned runs/tuning/tuned.yaml \\",
+      "      --out runs/paper-tuned",
       "  unifiedrl experiment kuairand --environment kuairand:DIR \\",
       "      --out runs/kuairand"
     })
@@ -88,6 +91,22 @@ final class ExperimentCommand implements Callable<Integer> {
   List<String> data;
 
   @Option(
+      names = "--tuned",
+      paramLabel = "FILE",
+      description =
+          "Methods take the settings that 'experiment tuning' left in its tuned.yaml; those that"
+              + " are not there, their defaults (default: all their defaults).")
+  Path tuned;
+
+  @Option(
+      names = "--tuner",
+      paramLabel = "NAME",
+      description =
+          "Only this tuner, where settings are tuned: random, halving (successive halving) or"
+              + " bayesian; repeatable (default: the experiment's).")
+  List<Tuner> tuners;
+
+  @Option(
       names = "--trials",
       paramLabel = "N",
       description =
@@ -117,7 +136,18 @@ final class ExperimentCommand implements Callable<Integer> {
     if (tuningSeeds != null) {
       StudyOptions.amount("--tuning-seeds", tuningSeeds, 1, MOST_SEEDS);
     }
-    StudyDefinition study = StudyDefinition.of(name).narrowed(methods, data, trials, tuningSeeds);
+    StudyDefinition study =
+        StudyDefinition.of(name).narrowed(methods, data, tuners, trials, tuningSeeds);
+    if (tuned != null && !study.tuned()) {
+      throw new UsageException(
+          "--tuned: only "
+              + StudyDefinition.names().stream()
+                  .filter(each -> StudyDefinition.of(each).tuned())
+                  .collect(Collectors.joining(" and "))
+              + " compare methods as they were tuned");
+    }
+    StudyDefinition.Tuned found =
+        tuned == null ? StudyDefinition.Tuned.none() : StudyDefinition.Tuned.read(tuned);
     int count = StudyOptions.amount("--seeds", seeds, study.seeds().of(quick), MOST_SEEDS);
     int jobs = common.parallel();
     Path out = common.out;
@@ -125,7 +155,7 @@ final class ExperimentCommand implements Callable<Integer> {
       throw new UsageException("experiment " + name + " needs --out DIR, a folder for its results");
     }
     StudyPlan plan = new StudyPlan(study, quick, options::apply, common.threads());
-    List<Cell> cells = check(study, plan, count);
+    List<Cell> cells = check(study, plan, found, count);
     checkFolder(study);
     List<StudyPlan.Chosen> chosen = List.of();
     List<CellResult> results;
@@ -149,7 +179,7 @@ final class ExperimentCommand implements Callable<Integer> {
         Comparison.of(
             cells, results, study.reference(), cells.get(0).config().evaluation().resamples());
     StudyReport report =
-        new StudyReport(out, header(study, count, results), comparison, worlds, chosen);
+        new StudyReport(out, header(study, found, count, results), comparison, worlds, chosen);
     report.write();
     draw(report, study);
     PrintWriter text = common.text();
@@ -171,12 +201,11 @@ final class ExperimentCommand implements Callable<Integer> {
   }
 
   /** The cells before any tuning: what is wrong with them is known before the work. */
-  private List<Cell> check(StudyDefinition study, StudyPlan plan, int count) {
-    StudyDefinition.Tuned tuned =
-        study.tuned() ? StudyDefinition.Tuned.kept() : StudyDefinition.Tuned.none();
+  private List<Cell> check(
+      StudyDefinition study, StudyPlan plan, StudyDefinition.Tuned found, int count) {
     List<Cell> cells;
     try {
-      cells = plan.cells(count, tuned);
+      cells = plan.cells(count, found);
       plan.checkBudget();
     } catch (IllegalArgumentException e) {
       throw new UsageException(e.getMessage(), e);
@@ -191,7 +220,7 @@ final class ExperimentCommand implements Callable<Integer> {
     return cells;
   }
 
-  /** Settings in the form in which the program keeps them, with the command that found them. */
+  /** Settings in the form that {@code --tuned} reads, with the command that found them. */
   private void writeTuned(StudyDefinition.Tuned best, StudyDefinition.Tune tune) {
     String head =
         "# Settings that tuning found, by method and kind of data, over those of common.yaml;"
@@ -285,7 +314,8 @@ final class ExperimentCommand implements Callable<Integer> {
     return worlds;
   }
 
-  private ObjectNode header(StudyDefinition study, int count, List<CellResult> results) {
+  private ObjectNode header(
+      StudyDefinition study, StudyDefinition.Tuned found, int count, List<CellResult> results) {
     ObjectNode header = Json.object();
     header.put("name", name);
     header.put("title", study.title());
@@ -299,6 +329,9 @@ final class ExperimentCommand implements Callable<Integer> {
     header.put("date", Instant.now().truncatedTo(ChronoUnit.SECONDS).toString());
     LongStream.range(StudyPlan.REPORTED_SEED, StudyPlan.REPORTED_SEED + count)
         .forEach(header.putArray("seeds")::add);
+    if (tuned != null) {
+      header.set("tuned", Json.MAPPER.valueToTree(found.methods()));
+    }
     return header;
   }
 

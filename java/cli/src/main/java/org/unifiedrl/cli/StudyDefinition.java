@@ -6,8 +6,11 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import org.unifiedrl.mtf.study.Cell;
@@ -31,7 +34,7 @@ import org.unifiedrl.mtf.study.Tuner;
  * @param ruler name of the data whose held-out log judges all methods offline
  * @param methods by name; null takes all of it from the library
  * @param vary one setting after the other is varied; null for none
- * @param tuned whether methods take the settings that tuning found
+ * @param tuned whether its methods can take settings that tuning found
  * @param tune how settings of each method are chosen before it is compared; null for not at all
  * @param reference method that lifts are relative to
  * @param charts curves to draw beside the lifts
@@ -230,9 +233,46 @@ record StudyDefinition(
   /** Settings that tuning found: by method, then by data. */
   record Tuned(Map<String, Map<String, Map<String, JsonNode>>> methods) {
 
-    /** Those that are kept with the program. */
-    static Tuned kept() {
-      return read("experiments/tuned.yaml", Tuned.class);
+    Tuned {
+      methods = methods == null ? Map.of() : methods;
+    }
+
+    /**
+     * What {@code tuning} left in its {@code tuned.yaml}.
+     *
+     * @throws UsageException if the file cannot be read or is of another form, or has methods that
+     *     the library does not have
+     */
+    static Tuned read(Path file) {
+      if (!Files.isRegularFile(file)) {
+        throw new UsageException(
+            "--tuned " + file + ": no such file; 'unifiedrl experiment tuning' leaves tuned.yaml");
+      }
+      Tuned found;
+      try {
+        found =
+            Configuration.YAML
+                .readerFor(Tuned.class)
+                .with(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+                .readValue(Files.readString(file));
+      } catch (JacksonException e) {
+        throw new UsageException(
+            "--tuned "
+                + file
+                + ": expected methods, then kinds of data, then KEY: VALUE ("
+                + e.getOriginalMessage()
+                + ")",
+            e);
+      } catch (IOException e) {
+        throw new UsageException(
+            "--tuned " + file + ": cannot be read: " + FileErrors.reason(e), e);
+      }
+      if (found == null) {
+        throw new UsageException("--tuned " + file + " is empty");
+      }
+      List<String> library = List.copyOf(Common.read().methods().keySet());
+      known("--tuned " + file + ": method", List.copyOf(found.methods().keySet()), library);
+      return found;
     }
 
     /** None: defaults. */
@@ -292,22 +332,28 @@ record StudyDefinition(
    *
    * @param methods names of methods, beside the reference; null for all
    * @param kinds names of data; null for all
+   * @param tuners which of them tune; null for what is declared
    * @param trials trainings by each tuner; null for what is declared
    * @param tuningSeeds seeds of each of them; null for what is declared
    * @throws UsageException if there is no such thing
    */
   StudyDefinition narrowed(
-      List<String> methods, List<String> kinds, Integer trials, Integer tuningSeeds) {
+      List<String> methods,
+      List<String> kinds,
+      List<Tuner> tuners,
+      Integer trials,
+      Integer tuningSeeds) {
     known("--method", methods, List.copyOf(resolvedMethods().keySet()));
     known("--data", kinds, List.copyOf(data.keySet()));
-    if ((trials != null || tuningSeeds != null) && tune == null) {
-      throw new UsageException("--trials and --tuning-seeds: this experiment tunes nothing");
+    if ((tuners != null || trials != null || tuningSeeds != null) && tune == null) {
+      throw new UsageException(
+          "--tuner, --trials and --tuning-seeds: this experiment tunes nothing");
     }
     Tune budget =
         tune == null
             ? null
             : new Tune(
-                tune.tuners(),
+                tuners == null ? tune.tuners() : List.copyOf(new LinkedHashSet<>(tuners)),
                 trials == null ? tune.trials() : new Amounts<>(trials, trials),
                 tuningSeeds == null ? tune.seeds() : new Amounts<>(tuningSeeds, tuningSeeds),
                 tune.metric());

@@ -179,6 +179,7 @@ final class StudyPlan {
                   Tuning tuning =
                       new Tuning(
                           space(method.space()),
+                          start(base, method.space()),
                           tuner,
                           tune.trials().of(quick),
                           tune.metric(),
@@ -248,6 +249,19 @@ final class StudyPlan {
                     typed.value(key).isIntegralNumber(),
                     range.choices() == null ? null : List.<Object>copyOf(range.choices()))));
     return new Space(dimensions);
+  }
+
+  /** What a configuration has for the keys of a space, in the form in which its points have it. */
+  static Map<String, Object> start(
+      Configuration configuration, Map<String, StudyDefinition.Range> ranges) {
+    Map<String, Object> values = new LinkedHashMap<>();
+    ranges.forEach(
+        (key, range) -> {
+          JsonNode value = configuration.value(key);
+          values.put(
+              key, range.choices() == null && value.isNumber() ? value.numberValue() : value);
+        });
+    return values;
   }
 
   /**

@@ -184,6 +184,17 @@ final class StudyReport {
         text.append(" | ").append(number(m.get("train_seconds"), "%.1f")).append(" |\n");
       }
     }
+    JsonNode tuned = header.path("tuned");
+    if (tuned.isObject()) {
+      text.append("\n## Tuned settings\n\nOver the defaults; methods that are not here have them");
+      text.append(" alone.\n\n| method | data | settings |\n| --- | --- | --- |\n");
+      for (Map.Entry<String, JsonNode> method : tuned.properties()) {
+        for (Map.Entry<String, JsonNode> kind : method.getValue().properties()) {
+          text.append("| ").append(method.getKey()).append(" | ").append(kind.getKey());
+          text.append(" | ").append(settings(kind.getValue())).append(" |\n");
+        }
+      }
+    }
     if (!chosen.isEmpty()) {
       text.append("\n## What tuning chose\n\nWorth on the tuning seeds and validation users, by");
       text.append(" which the best of many was chosen: optimistic.\n\n");

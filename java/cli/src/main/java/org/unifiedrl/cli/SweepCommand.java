@@ -22,7 +22,6 @@ import org.unifiedrl.mtf.study.CellRunner;
 import org.unifiedrl.mtf.study.CellStore;
 import org.unifiedrl.mtf.study.Comparison;
 import org.unifiedrl.mtf.study.Making;
-import org.unifiedrl.mtf.study.Space;
 import org.unifiedrl.mtf.study.Tuner;
 import org.unifiedrl.mtf.study.Tuning;
 import picocli.CommandLine.Command;
@@ -165,8 +164,15 @@ final class SweepCommand implements Callable<Integer> {
     Making making = base == null ? Making.TRAIN : base.making();
     Tuning.Result found;
     try (CellRunner runner = common.runner()) {
+      Map<String, StudyDefinition.Range> ranges = ranges(configuration);
       Tuning tuning =
-          new Tuning(space(configuration), tuner, budget, objective, StudyPlan.TUNING_SEED);
+          new Tuning(
+              StudyPlan.space(ranges),
+              StudyPlan.start(configuration, ranges),
+              tuner,
+              budget,
+              objective,
+              StudyPlan.TUNING_SEED);
       found =
           tuning.run(
               new StudyPlan.Trials(configuration, making, "sweep", Cell.NO_DATA, name, seeds),
@@ -183,7 +189,7 @@ final class SweepCommand implements Callable<Integer> {
   }
 
   /** What the options say may be chosen. */
-  private Space space(Configuration configuration) {
+  private Map<String, StudyDefinition.Range> ranges(Configuration configuration) {
     Map<String, StudyDefinition.Range> ranges = new LinkedHashMap<>();
     for (String text : over) {
       Matcher range = RANGE.matcher(text);
@@ -220,7 +226,7 @@ final class SweepCommand implements Callable<Integer> {
         throw new UsageException("--over " + key + " is given twice");
       }
     }
-    return StudyPlan.space(ranges);
+    return ranges;
   }
 
   /** Tells what was found; of a method, its settings belong to the best ones. */

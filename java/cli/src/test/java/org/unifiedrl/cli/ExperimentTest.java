@@ -86,7 +86,7 @@ class ExperimentTest {
     StudyDefinition study = StudyDefinition.of(name);
     for (boolean quick : List.of(false, true)) {
       StudyPlan plan = new StudyPlan(study, quick, configuration -> {}, 1);
-      List<Cell> cells = plan.cells(2, StudyDefinition.Tuned.kept());
+      List<Cell> cells = plan.cells(2, StudyDefinition.Tuned.none());
       assertThat(cells).extracting(Cell::fileName).doesNotHaveDuplicates();
       assertThat(cells).extracting(Cell::method).contains(study.reference());
       assertThat(cells).extracting(Cell::world).containsAll(study.worldNames(quick));
@@ -138,7 +138,7 @@ class ExperimentTest {
     StudyDefinition study = StudyDefinition.of("paper");
     List<Cell> all = new StudyPlan(study, true, c -> {}, 1).cells(2, StudyDefinition.Tuned.none());
     StudyDefinition part =
-        study.narrowed(List.of("cql", "unifiedrl-ptm"), List.of("gaussian"), null, null);
+        study.narrowed(List.of("cql", "unifiedrl-ptm"), List.of("gaussian"), null, null, null);
     List<Cell> some = new StudyPlan(part, true, c -> {}, 1).cells(2, StudyDefinition.Tuned.none());
     // Progressive training has box data only.
     assertThat(some)
@@ -191,6 +191,57 @@ class ExperimentTest {
     CommandLineRun few = run(out, "tuning", "--trials", "6");
     assertThat(few.code()).isEqualTo(2);
     assertThat(few.err()).contains("--trials is 6: tuner bayesian needs 7");
+    CommandLineRun tuner = run(out, "paper", "--tuner", "random");
+    assertThat(tuner.code()).isEqualTo(2);
+    assertThat(tuner.err()).contains("this experiment tunes nothing");
+    assertThat(out).doesNotExist();
+  }
+
+  private CommandLineRun tuned(Path out, String experiment, String text) throws IOException {
+    Path file = Files.writeString(temporary.resolve("given.yaml"), text);
+    return run(out, experiment, "--seeds", "1", "--method", "ddpg", "--tuned", file.toString());
+  }
+
+  /** What tuning found is what methods run with, and what the report says that they ran with. */
+  @Test
+  void methodsTakeTheSettingsThatAreGiven() throws IOException {
+    Path out = temporary.resolve("tuned");
+    CommandLineRun run =
+        tuned(out, "paper", "methods: {ddpg: {box: {training.target_rate: 0.25}}}");
+    assertThat(run.code()).as(run.err()).isZero();
+    assertThat(run.out())
+        .contains("--tuned ")
+        .contains("| ddpg | box | `training.target_rate=0.25` |");
+    int found = 0;
+    try (Stream<Path> cells = Files.list(out.resolve("cells"))) {
+      for (Path cell : cells.filter(p -> p.toString().contains("--ddpg--")).toList()) {
+        JsonNode node = Json.MAPPER.readTree(Files.readString(cell));
+        boolean box = node.path("data").asText().equals("box");
+        assertThat(node.at("/settings/config/training/target_rate").asDouble())
+            .isEqualTo(box ? 0.25 : 0.08);
+        found++;
+      }
+    }
+    assertThat(found).isEqualTo(2);
+  }
+
+  @Test
+  void tunedSettingsThatCannotBeMeantAreRefused() throws IOException {
+    Path out = temporary.resolve("refused-tuned");
+    assertThat(run(out, "paper", "--tuned", temporary.resolve("no.yaml").toString()).err())
+        .contains("no.yaml: no such file; 'unifiedrl experiment tuning' leaves tuned.yaml");
+    assertThat(tuned(out, "paper", "methods: {dqn: {box: {training.eta: 1}}}").err())
+        .contains("method dqn: expected some of ");
+    assertThat(tuned(out, "paper", "methods: {ddpg: {box: {training.etta: 1}}}").err())
+        .contains("tuned settings of ddpg")
+        .contains("training.etta");
+    assertThat(tuned(out, "paper", "settings: {training.eta: 1}").err())
+        .contains("given.yaml: expected methods, then kinds of data");
+    assertThat(tuned(out, "paper", "").err()).contains("given.yaml");
+    CommandLineRun other =
+        run(out, "sensitivity", "--tuned", temporary.resolve("given.yaml").toString());
+    assertThat(other.code()).isEqualTo(2);
+    assertThat(other.err()).contains("only paper and dials compare methods as they were tuned");
     assertThat(out).doesNotExist();
   }
 
@@ -391,8 +442,19 @@ class ExperimentTest {
     assertThat(other.err()).contains("holds experiment tuning --quick --trials 7");
     Path small = temporary.resolve("small");
     CommandLineRun less =
-        run(small, "tuning", "--method", "iql", "--data", "box", "--tuning-seeds", "2");
+        run(
+            small,
+            "tuning",
+            "--method",
+            "iql",
+            "--data",
+            "box",
+            "--tuner",
+            "random",
+            "--tuning-seeds",
+            "2");
     assertThat(less.code()).as(less.err()).isZero();
+    assertThat(less.out()).contains("| iql, random | box |").doesNotContain("bayesian");
     assertThat(Files.readString(small.resolve("tuned.yaml")))
         .contains("Best of 7 trainings by each tuner, 2 tuning seeds");
     assertThat(tables(run(out, "tuning"))).isEqualTo(tables(run)).contains("| unifiedrl, random");

@@ -67,6 +67,21 @@ public record Space(List<Dimension> dimensions) {
           // Nobody tunes the fifth digit, and settings are to be read.
           : (Object) Double.parseDouble(String.format(Locale.ROOT, "%.4g", value));
     }
+
+    /** The share that is nearest to a value; the middle where that says nothing. */
+    double share(Object value) {
+      int choice = value == null ? -1 : choices.indexOf(value);
+      if (choice >= 0) {
+        return (choice + 0.5) / choices.size();
+      }
+      if (!choices.isEmpty() || !(value instanceof Number number)) {
+        return 0.5;
+      }
+      double inside = Math.min(Math.max(number.doubleValue(), low), high);
+      return logarithmic
+          ? Math.log(inside / low) / Math.log(high / low)
+          : (inside - low) / (high - low);
+    }
   }
 
   /** The unit cube. */
@@ -75,6 +90,19 @@ public record Space(List<Dimension> dimensions) {
     float[] high = new float[dimensions.size()];
     Arrays.fill(high, 1);
     return new SearchBox(low, high);
+  }
+
+  /**
+   * The point that is nearest to settings.
+   *
+   * @param settings by key; what is missing or of another kind lies in the middle
+   */
+  float[] point(Map<String, Object> settings) {
+    float[] point = new float[dimensions.size()];
+    for (int k = 0; k < point.length; k++) {
+      point[k] = (float) dimensions.get(k).share(settings.get(dimensions.get(k).key()));
+    }
+    return point;
   }
 
   /** The settings of a point, in order. */

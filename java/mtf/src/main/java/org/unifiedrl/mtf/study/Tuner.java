@@ -1,7 +1,6 @@
 package org.unifiedrl.mtf.study;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -11,31 +10,32 @@ import org.unifiedrl.mtf.baseline.SearchBox;
 
 /**
  * How settings are chosen within a budget of whole trainings. Every tuner spends as many gradient
- * steps; which trials it makes depends only on the seed and on what earlier trials were worth.
+ * steps and tries the settings as they are in its first round; which trials it makes depends only on
+ * the seed and on what earlier trials were worth.
  */
 public enum Tuner {
-  /** Points at random, each trained to the end. */
+  /** The start and points at random, each trained to the end. */
   RANDOM {
     @Override
-    Choice tune(SearchBox box, int budget, long seed, Trials trials) {
-      List<float[]> points = random(box, budget, seed);
+    Choice tune(SearchBox box, float[] start, int budget, long seed, Trials trials) {
+      List<float[]> points = random(box, start, budget, seed);
       return best(points, trials.values(points, 1));
     }
   },
 
   /**
-   * Successive halving by thirds: many points for a ninth of the steps, the best third of them for
-   * a third, the best third of those to the end.
+   * Successive halving by thirds: the start and many points at random for a ninth of the steps, the
+   * best third of them for a third, the best third of those to the end.
    */
   HALVING {
     @Override
-    Choice tune(SearchBox box, int budget, long seed, Trials trials) {
+    Choice tune(SearchBox box, float[] start, int budget, long seed, Trials trials) {
       // n points cost n/9, and the rungs above as much each: 3 n / 9 in all, plus what rounds up.
       int first = 3 * budget;
       while (first > 1 && cost(first) > budget) {
         first--;
       }
-      List<float[]> points = random(box, first, seed);
+      List<float[]> points = random(box, start, first, seed);
       for (int rung = 0; rung < SHARES.length - 1; rung++) {
         double[] values = trials.values(points, SHARES[rung]);
         List<float[]> all = points;
@@ -54,10 +54,8 @@ public enum Tuner {
   /** A Gaussian process of what was observed says where a trial promises most. */
   BAYESIAN {
     @Override
-    Choice tune(SearchBox box, int budget, long seed, Trials trials) {
-      float[] middle = new float[box.size()];
-      Arrays.fill(middle, 0.5f);
-      BayesianOptimisation process = new BayesianOptimisation(box, middle, seed);
+    Choice tune(SearchBox box, float[] start, int budget, long seed, Trials trials) {
+      BayesianOptimisation process = new BayesianOptimisation(box, start, seed);
       List<float[]> points = new ArrayList<>();
       List<Double> values = new ArrayList<>();
       while (points.size() < budget) {
@@ -114,9 +112,10 @@ public enum Tuner {
    * Chooses.
    *
    * @param box the unit cube
+   * @param start one of the first trials
    * @param budget whole trainings that may be spent, at least 1
    */
-  abstract Choice tune(SearchBox box, int budget, long seed, Trials trials);
+  abstract Choice tune(SearchBox box, float[] start, int budget, long seed, Trials trials);
 
   /** The least budget that it can work with. */
   public int least(int dimensions) {
@@ -133,9 +132,10 @@ public enum Tuner {
     return Math.max(1, count / 3);
   }
 
-  private static List<float[]> random(SearchBox box, int count, long seed) {
+  private static List<float[]> random(SearchBox box, float[] start, int count, long seed) {
     List<float[]> points = new ArrayList<>();
-    for (int i = 0; i < count; i++) {
+    points.add(start);
+    for (int i = 1; i < count; i++) {
       float[] point = new float[box.size()];
       for (int k = 0; k < point.length; k++) {
         point[k] = box.at(k, Philox.uniform(seed, POINTS + k, i));

@@ -12,12 +12,20 @@ import java.util.Map;
  * that was stopped goes on where it was.
  *
  * @param space what may be chosen
+ * @param start the settings as they are without tuning, by key: they, or what is nearest to them in
+ *     the space, are one of the first trials
  * @param tuner how
  * @param budget whole trainings, of each seed
  * @param metric what is maximised, a name in {@link Comparison.Row#metrics()}: its mean over seeds
  * @param seed key of the tuner's draws
  */
-public record Tuning(Space space, Tuner tuner, int budget, String metric, long seed) {
+public record Tuning(
+    Space space, Map<String, Object> start, Tuner tuner, int budget, String metric, long seed) {
+
+  /** Copies. */
+  public Tuning {
+    start = Map.copyOf(start);
+  }
 
   /** Makes the cells of a trial, one for each tuning seed. */
   @FunctionalInterface
@@ -78,6 +86,7 @@ public record Tuning(Space space, Tuner tuner, int budget, String metric, long s
     Tuner.Choice choice =
         tuner.tune(
             space.box(),
+            space.point(start),
             budget,
             seed,
             (points, share) -> values(points, share, maker, runner, trials));

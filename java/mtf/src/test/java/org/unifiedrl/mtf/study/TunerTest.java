@@ -21,6 +21,9 @@ class TunerTest {
               new Space.Dimension("training.batch", 100, 300, false, true, null),
               new Space.Dimension("training.omega", 0, 0, false, false, List.of(1.0, 2.0, 4.0))));
 
+  private static final Map<String, Object> START =
+      Map.of("training.eta", 0.3, "training.batch", 500L, "training.omega", 4.0);
+
   /** A made-up training: eta is best at 1, batch at 250, omega at 2; less of it, less is seen. */
   private static double worth(Map<String, Object> settings, double share) {
     double eta = Math.log10(((Number) settings.get("training.eta")).doubleValue());
@@ -36,7 +39,7 @@ class TunerTest {
 
   private Tuning.Result tune(Tuner tuner, int budget) {
     ExperimentConfig any = ExperimentConfig.defaults();
-    return new Tuning(SPACE, tuner, budget, Comparison.UVC, 7)
+    return new Tuning(SPACE, START, tuner, budget, Comparison.UVC, 7)
         .run(
             (settings, share) -> {
               String name = settings + " " + share + " " + worth(settings, share);
@@ -93,6 +96,27 @@ class TunerTest {
     assertThat(found.value()).isEqualTo(best);
     assertThat(found.trials().get(0).value().seeds()).isEqualTo(2);
     assertThat(tune(tuner, 27)).isEqualTo(found);
+  }
+
+  /** Nobody ends up worse than without tuning, as far as trials can tell. */
+  @ParameterizedTest
+  @EnumSource(Tuner.class)
+  void theSettingsAsTheyAreAreAmongTheFirstTrials(Tuner tuner) {
+    assertThat(tune(tuner, 27).trials().subList(0, 7))
+        .extracting(Tuning.Trial::settings)
+        // Batches end at 300 in this space.
+        .contains(Map.of("training.eta", 0.3, "training.batch", 300L, "training.omega", 4.0));
+  }
+
+  /** Of what is not in the space nothing is known. */
+  @Test
+  void theStartIsTheNearestPoint() {
+    assertThat(SPACE.point(Map.of("training.eta", 1, "training.omega", 1.0)))
+        .containsExactly(new float[] {0.5f, 0.5f, 1 / 6f}, within(1e-6f));
+    assertThat(SPACE.point(Map.of("training.eta", 1e-9, "training.omega", 3.0)))
+        .containsExactly(new float[] {0, 0.5f, 0.5f}, within(1e-6f));
+    assertThat(SPACE.point(Map.of("training.batch", 150)))
+        .containsExactly(new float[] {0.5f, 0.25f, 0.5f}, within(1e-6f));
   }
 
   @Test
