@@ -10,8 +10,8 @@ import org.unifiedrl.mtf.baseline.SearchBox;
 
 /**
  * How settings are chosen within a budget of whole trainings. Every tuner spends as many gradient
- * steps and tries the settings as they are in its first round; which trials it makes depends only on
- * the seed and on what earlier trials were worth.
+ * steps and tries the settings as they are in its first round; which trials it makes depends only
+ * on the seed and on what earlier trials were worth.
  */
 public enum Tuner {
   /** The start and points at random, each trained to the end. */

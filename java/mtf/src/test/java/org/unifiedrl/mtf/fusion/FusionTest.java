@@ -89,14 +89,18 @@ class FusionTest {
     assertThat(java.util.Arrays.copyOf(page, chosen)).containsExactly(expected);
   }
 
-  /** Promise: 1,000 candidates, 5 scores, top 10 in 50 microseconds; medians stand noise better. */
+  /**
+   * At most a third of what the same order costs with the library's logarithms in the same run (a
+   * seventh, usually). The promise of 50 microseconds depends on the machine: FusionBenchmark.
+   */
   @Test
-  void thousandCandidatesInFiftyMicrosecondsWithoutAllocation() {
+  void thousandCandidatesTakeAThirdOfTheLibrarysTimeWithoutAllocation() {
     double[] low = {0, 0, 0, 0, 0};
     double[] high = {4, 4, 4, 4, 4};
     double[] biasLow = {1e-3, 1e-3, 1e-3, 1e-3, 1e-3};
     double[] biasHigh = {2, 2, 2, 2, 2};
-    Fusion fusion = new Fusion(new ActionMap(low, high, biasLow, biasHigh));
+    ActionMap map = new ActionMap(low, high, biasLow, biasHigh);
+    Fusion fusion = new Fusion(map);
     float[] scores = new float[5000];
     for (int i = 0; i < scores.length; i++) {
       scores[i] = (float) Philox.uniform(1, 0, i);
@@ -104,15 +108,26 @@ class FusionTest {
     float[] action = new float[10];
     float[] fused = new float[1000];
     int[] page = new int[10];
-    long[] nanos = new long[5000];
-    for (int warm = 0; warm < 2; warm++) {
-      for (int i = 0; i < nanos.length; i++) {
-        long start = System.nanoTime();
+    long fast = Long.MAX_VALUE;
+    long library = Long.MAX_VALUE;
+    for (int block = 0; block < 40; block++) { // the fastest: what else runs cannot slow them all
+      long start = System.nanoTime();
+      for (int i = 0; i < 200; i++) {
         fusion.fuse(scores, 0, 1000, 1000, action, 0, fused);
         Fusion.top(fused, 1000, 10, page);
-        nanos[i] = System.nanoTime() - start;
       }
+      long between = System.nanoTime();
+      for (int i = 0; i < 200; i++) {
+        fuseByTheLibrary(map, scores, action, fused);
+        Fusion.top(fused, 1000, 10, page);
+      }
+      fast = Math.min(fast, between - start);
+      library = Math.min(library, System.nanoTime() - between);
     }
+    System.out.printf(
+        "fusion of 1,000 candidates: %d ns, %d ns by the library%n", fast / 200, library / 200);
+    assertThat(fast).isLessThan(library / 3);
+
     var threads = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
     long before = threads.getCurrentThreadAllocatedBytes();
     for (int i = 0; i < 1000; i++) {
@@ -120,9 +135,18 @@ class FusionTest {
       Fusion.top(fused, 1000, 10, page);
     }
     long allocated = threads.getCurrentThreadAllocatedBytes() - before;
-    java.util.Arrays.sort(nanos);
-    System.out.println("fusion of 1,000 candidates: median " + nanos[nanos.length / 2] + " ns");
-    assertThat(nanos[nanos.length / 2]).isLessThan(50_000);
     assertThat(allocated).as("bytes in 1,000 calls").isLessThan(1000);
+  }
+
+  private static void fuseByTheLibrary(
+      ActionMap map, float[] scores, float[] action, float[] fused) {
+    for (int c = 0; c < fused.length; c++) {
+      double sum = 0;
+      for (int i = 0; i < 5; i++) {
+        sum +=
+            map.power(i, action[i]) * Math.log(scores[i * 1000 + c] + map.bias(i, action[5 + i]));
+      }
+      fused[c] = (float) sum;
+    }
   }
 }
