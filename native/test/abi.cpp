@@ -518,7 +518,7 @@ TEST(metric_rows_of_long_runs) {
     step.initialise(short_runs);
     std::vector<float> expected, row(2), found(2 * 2000);
     int64_t count = 0;
-    for (int k = 0; k < 3300; ++k) {
+    for (int k = 0; k < 2300; ++k) {
       short_runs.run(1);
       CHECK_OK(unifiedrl_engine_metrics(short_runs.handle, row.data(), 1, &count));
       CHECK(count == 1);
@@ -531,11 +531,11 @@ TEST(metric_rows_of_long_runs) {
     };
     long_runs.run(700);
     check_rows(0, 700);
-    long_runs.run(2500);
-    check_rows(3200 - 1024, 3200);
+    long_runs.run(1500);
+    check_rows(2200 - 1024, 2200);
     long_runs.run(100);
-    check_rows(3200, 3300);
-    CHECK(unifiedrl_engine_step(long_runs.handle) == 3300);
+    check_rows(2200, 2300);
+    CHECK(unifiedrl_engine_step(long_runs.handle) == 2300);
   }
 }
 

@@ -70,12 +70,16 @@ TEST(the_first_failing_item_is_reported_and_the_pool_goes_on) {
 TEST(running_out_of_memory_in_a_worker_is_no_end_of_the_process) {
   Pool pool(3);
   bool caught = false;
+  std::atomic<bool> threw{false};
   try {
-    pool.run(30, [](int64_t, int32_t worker) {
+    pool.run(30, [&](int64_t, int32_t worker) {
       if (worker > 0) {
+        threw = true;
         throw std::bad_alloc();
       }
-      std::this_thread::sleep_for(std::chrono::milliseconds(2));  // so that the others get items
+      for (int ms = 0; ms < 10000 && !threw; ++ms) {  // so that the others get items
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
     });
   } catch (const std::bad_alloc&) {
     caught = true;

@@ -62,6 +62,7 @@ record CommandLineRun(int code, String out, String err) {
               resamples: 100
               lanes: 16
               bandwidth: 0.2
+              headroom: false
             training:
               batch: 16
               hidden: [8, 8]

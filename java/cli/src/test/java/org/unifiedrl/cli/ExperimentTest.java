@@ -46,7 +46,7 @@ class ExperimentTest {
           users: 100
           resamples: 100
           lanes: 16
-          headroom: true
+          headroom: false
         training:
           steps: 12
           batch: 16
@@ -257,10 +257,19 @@ class ExperimentTest {
   }
 
   @Test
-  @Timeout(value = 5, unit = TimeUnit.MINUTES)
+  @Timeout(value = 20, unit = TimeUnit.MINUTES)
   void paperRunsToItsTablesAndContinues() throws IOException {
     Path out = temporary.resolve("paper");
-    CommandLineRun run = run(out, "paper", "--seeds", "2", "--json", temporary.resolve("p.json"));
+    CommandLineRun run =
+        run(
+            out,
+            "paper",
+            "--seeds",
+            "2",
+            "--set",
+            "evaluation.headroom=true",
+            "--json",
+            temporary.resolve("p.json"));
     assertThat(run.code()).as(run.err()).isZero();
     StudyDefinition study = StudyDefinition.of("paper");
     String report = Files.readString(out.resolve("report.md"));
@@ -306,7 +315,7 @@ class ExperimentTest {
   /** Methods in rounds, and logs whose guide the experiment makes. */
   @ParameterizedTest
   @ValueSource(strings = {"ablation-ptm", "exploration"})
-  @Timeout(value = 5, unit = TimeUnit.MINUTES)
+  @Timeout(value = 20, unit = TimeUnit.MINUTES)
   void everyRowIsThere(String name) throws IOException {
     Path out = temporary.resolve(name);
     CommandLineRun run = run(out, name, "--seeds", "1");
@@ -345,7 +354,7 @@ class ExperimentTest {
 
   /** A process that is killed at some moment leaves cells that are whole, and the rest is run. */
   @Test
-  @Timeout(value = 5, unit = TimeUnit.MINUTES)
+  @Timeout(value = 20, unit = TimeUnit.MINUTES)
   void anExperimentThatWasKilledContinuesToTheSameResult() throws Exception {
     Path whole = temporary.resolve("whole");
     Path killed = temporary.resolve("killed");

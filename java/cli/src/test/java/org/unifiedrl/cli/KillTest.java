@@ -23,7 +23,7 @@ class KillTest {
   @TempDir Path temporary;
 
   @Test
-  @Timeout(value = 8, unit = TimeUnit.MINUTES)
+  @Timeout(value = 20, unit = TimeUnit.MINUTES)
   void theNewestVisibleCheckpointIsAlwaysAStateThatTheRunHad() throws Exception {
     Path config =
         CommandLineRun.tinyConfiguration(

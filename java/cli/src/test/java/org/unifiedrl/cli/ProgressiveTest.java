@@ -38,10 +38,9 @@ class ProgressiveTest {
   @BeforeAll
   static void run() throws IOException {
     config = CommandLineRun.tinyConfiguration(shared, "steps: 80", "checkpoint: 10", "report: 10");
-    String tiny = Files.readString(config).replace("evaluation:", "evaluation:\n  headroom: false");
     Files.writeString(
         config,
-        tiny
+        Files.readString(config)
             + """
         progressive:
           rounds: 2
@@ -219,7 +218,7 @@ class ProgressiveTest {
   }
 
   @Test
-  @Timeout(value = 8, unit = TimeUnit.MINUTES)
+  @Timeout(value = 20, unit = TimeUnit.MINUTES)
   void aRunThatIsKilledAtEveryStageGoesOnToTheSameResult() throws Exception {
     int stages = json(whole.resolve("journal.json")).size();
     assertThat(stages).isEqualTo(1 + 5 * ROUNDS);
@@ -248,9 +247,11 @@ class ProgressiveTest {
       }
       Thread.sleep(random.nextInt(30)); // some way into the stage
       process.destroyForcibly();
-      assertThat(process.waitFor())
-          .as("ended by the kill: " + Files.readString(output))
-          .isEqualTo(128 + 9);
+      int code = process.waitFor();
+      if (code == 0 && completed(folder) == stages) { // it was faster than the kill
+        break;
+      }
+      assertThat(code).as("ended by the kill: " + Files.readString(output)).isEqualTo(128 + 9);
       killedAfter.add(completed(folder));
       target = completed(folder) + 1;
     }

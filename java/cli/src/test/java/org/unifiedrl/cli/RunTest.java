@@ -57,7 +57,17 @@ class RunTest {
     Path config = CommandLineRun.tinyConfiguration(temporary, "steps: 60", "report: 20");
     Path folder = temporary.resolve("demo");
     CommandLineRun demo =
-        CommandLineRun.of("demo", "--quiet", "--config", config, "--out", folder, "--seed", 5);
+        CommandLineRun.of(
+            "demo",
+            "--quiet",
+            "--config",
+            config,
+            "--set",
+            "evaluation.headroom=true",
+            "--out",
+            folder,
+            "--seed",
+            5);
     assertThat(demo.code()).as(demo.err()).isZero();
 
     JsonNode result = Json.MAPPER.readTree(folder.resolve("result.json").toFile());

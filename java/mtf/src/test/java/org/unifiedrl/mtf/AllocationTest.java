@@ -39,14 +39,18 @@ import org.unifiedrl.mtf.session.Simulator;
 class AllocationTest {
 
   private static final int CALLS = 200;
-  private static final int ROUNDS = 20;
+  private static final long PATIENCE = 20_000_000_000L; // ns
 
   private final ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
 
-  /** The first rounds link classes and call sites; what stays after that is the code's own. */
+  /**
+   * The first rounds link classes and call sites, and on a busy machine compiled code comes late;
+   * what stays after that is the code's own.
+   */
   private long leastBytes(Runnable call) {
     long least = Long.MAX_VALUE;
-    for (int round = 0; round < ROUNDS; round++) {
+    long start = System.nanoTime();
+    while (least > 0 && System.nanoTime() - start < PATIENCE) {
       long before = threads.getCurrentThreadAllocatedBytes();
       for (int i = 0; i < CALLS; i++) {
         call.run();

@@ -193,18 +193,23 @@ public final class DeviationReturns {
   /** What critics say of them. */
   public Judgement judge(CriticEnsemble critics) {
     Judgement found =
-        new Judgement(
-            new double[size()], new double[size()], new double[size()], new double[size()]);
+        new Judgement(new double[size()], actualAdvantages(), new double[size()], actualReturns());
     double[] values = new double[2];
     for (int i = 0; i < size(); i++) {
       Sample sample = samples[i];
       critics.means(sample.state(), 0, sample.actions(), 2, values);
       found.value()[i] = values[0] / critics.rewardScale();
       found.advantage()[i] = (values[0] - values[1]) / critics.rewardScale();
-      found.actualReturn()[i] = sample.deviated();
-      found.actualAdvantage()[i] = sample.deviated() - sample.served();
     }
     return found;
+  }
+
+  double[] actualReturns() {
+    return Arrays.stream(samples).mapToDouble(Sample::deviated).toArray();
+  }
+
+  double[] actualAdvantages() {
+    return Arrays.stream(samples).mapToDouble(s -> s.deviated() - s.served()).toArray();
   }
 
   /** Users served once. */

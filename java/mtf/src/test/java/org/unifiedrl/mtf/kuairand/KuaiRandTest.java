@@ -363,7 +363,7 @@ class KuaiRandTest {
     long start = System.nanoTime();
     KuaiRand world = KuaiRand.open(real);
     double seconds = (System.nanoTime() - start) / 1e9;
-    assertThat(seconds).isLessThan(15);
+    assertThat(seconds).isLessThan(60);
     assertThat(world.trainUsers().count() + world.judgeUsers().count()).isEqualTo(5_528);
     assertThat(world.stateSize()).isEqualTo(47);
 

@@ -10,8 +10,8 @@ import org.unifiedrl.mtf.baseline.EqualWeights;
 class SimulatorSpeedTest {
 
   /**
-   * The promise is 200,000 requests/s on a quiet core; a shared machine gets a floor of a quarter,
-   * which still catches an allocation or a slow path.
+   * The promise is 200,000 requests/s on a quiet core, which SimulatorBenchmark holds. On any
+   * machine a request costs less than 5,000 of the library's logarithms (some 1,000, usually).
    */
   @Test
   void servesFastAndAllocatesNothingPerRequest() {
@@ -21,6 +21,8 @@ class SimulatorSpeedTest {
     var threads = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
     double best = 0;
     long least = Long.MAX_VALUE;
+    double logarithms = 0; // of a second
+    double sum = 0;
     for (int round = 0; round < 6; round++) {
       SimulatorRollout rollout =
           world.rollout(round, new Environment.UserRange(round * 4000, 4000), 1, 64);
@@ -33,6 +35,11 @@ class SimulatorSpeedTest {
       }
       double seconds = (System.nanoTime() - start) * 1e-9;
       bytes = threads.getCurrentThreadAllocatedBytes() - bytes;
+      long between = System.nanoTime();
+      for (int i = 1; i <= 2_000_000; i++) {
+        sum += Math.log(i);
+      }
+      logarithms = Math.max(logarithms, 2e15 / (System.nanoTime() - between));
       double requests = Arrays.stream(rollout.totals().requests()).sum();
       best = Math.max(best, requests / seconds);
       least = Math.min(least, bytes);
@@ -44,7 +51,8 @@ class SimulatorSpeedTest {
           Arrays.stream(rollout.totals().validConsumptions()).average().orElse(0),
           Arrays.stream(rollout.totals().watchSeconds()).average().orElse(0));
     }
-    assertThat(best).isGreaterThan(50_000);
+    assertThat(sum).isPositive();
+    assertThat(logarithms / best).as("logarithms in the time of a request").isLessThan(5000);
     assertThat(least).as("bytes of a round").isLessThan(10_000);
   }
 }
