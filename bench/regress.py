@@ -26,6 +26,8 @@ def measured(checkout, arguments, file):
     for entry in json.loads(file.read_text()):
         parameters = " ".join(f"{k}={v}" for k, v in sorted(entry.get("params", {}).items()))
         metric = entry["primaryMetric"]
+        if entry["mode"] == "thrpt":
+            sys.exit(f"{entry['benchmark']} has mode thrpt: only times are compared")
         time = metric["scorePercentiles"]["50.0"] if entry["mode"] == "sample" else metric["score"]
         name = entry["benchmark"].removeprefix("org.unifiedrl.bench.")
         times[(name, parameters, metric["scoreUnit"])] = time
@@ -53,6 +55,8 @@ def main():
         for side, checkout in sides.items():
             rounds[side].append(measured(checkout, jmh, (options.out / f"{side}-{number}.json").resolve()))
     before, after = ({key: min(r[key] for r in rounds[side] if key in r) for r in rounds[side] for key in r} for side in sides)
+    if not before.keys() & after.keys():
+        sys.exit("no benchmark is in both checkouts")
     lines = ["| benchmark | parameters | before | after | unit | after to before |", "| --- | --- | --- | --- | --- | --- |"]
     slower = []
     for key in sorted(before.keys() & after.keys()):
