@@ -172,7 +172,10 @@ final class ExperimentCommand implements Callable<Integer> {
       results = runner.run(cells, jobs, common.keepLogs, common.listener());
       worlds = worlds(study, plan, runner, cells);
       runner.clean(common.keepLogs);
-    } catch (CellStore.OtherSettingsException | SearchBudgetException e) {
+    } catch (CellStore.OtherSettingsException e) {
+      throw new UsageException(
+          e.getMessage() + (study.tuned() ? " (--tuned changes settings too)" : ""), e);
+    } catch (SearchBudgetException e) {
       throw new UsageException(e.getMessage(), e);
     }
     Comparison comparison =
@@ -243,6 +246,7 @@ final class ExperimentCommand implements Callable<Integer> {
     if (study.tune() != null) { // what is tuned depends on the budget
       node.put("trials", study.tune().trials().of(quick));
       node.put("tuning_seeds", study.tune().seeds().of(quick));
+      node.put("metric", study.tune().metric());
     }
     return node;
   }
@@ -253,6 +257,8 @@ final class ExperimentCommand implements Callable<Integer> {
             + identity.path("trials").asInt()
             + " --tuning-seeds "
             + identity.path("tuning_seeds").asInt()
+            + " by "
+            + identity.path("metric").asText()
         : "";
   }
 
@@ -330,7 +336,18 @@ final class ExperimentCommand implements Callable<Integer> {
     LongStream.range(StudyPlan.REPORTED_SEED, StudyPlan.REPORTED_SEED + count)
         .forEach(header.putArray("seeds")::add);
     if (tuned != null) {
-      header.set("tuned", Json.MAPPER.valueToTree(found.methods()));
+      ObjectNode methods = header.putObject("tuned");
+      study
+          .resolvedMethods()
+          .forEach(
+              (method, declared) -> {
+                for (String kind : study.kinds(declared)) {
+                  Map<String, JsonNode> settings = found.of(method, declared, kind);
+                  if (!settings.isEmpty()) {
+                    methods.withObject("/" + method).set(kind, Json.MAPPER.valueToTree(settings));
+                  }
+                }
+              });
     }
     return header;
   }

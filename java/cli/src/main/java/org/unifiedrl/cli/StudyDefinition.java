@@ -13,6 +13,8 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import org.unifiedrl.mtf.study.Cell;
 import org.unifiedrl.mtf.study.Making;
 import org.unifiedrl.mtf.study.Tuner;
@@ -233,20 +235,17 @@ record StudyDefinition(
   /** Settings that tuning found: by method, then by data. */
   record Tuned(Map<String, Map<String, Map<String, JsonNode>>> methods) {
 
-    Tuned {
-      methods = methods == null ? Map.of() : methods;
-    }
-
     /**
      * What {@code tuning} left in its {@code tuned.yaml}.
      *
-     * @throws UsageException if the file cannot be read or is of another form, or has methods that
-     *     the library does not have
+     * @throws UsageException if the file cannot be read or is of another form, or sets what tuning
+     *     does not choose
      */
     static Tuned read(Path file) {
-      if (!Files.isRegularFile(file)) {
+      String source = "--tuned " + file;
+      if (!Files.exists(file)) {
         throw new UsageException(
-            "--tuned " + file + ": no such file; 'unifiedrl experiment tuning' leaves tuned.yaml");
+            source + ": no such file; 'unifiedrl experiment tuning' leaves tuned.yaml");
       }
       Tuned found;
       try {
@@ -257,22 +256,60 @@ record StudyDefinition(
                 .readValue(Files.readString(file));
       } catch (JacksonException e) {
         throw new UsageException(
-            "--tuned "
-                + file
+            source
                 + ": expected methods, then kinds of data, then KEY: VALUE ("
                 + e.getOriginalMessage()
                 + ")",
             e);
       } catch (IOException e) {
-        throw new UsageException(
-            "--tuned " + file + ": cannot be read: " + FileErrors.reason(e), e);
+        throw new UsageException(source + ": cannot be read: " + FileErrors.reason(e), e);
       }
-      if (found == null) {
-        throw new UsageException("--tuned " + file + " is empty");
+      if (found == null || found.methods() == null || found.methods().isEmpty()) {
+        throw new UsageException(source + " is empty");
       }
-      List<String> library = List.copyOf(Common.read().methods().keySet());
-      known("--tuned " + file + ": method", List.copyOf(found.methods().keySet()), library);
+      found.check(source);
       return found;
+    }
+
+    /** Equal terms: a file sets what tuning may choose, and nothing else. */
+    private void check(String source) {
+      Map<String, Map<String, Range>> spaces = new LinkedHashMap<>();
+      Common.read()
+          .methods()
+          .forEach(
+              (name, method) -> {
+                if (method.space() != null) {
+                  spaces.put(name, method.space());
+                }
+              });
+      known(source + ": method", methods.keySet(), spaces.keySet());
+      methods.forEach(
+          (method, kinds) -> {
+            String of = source + ": " + method;
+            known(of + ": data", kinds, StudyDefinition.of("tuning").data().keySet());
+            kinds.forEach(
+                (kind, settings) -> {
+                  known(of + ": " + kind + ": setting", settings, spaces.get(method).keySet());
+                  Configuration any = Configuration.of(ExperimentConfig.defaults());
+                  try {
+                    any.set(settings, of);
+                    any.get();
+                  } catch (UsageException e) {
+                    throw new UsageException(of + ": " + kind + ": " + e.getMessage(), e);
+                  }
+                });
+          });
+    }
+
+    private static void known(String what, Map<String, ?> given, Set<String> all) {
+      if (given == null || given.isEmpty()) {
+        throw new UsageException(what + " is missing: expected some of " + String.join(", ", all));
+      }
+      known(what, given.keySet(), all);
+    }
+
+    private static void known(String what, Set<String> given, Set<String> all) {
+      StudyDefinition.known(what, List.copyOf(given), List.copyOf(all));
     }
 
     /** None: defaults. */
@@ -283,6 +320,11 @@ record StudyDefinition(
     /** What was found for a method on a kind of data; nothing where nothing was. */
     Map<String, JsonNode> of(String method, String data) {
       return methods.getOrDefault(method, Map.of()).getOrDefault(data, Map.of());
+    }
+
+    /** What cells of a method take: its own, or those of the method that it is tuned as. */
+    Map<String, JsonNode> of(String name, Method method, String data) {
+      return of(method.tunedAs() == null ? name : method.tunedAs(), data);
     }
   }
 

@@ -102,8 +102,7 @@ final class StudyPlan {
       Configuration own = base(world, kind);
       own.put("seed", seed);
       own.set(method.settings(), "method " + name);
-      String tuned = method.tunedAs() == null ? name : method.tunedAs();
-      own.set(found.of(tuned, kind), "tuned settings of " + tuned);
+      own.set(found.of(name, method, kind), "tuned settings of " + name);
       ExperimentConfig config = own.get();
       ConfigOptions.check(config);
       cells.add(new Cell(world, kind, name, seed, method.making(), config, ruler.get()));
@@ -257,11 +256,25 @@ final class StudyPlan {
     Map<String, Object> values = new LinkedHashMap<>();
     ranges.forEach(
         (key, range) -> {
-          JsonNode value = configuration.value(key);
-          values.put(
-              key, range.choices() == null && value.isNumber() ? value.numberValue() : value);
+          JsonNode value = typed(configuration, key, configuration.value(key));
+          if (range.choices() == null) {
+            values.put(key, value.isNumber() ? value.numberValue() : value);
+            return;
+          }
+          range.choices().stream()
+              .filter(choice -> typed(configuration, key, choice).equals(value))
+              .findFirst()
+              .ifPresent(choice -> values.put(key, choice));
         });
     return values;
+  }
+
+  /** A value as the configuration reads it: 4 of a real key is 4.0, and 1e-3 is no text. */
+  private static JsonNode typed(Configuration configuration, String key, JsonNode value) {
+    Configuration copy = configuration.copy();
+    copy.set(Map.of(key, value), key);
+    copy.get();
+    return copy.value(key);
   }
 
   /**

@@ -186,8 +186,8 @@ final class StudyReport {
     }
     JsonNode tuned = header.path("tuned");
     if (tuned.isObject()) {
-      text.append("\n## Tuned settings\n\nOver the defaults; methods that are not here have them");
-      text.append(" alone.\n\n| method | data | settings |\n| --- | --- | --- |\n");
+      text.append("\n## Tuned settings\n\nOver all others; methods that are not here were not");
+      text.append(" tuned.\n\n| method | data | settings |\n| --- | --- | --- |\n");
       for (Map.Entry<String, JsonNode> method : tuned.properties()) {
         for (Map.Entry<String, JsonNode> kind : method.getValue().properties()) {
           text.append("| ").append(method.getKey()).append(" | ").append(kind.getKey());

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -18,6 +19,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import org.unifiedrl.mtf.study.Cell;
 import org.unifiedrl.mtf.study.Making;
 
@@ -223,6 +225,45 @@ class ExperimentTest {
       }
     }
     assertThat(found).isEqualTo(2);
+    CommandLineRun without = run(out, "paper", "--seeds", "1", "--method", "ddpg");
+    assertThat(without.code()).isEqualTo(2);
+    assertThat(without.err()).contains("(--tuned changes settings too)");
+  }
+
+  /** In whatever form a number was written. */
+  @Test
+  void tuningStartsAtTheSettingsThatThereAre() {
+    Configuration configuration = Configuration.of(ExperimentConfig.defaults());
+    configuration.set("training.actor_rate=1e-5");
+    configuration.set("training.algorithm=iql");
+    List<JsonNode> counts = List.of(number("4"), number("12"), number("24"));
+    assertThat(
+            StudyPlan.start(
+                configuration,
+                Map.of(
+                    "training.actor_rate",
+                    new StudyDefinition.Range(1e-6, 1, true, null),
+                    "training.critics_per_group",
+                    new StudyDefinition.Range(0, 0, false, counts),
+                    "training.eta",
+                    new StudyDefinition.Range(0, 0, false, List.of(number("1"), number("12e-1"))),
+                    "training.algorithm",
+                    new StudyDefinition.Range(0, 0, false, List.of(number("IQL"))),
+                    "training.omega",
+                    new StudyDefinition.Range(0, 0, false, List.of(number("7"))))))
+        .containsOnly(
+            Map.entry("training.actor_rate", 1e-5),
+            Map.entry("training.critics_per_group", counts.get(2)),
+            Map.entry("training.eta", number("12e-1")),
+            Map.entry("training.algorithm", number("IQL")));
+  }
+
+  private static JsonNode number(String text) {
+    try {
+      return Configuration.YAML.readTree(text);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   @Test
@@ -230,14 +271,26 @@ class ExperimentTest {
     Path out = temporary.resolve("refused-tuned");
     assertThat(run(out, "paper", "--tuned", temporary.resolve("no.yaml").toString()).err())
         .contains("no.yaml: no such file; 'unifiedrl experiment tuning' leaves tuned.yaml");
-    assertThat(tuned(out, "paper", "methods: {dqn: {box: {training.eta: 1}}}").err())
-        .contains("method dqn: expected some of ");
-    assertThat(tuned(out, "paper", "methods: {ddpg: {box: {training.etta: 1}}}").err())
-        .contains("tuned settings of ddpg")
-        .contains("training.etta");
-    assertThat(tuned(out, "paper", "settings: {training.eta: 1}").err())
-        .contains("given.yaml: expected methods, then kinds of data");
-    assertThat(tuned(out, "paper", "").err()).contains("given.yaml");
+    Map<String, String> bad =
+        Map.ofEntries(
+            Map.entry("methods: {dqn: {box: {training.eta: 1}}}", "method dqn: expected some of "),
+            Map.entry("methods: {es: {box: {training.eta: 1}}}", "method es: expected some of "),
+            Map.entry("methods: {ddpg: {bx: {training.eta: 1}}}", "data bx: expected some of box"),
+            Map.entry("methods: {ddpg: {box: {training.eta: 1}}}", "setting training.eta: "),
+            Map.entry("methods: {ddpg: {box: {seed: 1}}}", "ddpg: box: setting seed: expected"),
+            Map.entry("methods: {ddpg: {box: {training.actor_rate: x}}}", "ddpg: box: "),
+            Map.entry("methods: {ddpg: {box: {training.actor_rate: -1}}}", "ddpg: box: "),
+            Map.entry("methods: {ddpg: {box: }}", "ddpg: box: setting is missing"),
+            Map.entry("methods: {ddpg: }", "ddpg: data is missing"),
+            Map.entry("methods: [ddpg]", "expected methods, then kinds of data"),
+            Map.entry("settings: {training.eta: 1}", "expected methods, then kinds of data"),
+            Map.entry("methods:", "is empty"),
+            Map.entry("", "expected methods, then kinds of data"));
+    for (Map.Entry<String, String> each : bad.entrySet()) {
+      CommandLineRun run = tuned(out, "paper", each.getKey());
+      assertThat(run.code()).as(each.getKey() + run.err()).isEqualTo(2);
+      assertThat(run.err()).contains("given.yaml").contains(each.getValue());
+    }
     CommandLineRun other =
         run(out, "sensitivity", "--tuned", temporary.resolve("given.yaml").toString());
     assertThat(other.code()).isEqualTo(2);
@@ -448,7 +501,8 @@ class ExperimentTest {
     assertThat(part.out()).contains("| iql, random | box |").doesNotContain("| unifiedrl");
     CommandLineRun other = run(out, "tuning", "--method", "iql", "--trials", "8");
     assertThat(other.code()).isEqualTo(2);
-    assertThat(other.err()).contains("holds experiment tuning --quick --trials 7");
+    assertThat(other.err())
+        .contains("holds experiment tuning --quick --trials 7 --tuning-seeds 1 by returns");
     Path small = temporary.resolve("small");
     CommandLineRun less =
         run(
