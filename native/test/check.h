@@ -1,6 +1,7 @@
 // A test framework of one page: TEST(name) { CHECK(...); }, run by name or all at once.
 #pragma once
 
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -46,12 +47,17 @@ inline int main(int argc, char** argv) {
     if (!chosen) {
       continue;
     }
+    const auto start = std::chrono::steady_clock::now();
     try {
       test.body();
       ++passed;
     } catch (const Failure& failure) {
       ++failed;
       std::printf("FAILED %s\n  %s\n", test.name, failure.text.c_str());
+    }
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    if (seconds >= 1) {
+      std::printf("%s: %.1f s\n", test.name, seconds);
     }
   }
   std::printf("%d passed, %d failed\n", passed, failed);
