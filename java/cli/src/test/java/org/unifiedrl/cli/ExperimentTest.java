@@ -313,21 +313,14 @@ class ExperimentTest {
   @Timeout(value = 20, unit = TimeUnit.MINUTES)
   void paperRunsToItsTablesAndContinues() throws IOException {
     Path out = temporary.resolve("paper");
-    CommandLineRun run =
-        run(
-            out,
-            "paper",
-            "--seeds",
-            "2",
-            "--set",
-            "evaluation.headroom=true",
-            "--json",
-            temporary.resolve("p.json"));
+    Path p = temporary.resolve("p.json");
+    Object[] options = {"--seeds", "2", "--set", "evaluation.headroom=true", "--json", p};
+    CommandLineRun run = run(out, "paper", options);
     assertThat(run.code()).as(run.err()).isZero();
     StudyDefinition study = StudyDefinition.of("paper");
     String report = Files.readString(out.resolve("report.md"));
     JsonNode json = Json.MAPPER.readTree(Files.readString(out.resolve("results.json")));
-    assertThat(Json.MAPPER.readTree(Files.readString(temporary.resolve("p.json")))).isEqualTo(json);
+    assertThat(Json.MAPPER.readTree(Files.readString(p))).isEqualTo(json);
     for (String method : study.resolvedMethods().keySet()) {
       assertThat(report).contains("| " + method + " | ");
     }
@@ -353,7 +346,7 @@ class ExperimentTest {
 
     // Nothing is left to do: the same tables again, from the same cells.
     long before = Files.getLastModifiedTime(firstCell(out)).toMillis();
-    CommandLineRun again = run(out, "paper", "--seeds", "2");
+    CommandLineRun again = run(out, "paper", options);
     assertThat(again.code()).as(again.err()).isZero();
     assertThat(Files.getLastModifiedTime(firstCell(out)).toMillis()).isEqualTo(before);
 
