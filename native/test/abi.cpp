@@ -513,7 +513,8 @@ TEST(old_metric_rows_make_room) {
 TEST(metric_rows_of_long_runs) {
   for (int32_t i = 0; i < unifiedrl_backend_count(); ++i) {
     const std::string backend = unifiedrl_backend_name(i);
-    const int64_t first = backend == "cuda" ? 30 : 700, second = backend == "cuda" ? 70 : 2200, third = second + 100;
+    const bool device = backend == "cuda";
+    const int64_t first = device ? 30 : 700, second = device ? 70 : 2200, third = second + 100;
     Store store(2, 1, 1, {500});
     Step step(2, 1, 1, 1, 1, {2});
     Engine long_runs(step.p, backend.c_str(), {}, store.handle), short_runs(step.p, backend.c_str(), {}, store.handle);

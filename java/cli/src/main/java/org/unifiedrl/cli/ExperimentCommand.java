@@ -336,18 +336,7 @@ final class ExperimentCommand implements Callable<Integer> {
     LongStream.range(StudyPlan.REPORTED_SEED, StudyPlan.REPORTED_SEED + count)
         .forEach(header.putArray("seeds")::add);
     if (tuned != null) {
-      ObjectNode methods = header.putObject("tuned");
-      study
-          .resolvedMethods()
-          .forEach(
-              (method, declared) -> {
-                for (String kind : study.kinds(declared)) {
-                  Map<String, JsonNode> settings = found.of(method, declared, kind);
-                  if (!settings.isEmpty()) {
-                    methods.withObject("/" + method).set(kind, Json.MAPPER.valueToTree(settings));
-                  }
-                }
-              });
+      header.set("tuned", Json.MAPPER.valueToTree(found.of(study).methods()));
     }
     return header;
   }

@@ -264,7 +264,7 @@ record StudyDefinition(
       } catch (IOException e) {
         throw new UsageException(source + ": cannot be read: " + FileErrors.reason(e), e);
       }
-      if (found == null || found.methods() == null || found.methods().isEmpty()) {
+      if (found == null) {
         throw new UsageException(source + " is empty");
       }
       found.check(source);
@@ -282,7 +282,7 @@ record StudyDefinition(
                   spaces.put(name, method.space());
                 }
               });
-      known(source + ": method", methods.keySet(), spaces.keySet());
+      known(source + ": method", methods, spaces.keySet());
       methods.forEach(
           (method, kinds) -> {
             String of = source + ": " + method;
@@ -305,11 +305,7 @@ record StudyDefinition(
       if (given == null || given.isEmpty()) {
         throw new UsageException(what + " is missing: expected some of " + String.join(", ", all));
       }
-      known(what, given.keySet(), all);
-    }
-
-    private static void known(String what, Set<String> given, Set<String> all) {
-      StudyDefinition.known(what, List.copyOf(given), List.copyOf(all));
+      StudyDefinition.known(what, List.copyOf(given.keySet()), List.copyOf(all));
     }
 
     /** None: defaults. */
@@ -325,6 +321,23 @@ record StudyDefinition(
     /** What cells of a method take: its own, or those of the method that it is tuned as. */
     Map<String, JsonNode> of(String name, Method method, String data) {
       return of(method.tunedAs() == null ? name : method.tunedAs(), data);
+    }
+
+    /** What the methods of an experiment take. */
+    Tuned of(StudyDefinition study) {
+      Map<String, Map<String, Map<String, JsonNode>>> taken = new LinkedHashMap<>();
+      study
+          .resolvedMethods()
+          .forEach(
+              (name, method) -> {
+                for (String kind : study.kinds(method)) {
+                  Map<String, JsonNode> settings = of(name, method, kind);
+                  if (!settings.isEmpty()) {
+                    taken.computeIfAbsent(name, any -> new LinkedHashMap<>()).put(kind, settings);
+                  }
+                }
+              });
+      return new Tuned(taken);
     }
   }
 

@@ -284,7 +284,8 @@ class ExperimentTest {
             Map.entry("methods: {ddpg: }", "ddpg: data is missing"),
             Map.entry("methods: [ddpg]", "expected methods, then kinds of data"),
             Map.entry("settings: {training.eta: 1}", "expected methods, then kinds of data"),
-            Map.entry("methods:", "is empty"),
+            Map.entry("methods:", "method is missing"),
+            Map.entry("~", "is empty"),
             Map.entry("", "expected methods, then kinds of data"));
     for (Map.Entry<String, String> each : bad.entrySet()) {
       CommandLineRun run = tuned(out, "paper", each.getKey());

@@ -341,14 +341,7 @@ class RunTest {
     assertThat(evaluate.code()).as(evaluate.err()).isZero();
     CommandLineRun compare =
         CommandLineRun.of(
-            "compare",
-            "--quiet",
-            "--policy",
-            parts,
-            "--out",
-            temporary.resolve("compare"),
-            "--set",
-            "evaluation.headroom=false");
+            "compare", "--quiet", "--policy", parts, "--out", temporary.resolve("compare"));
     assertThat(compare.code()).as(compare.err()).isZero();
     assertThat(compare.out()).contains("UVC");
   }
