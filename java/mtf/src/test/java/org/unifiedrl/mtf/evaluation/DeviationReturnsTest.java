@@ -126,8 +126,9 @@ class DeviationReturnsTest {
     Environment world = noting(new Simulator(), notes);
     double[] weights = {0.5, 2};
     UserRange users = new UserRange(40, 90);
+    // On the second day are sessions that the deviation's return has nothing of.
     DeviationReturns.Settings settings =
-        new DeviationReturns.Settings(5, users, 1, 0.3, 0.8, weights);
+        new DeviationReturns.Settings(5, users, 2, 0.3, 0.8, weights);
     DeviationReturns found =
         DeviationReturns.collect(world, () -> EqualWeights.of(world), settings);
     assertThat(notes).hasSize(2);
