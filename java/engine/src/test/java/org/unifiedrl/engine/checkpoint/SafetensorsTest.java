@@ -16,16 +16,15 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
-import java.util.concurrent.TimeUnit;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.constraints.IntRange;
 import net.jqwik.api.constraints.Size;
-import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.unifiedrl.engine.PythonScript;
 
 class SafetensorsTest {
 
@@ -152,37 +151,21 @@ class SafetensorsTest {
   }
 
   @Test
-  void pythonReadsOurFilesAndWeReadItsFiles() throws IOException, InterruptedException {
+  void pythonReadsOurFilesAndWeReadItsFiles() throws InterruptedException {
     Path file = folder.resolve("a.safetensors");
     Path back = folder.resolve("b.safetensors");
     Safetensors.write(file, sample(), Map.of("format", "np"));
-    String script =
+    PythonScript.run(
+        "from safetensors.numpy import load_file, save_file",
         """
-        import sys
-        try:
-            from safetensors.numpy import load_file, save_file
-        except ImportError:
-            sys.exit(77)
         tensors = load_file(sys.argv[1])
         assert tensors["actor.0.weight"].tolist() == [[1, -2.5, 3], [4, 5, 6]]
         assert tensors["steps"].tolist() == [2**63 - 1, -1]
         assert tensors["empty"].shape == (0, 7)
         save_file(tensors, sys.argv[2])
-        """;
-    String python = System.getenv().getOrDefault("UNIFIEDRL_PYTHON", "python3");
-    int status;
-    try {
-      Process process =
-          new ProcessBuilder(python, "-c", script, file.toString(), back.toString())
-              .inheritIO()
-              .start();
-      assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
-      status = process.exitValue();
-    } catch (IOException e) {
-      status = 77;
-    }
-    Assumptions.assumeTrue(status != 77, "skipped: " + python + " with safetensors is not here");
-    assertThat(status).isZero();
+        """,
+        file,
+        back);
     assertThat(Safetensors.read(back).tensors()).isEqualTo(sample());
   }
 }

@@ -25,9 +25,9 @@ import org.apache.arrow.vector.types.pojo.ArrowType;
 import org.apache.arrow.vector.types.pojo.Field;
 import org.apache.arrow.vector.types.pojo.FieldType;
 import org.apache.arrow.vector.types.pojo.Schema;
-import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.unifiedrl.engine.PythonScript;
 
 /** Arrow's own Java library reads what we write and writes what we read. */
 class ArrowInteropTest {
@@ -124,13 +124,9 @@ class ArrowInteropTest {
   @Test
   void pyarrowReadsOurFilesAndWeReadItsFiles() throws IOException, InterruptedException {
     SampleData.write(folder.resolve("ours"), 23, 40, new ReplayWriter.Options(10_000, 1000));
-    String script =
+    PythonScript.run(
+        "import pyarrow as pa",
         """
-        import sys
-        try:
-            import pyarrow as pa
-        except ImportError:
-            sys.exit(77)
         source, folder = sys.argv[1:]
         table = pa.ipc.open_file(pa.memory_map(source)).read_all()
         assert table.schema.metadata[b"environment"] == b"sample"
@@ -142,21 +138,9 @@ class ArrowInteropTest {
         write("compressed", table, compression="lz4")
         users = table.schema.get_field_index("user_id")
         write("encoded", table.set_column(users, "user_id", table["user_id"].dictionary_encode()))
-        """;
-    String python = System.getenv().getOrDefault("UNIFIEDRL_PYTHON", "python3");
-    int status;
-    try {
-      Path ours = folder.resolve("ours").resolve("shard-00000.arrow");
-      status =
-          new ProcessBuilder(python, "-c", script, ours.toString(), folder.toString())
-              .redirectError(ProcessBuilder.Redirect.INHERIT)
-              .start()
-              .waitFor();
-    } catch (IOException e) {
-      status = 77;
-    }
-    Assumptions.assumeTrue(status != 77, "skipped: " + python + " with pyarrow is not here");
-    assertThat(status).isZero();
+        """,
+        folder.resolve("ours").resolve("shard-00000.arrow"),
+        folder);
     try (Replay ours = Replay.open(folder.resolve("ours"));
         Replay theirs = Replay.open(folder.resolve("plain.arrow"))) {
       assertThat(theirs.segmentCount()).isEqualTo(1);
