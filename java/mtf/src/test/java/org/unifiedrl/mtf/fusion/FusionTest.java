@@ -91,7 +91,7 @@ class FusionTest {
 
   /**
    * At most half of what the same loops cost with the library's logarithms in the same run (a
-   * quarter, usually). The promise of 50 microseconds depends on the machine: FusionBenchmark.
+   * third, usually). The promise of 50 microseconds depends on the machine: FusionBenchmark.
    */
   @Test
   void thousandCandidatesTakeHalfOfTheLibrarysTimeWithoutAllocation() {
