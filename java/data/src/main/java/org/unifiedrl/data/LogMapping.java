@@ -1,0 +1,236 @@
+package org.unifiedrl.data;
+
+import com.fasterxml.jackson.core.JacksonException;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.MapperFeature;
+import com.fasterxml.jackson.databind.PropertyNamingStrategies;
+import com.fasterxml.jackson.databind.cfg.EnumFeature;
+import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.format.DateTimeParseException;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+
+/**
+ * What the columns of a production log mean. One row of the log is one request.
+ *
+ * <p>Columns of vectors are named one by one, by patterns ({@code f_*}: every column that matches,
+ * in the log's order), or as a list column with its length ({@code embedding[16]}).
+ *
+ * @param user column of the user: numbers stay as they are, anything else is hashed to 63 bits
+ * @param time column of the request's time: a timestamp (one without time zone is UTC), or a number
+ *     with {@code timeUnit}
+ * @param timeUnit unit of times that are numbers; null for timestamps
+ * @param session column of the session; null if sessions are cut where {@code sessionGap} passes
+ * @param sessionGap time without a request of the user that ends a session, as {@code 30m}; null if
+ *     there is a session column
+ * @param request column that must differ from row to row; null for no such check
+ * @param state columns of the state, S values in all
+ * @param action columns of the action that was taken, A values
+ * @param baselineAction columns of the served policy's action, A values
+ * @param box what the action was drawn from
+ * @param logDensity column of the natural logarithm of the density that the action was drawn with;
+ *     null for uniform exploration of the box
+ * @param reward weights of behaviour columns by reward group: a group's reward is their weighted
+ *     sum
+ * @param actionLow smallest action value, default -1
+ * @param actionHigh largest action value, default 1
+ */
+public record LogMapping(
+    String user,
+    String time,
+    TimeUnit timeUnit,
+    String session,
+    String sessionGap,
+    String request,
+    List<String> state,
+    List<String> action,
+    List<String> baselineAction,
+    Box box,
+    String logDensity,
+    Map<String, Map<String, Double>> reward,
+    Double actionLow,
+    Double actionHigh) {
+
+  /** Units of times that are numbers, since 1970-01-01 UTC. */
+  public enum TimeUnit {
+    SECONDS(1),
+    MILLISECONDS(1),
+    MICROSECONDS(1000),
+    NANOSECONDS(1_000_000);
+
+    /** Units in a millisecond, where that many are no fraction. */
+    final long divide;
+
+    TimeUnit(long divide) {
+      this.divide = divide;
+    }
+  }
+
+  /**
+   * The box that an action was drawn from: around the baseline action, or with logged edges.
+   *
+   * @param halfWidth half width around the baseline action, cut by the action range
+   * @param version column of the policy's version, where {@code halfWidths} go by it
+   * @param halfWidths half width by version
+   * @param low columns of the lower edges
+   * @param high columns of the upper edges
+   */
+  public record Box(
+      Double halfWidth,
+      String version,
+      Map<String, Double> halfWidths,
+      List<String> low,
+      List<String> high) {
+
+    private void check() {
+      boolean edges = low != null || high != null;
+      boolean versions = version != null || halfWidths != null;
+      if ((halfWidth != null ? 1 : 0) + (edges ? 1 : 0) + (versions ? 1 : 0) != 1) {
+        throw new ImportException(
+            "box: expected half_width, or version and half_widths, or low and high");
+      }
+      if (edges) {
+        columns("box.low", low);
+        columns("box.high", high);
+      }
+      if (halfWidth != null) {
+        positive("box.half_width", halfWidth);
+      }
+      if (versions) {
+        column("box.version", version);
+        if (halfWidths == null || halfWidths.isEmpty()) {
+          throw new ImportException("box.half_widths is missing: expected VERSION: HALF_WIDTH");
+        }
+        halfWidths.forEach((name, width) -> positive("box.half_widths." + name, width));
+      }
+    }
+  }
+
+  private static final YAMLMapper YAML =
+      YAMLMapper.builder()
+          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+          .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .enable(MapperFeature.ACCEPT_CASE_INSENSITIVE_ENUMS)
+          .disable(MapperFeature.ALLOW_COERCION_OF_SCALARS)
+          .enable(EnumFeature.WRITE_ENUMS_TO_LOWERCASE)
+          .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
+          .build();
+
+  /** Largest mapping file, in bytes: it names columns, and holds no data. */
+  private static final long MAX_BYTES = 1 << 20;
+
+  public LogMapping {
+    column("user", user);
+    column("time", time);
+    if ((session == null) == (sessionGap == null)) {
+      throw new ImportException("expected session (a column) or session_gap (as 30m), one of them");
+    }
+    if (session != null) {
+      column("session", session);
+    } else {
+      duration(sessionGap);
+    }
+    columns("state", state);
+    columns("action", action);
+    columns("baseline_action", baselineAction);
+    if (box == null) {
+      throw new ImportException(
+          "box is missing: UnifiedRL needs to know what actions were drawn from; give half_width,"
+              + " or version and half_widths, or the columns low and high");
+    }
+    box.check();
+    if (reward == null || reward.isEmpty()) {
+      throw new ImportException("reward is missing: expected GROUP: {COLUMN: WEIGHT}");
+    }
+    reward.forEach(LogMapping::checkGroup);
+    actionLow = actionLow == null ? -1 : actionLow;
+    actionHigh = actionHigh == null ? 1 : actionHigh;
+    if (!(actionLow < actionHigh) || Double.isInfinite(actionHigh - actionLow)) {
+      throw new ImportException(
+          "action_low is " + actionLow + " and action_high " + actionHigh + ": expected a range");
+    }
+  }
+
+  /**
+   * Reads a mapping from a YAML file.
+   *
+   * @throws ImportException if the file cannot be read, or is no mapping
+   */
+  public static LogMapping read(Path file) {
+    try {
+      if (Files.size(file) > MAX_BYTES) {
+        throw new ImportException(
+            file + " has more than " + MAX_BYTES + " bytes: expected a mapping");
+      }
+      LogMapping mapping = YAML.readValue(Files.readString(file), LogMapping.class);
+      if (mapping == null) {
+        throw new ImportException(file + " is empty: expected user: COLUMN and so on");
+      }
+      return mapping;
+    } catch (JacksonException e) {
+      if (e.getCause() instanceof ImportException own) {
+        throw new ImportException(file + ": " + own.getMessage(), e);
+      }
+      String at = e.getLocation() == null ? "" : " line " + e.getLocation().getLineNr();
+      throw new ImportException(file + at + ": " + e.getOriginalMessage(), e);
+    } catch (IOException e) {
+      throw new ImportException("cannot read the mapping " + file + ": " + e, e);
+    }
+  }
+
+  /** The time without a request that ends a session, in milliseconds; 0 with a session column. */
+  long gapMillis() {
+    return sessionGap == null ? 0 : duration(sessionGap);
+  }
+
+  private static long duration(String text) {
+    try {
+      long millis = Duration.parse("PT" + text.trim().toUpperCase(Locale.ROOT)).toMillis();
+      if (millis > 0) {
+        return millis;
+      }
+    } catch (DateTimeParseException | ArithmeticException e) {
+      // Reported below, as a duration that is not positive.
+    }
+    throw new ImportException("session_gap is '" + text + "': expected a duration as 30m or 1h30m");
+  }
+
+  private static void checkGroup(String group, Map<String, Double> weights) {
+    String place = "reward." + group;
+    if (weights == null || weights.isEmpty()) {
+      throw new ImportException(place + " is empty: expected COLUMN: WEIGHT");
+    }
+    weights.forEach(
+        (name, weight) -> {
+          if (weight == null || !Double.isFinite(weight)) {
+            throw new ImportException(place + "." + name + " is " + weight + ": expected a number");
+          }
+        });
+  }
+
+  private static void column(String place, String name) {
+    if (name == null || name.isBlank()) {
+      throw new ImportException(place + " is missing: expected the name of a column");
+    }
+  }
+
+  private static void columns(String place, List<String> names) {
+    if (names == null || names.isEmpty()) {
+      throw new ImportException(place + " is missing: expected a list of columns");
+    }
+    names.forEach(name -> column(place, name));
+  }
+
+  private static void positive(String place, Double value) {
+    if (value == null || !(value > 0) || Double.isInfinite(value)) {
+      throw new ImportException(place + " is " + value + ": expected a number above 0");
+    }
+  }
+}

@@ -1,0 +1,268 @@
+package org.unifiedrl.data;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.unifiedrl.engine.replay.Replay;
+import org.unifiedrl.engine.replay.ReplaySchema;
+
+class LogImportTest {
+
+  private static final String MAPPING =
+      """
+      user: member
+      time: at
+      time_unit: milliseconds
+      session_gap: 30m
+      state: [age, "f_*", "embedding[2]"]
+      action: [a0, a1]
+      baseline_action: [b0, b1]
+      box: {half_width: 0.25}
+      reward:
+        watch: {seconds: 0.01}
+        others: {clicked: 1, liked: 2}
+      """;
+
+  @TempDir Path temporary;
+
+  /** One request as the log has it. */
+  private record Row(
+      long user,
+      long at,
+      float age,
+      float f1,
+      float f2,
+      float[] embedding,
+      float[] action,
+      float[] baseline,
+      double seconds,
+      boolean clicked,
+      int liked) {}
+
+  private static List<Row> rows(int users) {
+    SplittableRandom random = new SplittableRandom(7);
+    List<Row> rows = new ArrayList<>();
+    for (int user = 0; user < users; user++) {
+      long at = 1_700_000_000_000L + random.nextInt(1_000_000_000);
+      int requests = 1 + random.nextInt(9);
+      for (int i = 0; i < requests; i++) {
+        float[] baseline = {random.nextInt(9) / 8f - 0.5f, random.nextInt(9) / 8f - 0.5f};
+        float[] action = new float[2];
+        for (int k = 0; k < 2; k++) {
+          action[k] = baseline[k] + (random.nextInt(9) / 8f - 0.5f) / 2;
+        }
+        rows.add(
+            new Row(
+                user,
+                at,
+                random.nextInt(80),
+                random.nextInt(100) / 4f,
+                random.nextInt(100) / 4f,
+                new float[] {random.nextInt(8), random.nextInt(8)},
+                action,
+                baseline,
+                random.nextInt(5000) / 4.0,
+                random.nextInt(2) == 1,
+                random.nextInt(3)));
+        at += random.nextInt(4) == 0 ? 1_800_001 : 1 + random.nextInt(1_800_000);
+      }
+    }
+    for (int i = rows.size() - 1; i > 0; i--) {
+      int j = random.nextInt(i + 1);
+      Row row = rows.get(i);
+      rows.set(i, rows.get(j));
+      rows.set(j, row);
+    }
+    return rows;
+  }
+
+  private static String select(Row row) {
+    return ("SELECT %d::BIGINT AS member, %d::BIGINT AS at, %s::INTEGER AS age, %s::DOUBLE AS f_1,"
+            + " %s::FLOAT AS f_2, [%s, %s]::FLOAT[] AS embedding, %s::FLOAT AS a0, %s::FLOAT AS a1,"
+            + " %s::FLOAT AS b0, %s::FLOAT AS b1, %s::DOUBLE AS seconds, %s AS clicked,"
+            + " %d::TINYINT AS liked")
+        .formatted(
+            row.user,
+            row.at,
+            row.age,
+            row.f1,
+            row.f2,
+            row.embedding[0],
+            row.embedding[1],
+            row.action[0],
+            row.action[1],
+            row.baseline[0],
+            row.baseline[1],
+            row.seconds,
+            row.clicked,
+            row.liked);
+  }
+
+  private Path log(String name, List<String> selects) {
+    Path file = temporary.resolve(name);
+    try (Connection connection = DriverManager.getConnection("jdbc:duckdb:");
+        Statement statement = connection.createStatement()) {
+      statement.execute("CREATE TABLE log AS " + selects.get(0) + " LIMIT 0");
+      for (int i = 0; i < selects.size(); i += 100) {
+        statement.execute(
+            "INSERT INTO log "
+                + String.join(
+                    " UNION ALL ", selects.subList(i, Math.min(i + 100, selects.size()))));
+      }
+      statement.execute(
+          "COPY log TO '" + file + "'" + (name.endsWith("jsonl") ? " (FORMAT json)" : ""));
+    } catch (SQLException e) {
+      throw new IllegalStateException(e);
+    }
+    return file;
+  }
+
+  private LogMapping mapping(String text) throws IOException {
+    return LogMapping.read(Files.writeString(temporary.resolve("mapping.yaml"), text));
+  }
+
+  private LogImport.Result run(LogMapping mapping, LogSource source, double heldOut, String out) {
+    LogImport.Options options =
+        new LogImport.Options(heldOut, 1, 2, 256, temporary.resolve("sorting"));
+    return new LogImport(mapping, options)
+        .run(
+            source,
+            temporary.resolve(out).resolve("train"),
+            temporary.resolve(out).resolve("held-out"),
+            (done, total) -> assertThat(done).isLessThanOrEqualTo(total));
+  }
+
+  /** Every value of every row, beside what a plain sort of the same rows gives. */
+  @ParameterizedTest
+  @ValueSource(strings = {"log.parquet", "log.jsonl"})
+  void rowsComeSortedByUserAndTimeAndCutByTheGap(String name) throws IOException {
+    List<Row> rows = rows(60);
+    Path file = log(name, rows.stream().map(LogImportTest::select).toList());
+    LogImport.Result result = run(mapping(MAPPING), LogSource.files(List.of(file)), 0, "out");
+    List<Row> sorted = new ArrayList<>(rows);
+    sorted.sort(Comparator.comparingLong(Row::user).thenComparingLong(Row::at));
+    assertThat(result.requests()).isEqualTo(rows.size());
+    assertThat(result.heldOutRequests()).isZero();
+    assertThat(result.outOfBox()).isZero();
+    try (Replay replay = Replay.open(temporary.resolve("out/train"))) {
+      assertThat(replay.rows()).isEqualTo(rows.size());
+      assertThat(replay.schema().metadata())
+          .containsEntry("state_names", "age,f_1,f_2,embedding[1],embedding[2]")
+          .containsEntry("reward_groups", "watch,others");
+      long sessions = 0;
+      for (int i = 0; i < sorted.size(); i++) {
+        Row row = sorted.get(i);
+        Row next = i + 1 < sorted.size() ? sorted.get(i + 1) : null;
+        boolean last = next == null || next.user != row.user || next.at - row.at > 1_800_000;
+        assertThat(replay.userId(i)).isEqualTo(row.user);
+        assertThat(replay.timestamp(i)).isEqualTo(row.at);
+        assertThat(replay.isLast(i)).isEqualTo(last);
+        sessions += last ? 1 : 0;
+        assertThat(values(replay, i, ReplaySchema.STATE))
+            .containsExactly(row.age, row.f1, row.f2, row.embedding[0], row.embedding[1]);
+        assertThat(values(replay, i, ReplaySchema.ACTION)).containsExactly(row.action);
+        assertThat(values(replay, i, ReplaySchema.BASELINE_ACTION)).containsExactly(row.baseline);
+        double density = 0;
+        float[] low = values(replay, i, ReplaySchema.BOX_LOW);
+        float[] high = values(replay, i, ReplaySchema.BOX_HIGH);
+        for (int k = 0; k < 2; k++) {
+          assertThat(low[k]).isEqualTo(Math.max(-1, row.baseline[k] - 0.25f));
+          assertThat(high[k]).isEqualTo(Math.min(1, row.baseline[k] + 0.25f));
+          density -= Math.log((double) high[k] - low[k]);
+        }
+        assertThat(values(replay, i, ReplaySchema.LOG_DENSITY)).containsExactly((float) density);
+        assertThat(values(replay, i, ReplaySchema.REWARD))
+            .containsExactly((float) (0.01 * row.seconds), (row.clicked ? 1 : 0) + 2f * row.liked);
+      }
+      assertThat(result.sessions()).isEqualTo(sessions).isGreaterThan(60);
+    }
+  }
+
+  private static float[] values(Replay replay, long row, String column) {
+    int index = replay.schema().columnIndex(column);
+    float[] values = new float[replay.schema().columns().get(index).width()];
+    replay.get(row, index, values, 0);
+    return values;
+  }
+
+  /** Users go to one side as a whole, about as many as were asked for, the same ones each time. */
+  @Test
+  void aShareOfTheUsersIsHeldOut() throws IOException {
+    List<Row> rows = rows(300);
+    Path file = log("log.parquet", rows.stream().map(LogImportTest::select).toList());
+    LogImport.Result result = run(mapping(MAPPING), LogSource.files(List.of(file)), 0.2, "split");
+    assertThat(result.requests() + result.heldOutRequests()).isEqualTo(rows.size());
+    try (Replay train = Replay.open(temporary.resolve("split/train"));
+        Replay held = Replay.open(temporary.resolve("split/held-out"))) {
+      List<Long> learned = users(train);
+      List<Long> kept = users(held);
+      assertThat(kept).doesNotContainAnyElementsOf(learned).hasSizeBetween(35, 85);
+      assertThat(learned.size() + kept.size()).isEqualTo(300);
+    }
+    run(mapping(MAPPING), LogSource.files(List.of(file)), 0.2, "again");
+    assertThat(Files.mismatch(shard("split/held-out"), shard("again/held-out"))).isEqualTo(-1);
+  }
+
+  private Path shard(String folder) {
+    return temporary.resolve(folder).resolve("shard-00000.arrow");
+  }
+
+  private static List<Long> users(Replay replay) {
+    return java.util.stream.LongStream.range(0, replay.rows())
+        .map(replay::userId)
+        .distinct()
+        .boxed()
+        .toList();
+  }
+
+  /** What is wrong with a row is said by file, row and column, and nothing is left. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '"',
+      value = {
+        "age | NULL::INTEGER | row 3, state age: expected a finite number, found nothing (1 such row)",
+        "f_1 | 'nan'::DOUBLE | row 3, state f_1: expected a finite number, found 'nan'",
+        "f_1 | 1e300::DOUBLE | row 3, state f_1: expected a finite number",
+        "embedding | [1]::FLOAT[] | row 3, state embedding: expected a list of 2 numbers, found '1'",
+        "member | NULL::BIGINT | row 3, user member: expected a value, found nothing",
+        "at | NULL::BIGINT | row 3, time at: expected a number, found nothing",
+        "a1 | 1.5::FLOAT | row 3, action a1: expected a value within the action range [-1.0, 1.0]",
+        "liked | NULL::TINYINT | row 3, reward.others liked: expected a finite number"
+      })
+  void aBadRowIsRefusedByItsPlace(String column, String value, String message) throws IOException {
+    List<String> selects =
+        new ArrayList<>(rows(3).stream().map(LogImportTest::select).limit(5).toList());
+    selects.set(
+        2,
+        selects
+            .get(2)
+            .replaceFirst(
+                "(SELECT|,)( [^,\\[]+|  ?\\[[^]]*][^,]*) AS " + column + "\\b",
+                "$1 " + value + " AS " + column));
+    Path good = log("good.parquet", rows(2).stream().map(LogImportTest::select).toList());
+    Path file = log("bad.parquet", selects);
+    LogMapping mapping = mapping(MAPPING);
+    assertThatThrownBy(() -> run(mapping, LogSource.files(List.of(good, file)), 0.5, "refused"))
+        .isInstanceOf(ImportException.class)
+        .hasMessageContaining("bad.parquet: ")
+        .hasMessageContaining(message);
+    assertThat(temporary.resolve("refused")).doesNotExist();
+  }
+}
