@@ -1,12 +1,14 @@
 package org.unifiedrl.data;
 
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /** The SQL of an import: what is selected from a log of given columns, and which rows are bad. */
 final class ImportQuery {
@@ -40,9 +42,8 @@ final class ImportQuery {
   private final LogMapping mapping;
   private final List<Check> checks = new ArrayList<>();
   private final List<String> selected = new ArrayList<>();
-  private final List<String> stateNames;
+  private final List<String> stateNames = new ArrayList<>();
   private final int actionSize;
-  private final String order;
 
   /**
    * Plans an import.
@@ -53,34 +54,61 @@ final class ImportQuery {
   ImportQuery(LogMapping mapping, Map<String, String> types) {
     this.mapping = mapping;
     this.types = types;
-    String user = id("user", mapping.user());
-    String time = time();
-    selected.add(user + " AS u");
-    order = mapping.session() == null ? "u, t, n" : "u, s, t, n";
-    selected.add((mapping.session() == null ? "0" : id("session", mapping.session())) + " AS s");
-    selected.add(time + " AS t");
-    selected.add("row_number() OVER () AS n");
+    selected.add(id("user", mapping.user()) + " AS u");
+    selected.add(
+        (mapping.session() == null ? "0::BIGINT" : id("session", mapping.session())) + " AS s");
+    selected.add(time() + " AS t");
+    selected.add((mapping.order() == null ? "0::BIGINT" : order()) + " AS o");
     selected.add(logDensity() + " AS d");
     selected.add(halfWidth() + " AS h");
-    Map<String, String> state = values("state", mapping.state());
-    stateNames = List.copyOf(state.keySet());
-    state.values().forEach(this::select);
-    actionSize = shaped("action", mapping.action(), -1);
+    for (Value value : values("state", mapping.state())) {
+      stateNames.addAll(value.names());
+      selected.add(value.sql());
+    }
+    checkMissing();
+    actionSize = shaped("action", mapping.action(), 2 * mapping.scores().size());
     shaped("baseline_action", mapping.baselineAction(), actionSize);
     if (mapping.box().low() != null) {
-      shaped("box.low", mapping.box().low(), actionSize);
-      shaped("box.high", mapping.box().high(), actionSize);
+      List<String> low = actionColumns("box.low", mapping.box().low());
+      List<String> high = actionColumns("box.high", mapping.box().high());
+      for (int k = 0; k < actionSize; k++) {
+        checks.add(
+            new Check(
+                "box",
+                "coalesce(" + low.get(k) + " > " + high.get(k) + ", false)",
+                low.get(k) + " || ' > ' || " + high.get(k),
+                "a lower edge below the upper one"));
+      }
     }
     mapping.reward().forEach(this::reward);
   }
+
+  /**
+   * What the log says of some neighbouring values of a row.
+   *
+   * @param names of the values: columns, and elements of lists as {@code name[k]} from 1
+   * @param sql float32 values: one, or an array of as many as there are names
+   */
+  private record Value(List<String> names, String sql) {}
 
   /** Names of the S state values: columns, and elements of lists as {@code name[k]} from 1. */
   List<String> stateNames() {
     return stateNames;
   }
 
+  /** Number of action values A. */
   int actionSize() {
     return actionSize;
+  }
+
+  /** Whether the log has the edges of boxes. */
+  boolean edges() {
+    return mapping.box().low() != null;
+  }
+
+  /** Number of float32 values that are read of a row. */
+  int valueCount() {
+    return stateNames.size() + (edges() ? 4 : 2) * actionSize + mapping.reward().size();
   }
 
   List<Check> checks() {
@@ -109,52 +137,91 @@ final class ImportQuery {
 
   /** Condition of a row that passes all checks. */
   String good() {
-    StringBuilder sql = new StringBuilder("NOT (");
-    for (int i = 0; i < checks.size(); i++) {
-      sql.append(i == 0 ? "" : " OR ").append(checks.get(i).bad());
+    return checks.stream().map(Check::bad).collect(Collectors.joining(" OR ", "NOT (", ")"));
+  }
+
+  /** The rows that fail a check: what is wrong with them first, their number, then all columns. */
+  String bad(String relation) {
+    StringBuilder reason = new StringBuilder("concat_ws('; '");
+    for (Check check : checks) {
+      reason
+          .append(", CASE WHEN ")
+          .append(check.bad())
+          .append(" THEN ")
+          .append(text(check.column() + ": expected " + check.expected()))
+          .append(" END");
     }
-    return sql.append(')').toString();
+    return "SELECT * FROM (SELECT "
+        + reason
+        + ") AS unifiedrl_reason, row_number() OVER () AS unifiedrl_row, * FROM "
+        + relation
+        + ") WHERE unifiedrl_reason <> ''";
   }
 
   /**
-   * The rows in the order of sessions: user, session (0 without a column), milliseconds, place in
-   * the log, log density and half width (NULL where neither is a column), then float32 values:
-   * state, action, baseline action, edges of the box where they are logged, rewards.
+   * The rows in the log's order: user, session (0 without a column), milliseconds, place in the
+   * session (0 without a column), log density and half width (NULL where neither is a column), then
+   * {@link #valueCount} float32 values: state, action, baseline action, edges of the box where they
+   * are logged, rewards. What is missing or no number is NULL.
    */
   String rows(String relation) {
-    return "SELECT " + String.join(", ", selected) + " FROM " + relation + " ORDER BY " + order;
+    return "SELECT " + String.join(", ", selected) + " FROM " + relation;
   }
 
   private int shaped(String place, List<String> names, int size) {
-    Map<String, String> values = values(place, names);
-    if (size >= 0 && values.size() != size) {
+    List<String> columns = actionColumns(place, names);
+    if (columns.size() != size) {
       throw new ImportException(
-          "%s has %d values, and action has %d: expected as many"
-              .formatted(place, values.size(), size));
+          "%s has %d values, and there are %d scores: expected %d, a power and a bias of each"
+              .formatted(place, columns.size(), mapping.scores().size(), size));
     }
-    values.forEach(
-        (name, sql) -> {
-          select(sql);
-          if (place.equals("action") || place.startsWith("box.")) {
-            String low = Double.toString(mapping.actionLow());
-            String high = Double.toString(mapping.actionHigh());
-            checks.add(
-                new Check(
-                    place + " " + name,
-                    "coalesce(" + sql + " NOT BETWEEN " + low + " AND " + high + ", false)",
-                    sql,
-                    "a value within the action range ["
-                        + low
-                        + ", "
-                        + high
-                        + "]; normalise it, or set action_low and action_high"));
-          }
-        });
-    return values.size();
+    return size;
   }
 
-  private void select(String sql) {
-    selected.add("TRY_CAST(" + sql + " AS FLOAT) AS v" + selected.size());
+  /** Normalised action values as SQL, one by one: each has a range. */
+  private List<String> actionColumns(String place, List<String> names) {
+    List<LogMapping.Score> scores = List.copyOf(mapping.scores().values());
+    boolean fusion = mapping.actionUnits() == LogMapping.ActionUnits.FUSION;
+    List<String> all = new ArrayList<>();
+    elements(place, names)
+        .forEach(
+            (name, sql) -> {
+              int at = all.size();
+              if (at == 2 * scores.size()) { // refused by its length
+                all.add(sql);
+                return;
+              }
+              boolean power = at < scores.size();
+              LogMapping.Score score = scores.get(at % scores.size());
+              List<Double> range =
+                  !fusion ? List.of(-1.0, 1.0) : power ? score.power() : score.bias();
+              String low = range.get(0).toString();
+              String high = range.get(1).toString();
+              checks.add(
+                  new Check(
+                      place + " " + name,
+                      "coalesce(" + sql + " NOT BETWEEN " + low + " AND " + high + ", false)",
+                      sql,
+                      fusion
+                          ? "a %s within [%s, %s]; widen the range in scores"
+                              .formatted(power ? "power" : "bias", low, high)
+                          : "a normalised action value within [-1.0, 1.0]; normalise it, or set"
+                              + " action_units to fusion"));
+              String normalised = fusion ? normalised(sql, range, !power) : sql;
+              String value = "TRY_CAST(" + normalised + " AS FLOAT)";
+              selected.add(value);
+              all.add(value);
+            });
+    return all;
+  }
+
+  /** The inverse of the action map: affine in powers, and in logarithms of biases. */
+  private static String normalised(String sql, List<Double> range, boolean logarithmic) {
+    double low = logarithmic ? Math.log(range.get(0)) : range.get(0);
+    double high = logarithmic ? Math.log(range.get(1)) : range.get(1);
+    String value = logarithmic ? "CASE WHEN " + sql + " > 0 THEN ln(" + sql + ") END" : sql;
+    // Rounding may leave a value at an edge a little outside it.
+    return "greatest(-1, least(1, 2 * (" + value + " - " + low + ") / " + (high - low) + " - 1))";
   }
 
   private void reward(String group, Map<String, Double> weights) {
@@ -166,50 +233,149 @@ final class ImportQuery {
           sum.append(sum.isEmpty() ? "" : " + ").append('(').append(weight).append(") * ");
           sum.append(sql);
         });
-    select("(" + sum + ")");
+    selected.add("TRY_CAST((" + sum + ") AS FLOAT)");
   }
 
-  /** Values of columns, patterns and lists as SQL, by name. */
-  private Map<String, String> values(String place, List<String> names) {
+  /** Values one by one as SQL, by name. */
+  private Map<String, String> elements(String place, List<String> names) {
     Map<String, String> values = new LinkedHashMap<>();
     for (String name : names) {
-      Matcher list = LIST.matcher(name);
-      if (!types.containsKey(name) && list.matches()) {
-        list(place, list.group(1), Integer.parseInt(list.group(2)), values);
-        continue;
-      }
-      for (String column : matching(place, name)) {
-        String sql = number(place, column);
-        finite(place + " " + column, sql, quoted(column));
-        if (values.put(column, sql) != null) {
-          throw new ImportException(place + ": column '" + column + "' is named twice");
+      ListColumn list = list(place, name);
+      if (list == null) {
+        for (String column : matching(place, name)) {
+          String sql = number(place, column);
+          finite(place + " " + column, sql, quoted(column));
+          put(place, column, sql, values);
+        }
+      } else {
+        for (int k = 1; k <= list.length(); k++) {
+          String own = list.name() + "[" + k + "]";
+          String element = quoted(list.name()) + "[" + k + "]";
+          String sql = number(place, own, element, list.type());
+          finite(place + " " + own, sql, element);
+          put(place, own, sql, values);
         }
       }
     }
     return values;
   }
 
-  private void list(String place, String name, int length, Map<String, String> values) {
-    String type = type(place, name);
+  private static void put(String place, String name, String sql, Map<String, String> values) {
+    if (values.put(name, sql) != null) {
+      throw new ImportException(place + ": column '" + name + "' is named twice");
+    }
+  }
+
+  /** Values as SQL, lists as a whole: of a long list that is many times faster. */
+  private List<Value> values(String place, List<String> names) {
+    List<Value> values = new ArrayList<>();
+    Set<String> seen = new HashSet<>();
+    for (String name : names) {
+      ListColumn list = list(place, name);
+      if (list != null) {
+        values.add(array(place, list));
+      } else {
+        for (String column : matching(place, name)) {
+          String sql = number(place, column);
+          Double missing = missing(column);
+          if (missing != null) {
+            sql = "CASE WHEN " + isMissing(column) + " THEN " + missing + " ELSE " + sql + " END";
+          }
+          finite(place + " " + column, sql, quoted(column));
+          values.add(new Value(List.of(column), "TRY_CAST(" + sql + " AS FLOAT)"));
+        }
+      }
+    }
+    for (Value value : values) {
+      for (String name : value.names()) {
+        if (!seen.add(name)) {
+          throw new ImportException(place + ": column '" + name + "' is named twice");
+        }
+      }
+    }
+    return values;
+  }
+
+  /** Nothing, or what files have for nothing; text that is no number is a mistake instead. */
+  private String isMissing(String name) {
+    String column = quoted(name);
+    String type = types.get(name);
+    return column
+        + " IS NULL"
+        + (type.equals("FLOAT") || type.equals("DOUBLE") ? " OR isnan(" + column + ")" : "")
+        + (type.equals("VARCHAR") ? " OR lower(trim(" + column + ")) IN ('', 'nan', 'null')" : "");
+  }
+
+  private void checkMissing() {
+    for (String name : mapping.missing().keySet()) {
+      if (stateNames.stream().noneMatch(column -> pattern(name).matcher(column).matches())) {
+        throw new ImportException(
+            "missing." + name + ": no such column among those of state " + stateNames);
+      }
+      if (stateNames.stream()
+          .anyMatch(c -> !types.containsKey(c) && pattern(name).matcher(c).matches())) {
+        throw new ImportException(
+            "missing." + name + " matches elements of a list: expected single columns");
+      }
+    }
+  }
+
+  private Double missing(String column) {
+    Double found = mapping.missing().get(column);
+    if (found != null) {
+      return found;
+    }
+    return mapping.missing().entrySet().stream()
+        .filter(entry -> pattern(entry.getKey()).matcher(column).matches())
+        .map(Map.Entry::getValue)
+        .findFirst()
+        .orElse(null);
+  }
+
+  private Value array(String place, ListColumn list) {
+    String column = quoted(list.name());
+    List<String> names = new ArrayList<>();
+    for (int k = 1; k <= list.length(); k++) {
+      names.add(list.name() + "[" + k + "]");
+    }
+    String type = "FLOAT[" + list.length() + "]";
+    number(place, list.name(), column, list.type()); // refuses what holds no numbers
+    checks.add(
+        new Check(
+            place + " " + list.name(),
+            "coalesce(list_bool_or(list_transform("
+                + column
+                + ", x -> NOT coalesce(isfinite(TRY_CAST(x AS FLOAT)), false))), false)",
+            column,
+            "finite numbers"));
+    return new Value(names, "TRY_CAST(" + column + " AS " + type + ")");
+  }
+
+  /** A column that holds lists of a length. */
+  private record ListColumn(String name, int length, String type) {}
+
+  /** The list that a name such as {@code embedding[16]} means; null if it means no list. */
+  private ListColumn list(String place, String name) {
+    Matcher named = LIST.matcher(name);
+    if (types.containsKey(name) || !named.matches()) {
+      return null;
+    }
+    String column = named.group(1);
+    int length = Integer.parseInt(named.group(2));
+    String type = type(place, column);
     Matcher element = LIST_TYPE.matcher(type);
     if (!element.matches() || length == 0) {
       throw new ImportException(
           "%s: column '%s' has type %s: expected a list of numbers, of a length above 0"
-              .formatted(place, name, type));
+              .formatted(place, column, type));
     }
-    String column = quoted(name);
     checks.add(
         new Check(
-            place + " " + name,
-            "coalesce(len(" + column + ") <> " + length + ", false)",
-            "len(" + column + ")",
+            place + " " + column,
+            "coalesce(len(" + quoted(column) + "), -1) <> " + length,
+            "len(" + quoted(column) + ")",
             "a list of " + length + " numbers"));
-    for (int k = 1; k <= length; k++) {
-      String own = name + "[" + k + "]";
-      String sql = number(place, own, column + "[" + k + "]", element.group(1));
-      finite(place + " " + own, sql, column + "[" + k + "]");
-      values.put(own, sql);
-    }
+    return new ListColumn(column, length, element.group(1));
   }
 
   private List<String> matching(String place, String name) {
@@ -217,11 +383,7 @@ final class ImportQuery {
       type(place, name);
       return List.of(name);
     }
-    StringBuilder regex = new StringBuilder();
-    for (String part : name.split("\\*", -1)) {
-      regex.append(regex.isEmpty() ? "" : ".*").append(Pattern.quote(part));
-    }
-    Pattern pattern = Pattern.compile(regex.toString());
+    Pattern pattern = pattern(name);
     List<String> found =
         types.keySet().stream().filter(column -> pattern.matcher(column).matches()).toList();
     if (found.isEmpty()) {
@@ -229,6 +391,14 @@ final class ImportQuery {
           place + ": no column matches '" + name + "'; the log has " + types.keySet());
     }
     return found;
+  }
+
+  private static Pattern pattern(String name) {
+    StringBuilder regex = new StringBuilder();
+    for (String part : name.split("\\*", -1)) {
+      regex.append(regex.isEmpty() ? "" : ".*").append(Pattern.quote(part));
+    }
+    return Pattern.compile(regex.toString());
   }
 
   private String type(String place, String name) {
@@ -326,6 +496,18 @@ final class ImportQuery {
             sql + " IS NULL",
             column,
             unit == null ? "a timestamp, as 2026-11-28 12:00:00" : "a number"));
+    return sql;
+  }
+
+  private String order() {
+    String name = mapping.order();
+    String type = type("order", name);
+    if (!INTEGERS.contains(type) && !type.equals("VARCHAR")) {
+      throw new ImportException(
+          "order: column '%s' has type %s: expected whole numbers".formatted(name, type));
+    }
+    String sql = "TRY_CAST(" + quoted(name) + " AS BIGINT)";
+    checks.add(new Check("order " + name, sql + " IS NULL", quoted(name), "a whole number"));
     return sql;
   }
 

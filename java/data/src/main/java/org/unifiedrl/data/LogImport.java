@@ -1,9 +1,9 @@
 package org.unifiedrl.data;
 
 import java.io.IOException;
-import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.PreparedStatement;
@@ -16,34 +16,27 @@ import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.stream.Collectors;
-import org.apache.arrow.memory.ArrowBuf;
 import org.apache.arrow.memory.RootAllocator;
-import org.apache.arrow.vector.BigIntVector;
-import org.apache.arrow.vector.Float4Vector;
-import org.apache.arrow.vector.VectorSchemaRoot;
 import org.apache.arrow.vector.ipc.ArrowReader;
 import org.duckdb.DuckDBResultSet;
+import org.unifiedrl.engine.DurableFiles;
 import org.unifiedrl.engine.JvmAccess;
-import org.unifiedrl.engine.Philox;
-import org.unifiedrl.engine.replay.ReplayException;
+import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.engine.replay.ReplaySchema;
 import org.unifiedrl.engine.replay.ReplayWriter;
+import org.unifiedrl.mtf.session.LoggedRequests;
 
 /**
  * Turns a production log into replay shards: checks every row, brings the rows of a session
  * together in the order of time, and writes them.
  *
- * <p>Memory is bounded by the options whatever the log's size: DuckDB sorts on disk beyond it. A
- * log with a bad row is refused, by file, row and column, before anything is written; what fails
- * later leaves no shards.
+ * <p>Memory is bounded whatever the log's size: rows are read in the log's order, put into files by
+ * user, and sorted file by file. A log with a bad row is refused, by file, row and column; what
+ * fails leaves no shards. One thread at a time.
  */
 public final class LogImport {
 
-  private static final long HELD_OUT = 0x494d_504fL;
   private static final int BATCH_ROWS = 65_536;
-
-  /** Leading columns of the query that are no float32 values of the row. */
-  private static final int KEYS = 6;
 
   /**
    * How a log is imported.
@@ -51,17 +44,29 @@ public final class LogImport {
    * @param heldOut share of users whose requests are kept for evaluation, 0 to 0.9
    * @param seed key of who they are
    * @param threads threads of DuckDB, at least 1
-   * @param memoryMegabytes memory of DuckDB, beyond which it sorts on disk; at least 64
-   * @param temporary folder for that, which is created if missing
+   * @param memoryMegabytes memory of DuckDB, at least 64
+   * @param temporary folder for files while the import runs, which is created if missing
+   * @param quarantine file that takes the bad rows, with what is wrong with each; null to refuse a
+   *     log that has any. Its ending says how: {@code .parquet}, {@code .csv} or {@code .jsonl}
    */
   public record Options(
-      double heldOut, long seed, int threads, int memoryMegabytes, Path temporary) {
+      double heldOut,
+      long seed,
+      int threads,
+      int memoryMegabytes,
+      Path temporary,
+      Path quarantine) {
     public Options {
       if (!(heldOut >= 0 && heldOut <= 0.9)) {
         throw new ImportException("held-out share is " + heldOut + ": expected 0 to 0.9");
       }
       if (threads < 1 || memoryMegabytes < 64) {
-        throw new ImportException("expected at least 1 thread and 64 MB of memory");
+        throw new ImportException(
+            "%d threads, %d MB of memory: expected at least 1 thread and 64 MB"
+                .formatted(threads, memoryMegabytes));
+      }
+      if (quarantine != null) {
+        LogSource.format(quarantine);
       }
     }
   }
@@ -73,10 +78,19 @@ public final class LogImport {
    * @param sessions their sessions
    * @param heldOutRequests rows of held-out users
    * @param outOfBox rows whose action lies outside its box
+   * @param quarantined bad rows, which were left out
+   * @param baselineAction the served policy's normalised action if it was the same in all rows,
+   *     else null
    */
-  public record Result(long requests, long sessions, long heldOutRequests, long outOfBox) {}
+  public record Result(
+      long requests,
+      long sessions,
+      long heldOutRequests,
+      long outOfBox,
+      long quarantined,
+      float[] baselineAction) {}
 
-  /** Receives (rows done, all rows), from the importing thread. */
+  /** Receives (rows done, of all), from the importing thread: every row is read, then written. */
   public interface Progress {
     void at(long done, long total);
   }
@@ -93,8 +107,8 @@ public final class LogImport {
   /**
    * Imports a log.
    *
-   * @param train folder for the shards to learn from; must hold none
-   * @param heldOut folder for those of held-out users
+   * @param train folder for the shards to learn from, which must not exist
+   * @param heldOut folder for those of held-out users, which must not exist either
    * @throws ImportException if the log cannot be read, does not fit the mapping, or has a bad row
    */
   public Result run(LogSource source, Path train, Path heldOut, Progress progress) {
@@ -108,14 +122,62 @@ public final class LogImport {
         set.execute("SET TimeZone = 'UTC'");
       }
       ImportQuery query = new ImportQuery(mapping, columns(connection, source));
-      long total = check(connection, source, query);
-      if (total == 0) {
-        throw new ImportException("the log has no rows");
+      Path rejected = options.quarantine() == null ? null : sibling(options.quarantine());
+      boolean done = false;
+      try {
+        long quarantined = rejected == null ? 0 : quarantine(connection, source, query, rejected);
+        Result result = write(connection, source, query, quarantined, train, heldOut, progress);
+        if (quarantined > 0) {
+          Files.move(rejected, options.quarantine(), StandardCopyOption.ATOMIC_MOVE);
+        }
+        done = true;
+        return result;
+      } finally {
+        if (!done && rejected != null) {
+          Files.deleteIfExists(rejected);
+        }
       }
-      return write(connection, query, relation(source), train, heldOut, total, progress);
     } catch (SQLException e) {
       throw new ImportException("the log cannot be read: " + e.getMessage(), e);
+    } catch (IOException e) {
+      throw new ImportException("the log cannot be imported: " + e, e);
     }
+  }
+
+  private static Path sibling(Path file) {
+    return file.resolveSibling("." + file.getFileName() + ".tmp");
+  }
+
+  /** Copies bad rows into a file, if there are any; returns their number. */
+  private long quarantine(Connection connection, LogSource source, ImportQuery query, Path file)
+      throws SQLException {
+    long count = 0;
+    try (Statement statement = connection.createStatement()) {
+      boolean first = true;
+      for (Map.Entry<String, String> place : places(source).entrySet()) {
+        String bad =
+            "SELECT %s AS unifiedrl_file, * FROM (%s)"
+                .formatted(ImportQuery.text(place.getKey()), query.bad(place.getValue()));
+        statement.execute((first ? "CREATE TEMP TABLE bad AS " : "INSERT INTO bad ") + bad);
+        first = false;
+      }
+      try (ResultSet rows = statement.executeQuery("SELECT count(*) FROM bad")) {
+        rows.next();
+        count = rows.getLong(1);
+      }
+      if (count > 0) {
+        String format =
+            switch (LogSource.format(options.quarantine())) {
+              case PARQUET -> "parquet";
+              case CSV -> "csv, HEADER";
+              case JSON_LINES -> "json";
+            };
+        statement.execute(
+            "COPY bad TO %s (FORMAT %s)".formatted(ImportQuery.text(file.toString()), format));
+      }
+      statement.execute("DROP TABLE bad");
+    }
+    return count;
   }
 
   private static String relation(LogSource source) {
@@ -180,8 +242,9 @@ public final class LogImport {
     return types;
   }
 
-  /** Counts the rows; refuses the first bad one. */
-  private long check(Connection connection, LogSource source, ImportQuery query)
+  /** What is wrong with the log, by the first check that finds something; else what was found. */
+  private ImportException diagnosed(
+      Connection connection, LogSource source, ImportQuery query, Exception found)
       throws SQLException {
     List<Long> counts = new ArrayList<>();
     try (Statement statement = connection.createStatement();
@@ -193,13 +256,43 @@ public final class LogImport {
     }
     for (int i = 0; i < query.checks().size(); i++) {
       if (counts.get(i + 1) > 0) {
-        throw bad(connection, source, query.checks().get(i), query, counts.get(i + 1));
+        return bad(connection, source, query.checks().get(i), query, counts.get(i + 1));
       }
     }
-    if (mapping.request() != null) {
-      checkRequests(connection, relation(source));
+    return new ImportException(found.getMessage(), found);
+  }
+
+  /** The parts of a log by their names. */
+  private static Map<String, String> places(LogSource source) {
+    Map<String, String> places = new LinkedHashMap<>();
+    if (source instanceof LogSource.LogFiles log) {
+      log.files().forEach(f -> places.put(f.toString(), files(log.format(), List.of(f))));
+    } else {
+      places.put("the query", relation(source));
     }
-    return counts.get(0);
+    return places;
+  }
+
+  /** File and row of a row's number in the whole log. */
+  private static String place(Connection connection, LogSource source, long number)
+      throws SQLException {
+    long before = 0;
+    for (Map.Entry<String, String> place : places(source).entrySet()) {
+      long rows = count(connection, place.getValue());
+      if (number <= before + rows) {
+        return place.getKey() + ": row " + (number - before);
+      }
+      before += rows;
+    }
+    return "row " + number;
+  }
+
+  private static long count(Connection connection, String relation) throws SQLException {
+    try (Statement statement = connection.createStatement();
+        ResultSet row = statement.executeQuery("SELECT count(*) FROM " + relation)) {
+      row.next();
+      return row.getLong(1);
+    }
   }
 
   private static ImportException bad(
@@ -209,13 +302,7 @@ public final class LogImport {
       ImportQuery query,
       long count)
       throws SQLException {
-    Map<String, String> places = new LinkedHashMap<>();
-    if (source instanceof LogSource.LogFiles log) {
-      log.files().forEach(f -> places.put(f.toString(), files(log.format(), List.of(f))));
-    } else {
-      places.put("the query", relation(source));
-    }
-    for (Map.Entry<String, String> place : places.entrySet()) {
+    for (Map.Entry<String, String> place : places(source).entrySet()) {
       try (Statement statement = connection.createStatement();
           ResultSet row = statement.executeQuery(query.first(check, place.getValue()))) {
         if (row.next()) {
@@ -251,52 +338,70 @@ public final class LogImport {
     }
   }
 
+  private ReplaySchema schema(ImportQuery query) {
+    Map<String, String> metadata =
+        LoggedRequests.metadata(
+            query.stateNames(),
+            List.copyOf(mapping.reward().keySet()),
+            List.copyOf(mapping.scores().keySet()),
+            mapping.actionMap());
+    metadata.put(ReplaySchema.BOX_CHECK_KEY, mapping.logDensity() == null ? "on" : "off");
+    return ReplaySchema.standard(
+        query.stateNames().size(), query.actionSize(), mapping.reward().size(), metadata);
+  }
+
   private Result write(
       Connection connection,
+      LogSource source,
       ImportQuery query,
-      String relation,
+      long quarantined,
       Path train,
       Path heldOut,
-      long total,
       Progress progress)
-      throws SQLException {
-    ReplaySchema schema =
-        ReplaySchema.standard(
-            query.stateNames().size(),
-            query.actionSize(),
-            mapping.reward().size(),
-            Map.of(
-                "state_names",
-                String.join(",", query.stateNames()),
-                "reward_groups",
-                String.join(",", mapping.reward().keySet()),
-                ReplaySchema.ACTION_LOW_KEY,
-                Double.toString(mapping.actionLow()),
-                ReplaySchema.ACTION_HIGH_KEY,
-                Double.toString(mapping.actionHigh()),
-                ReplaySchema.BOX_CHECK_KEY,
-                mapping.logDensity() == null ? "on" : "off"));
+      throws SQLException, IOException {
+    String relation = relation(source);
+    if (quarantined > 0) {
+      relation = "(SELECT * FROM " + relation + " WHERE " + query.good() + ")";
+    }
+    long total = count(connection, relation);
+    if (total == 0) {
+      throw new ImportException(
+          quarantined == 0 ? "the log has no rows" : "all " + quarantined + " rows are bad");
+    }
+    if (mapping.request() != null) {
+      checkRequests(connection, relation);
+    }
+    for (Path folder : List.of(train, heldOut)) {
+      if (Files.exists(folder)) {
+        throw new ImportException(folder + " exists: give a new folder");
+      }
+    }
+    ReplaySchema schema = schema(query);
     boolean done = false;
     try (ReplayWriter learn = new ReplayWriter(train, schema);
         ReplayWriter kept = new ReplayWriter(heldOut, schema)) {
-      try (PreparedStatement statement = connection.prepareStatement(query.rows(relation));
-          DuckDBResultSet rows = (DuckDBResultSet) statement.executeQuery();
-          RootAllocator allocator = new RootAllocator();
-          ArrowReader reader = (ArrowReader) rows.arrowExportStream(allocator, BATCH_ROWS)) {
-        Sessions sessions = new Sessions(query, schema, learn, kept);
-        while (reader.loadNextBatch()) {
-          sessions.append(reader.getVectorSchemaRoot());
-          progress.at(sessions.rows, total);
+      SessionWriter writer = new SessionWriter(mapping, options, query, schema, learn, kept);
+      try {
+        copy(connection, query, relation, total, writer, progress);
+        long outOfBox = learn.outOfBoxRows() + kept.outOfBoxRows();
+        boolean bounded = schema.boxCheck();
+        if (bounded && outOfBox > Replay.Options.DEFAULT.outOfBoxLimit() * writer.rows()) {
+          throw new ImportException(
+              ("%s: the action lies outside its box, as in %,d of %,d rows; correct box, or give"
+                      + " log_density if exploration was not bounded")
+                  .formatted(
+                      place(connection, source, writer.firstOutOfBox()), outOfBox, writer.rows()));
         }
-        sessions.finish();
         done = true;
         return new Result(
-            sessions.rows - sessions.heldRows,
-            sessions.learned,
-            sessions.heldRows,
-            learn.outOfBoxRows() + kept.outOfBoxRows());
-      } catch (IOException e) {
-        throw new ImportException("the log cannot be read: " + e.getMessage(), e);
+            writer.rows() - writer.heldRows(),
+            writer.learned(),
+            writer.heldRows(),
+            outOfBox,
+            quarantined,
+            writer.served());
+      } catch (LogRows.BadRowException e) {
+        throw diagnosed(connection, source, query, e);
       } finally {
         if (!done) {
           learn.abort();
@@ -311,134 +416,46 @@ public final class LogImport {
     }
   }
 
-  private static void remove(Path folder) {
-    try (DirectoryStream<Path> shards = Files.newDirectoryStream(folder, "{,.}shard-*")) {
-      for (Path shard : shards) {
-        Files.delete(shard);
+  /** Reads all rows, and writes them in the order of sessions. */
+  private void copy(
+      Connection connection,
+      ImportQuery query,
+      String relation,
+      long total,
+      SessionWriter writer,
+      Progress progress)
+      throws SQLException, IOException, LogRows.BadRowException {
+    RowLayout layout = new RowLayout(query.valueCount());
+    Path folder = options.temporary().resolve("users");
+    try (UserPartitions partitions = new UserPartitions(folder, layout, total)) {
+      try (PreparedStatement statement = connection.prepareStatement(query.rows(relation));
+          DuckDBResultSet rows = (DuckDBResultSet) statement.executeQuery();
+          RootAllocator allocator = new RootAllocator();
+          ArrowReader reader = (ArrowReader) rows.arrowExportStream(allocator, BATCH_ROWS)) {
+        LogRows read =
+            new LogRows(
+                reader, layout, mapping.logDensity() != null, mapping.box().version() != null);
+        while (read.next(partitions::add)) {
+          progress.at(Math.min(read.count(), total), 2 * total);
+        }
       }
-    } catch (IOException e) {
-      // What stopped the import is what its user must know.
+      partitions.sorted(
+          (row, at) -> {
+            writer.accept(row, at);
+            if ((writer.rows() & 0xFFFF) == 0) {
+              progress.at(total + writer.rows(), 2 * total);
+            }
+          });
+      writer.finish();
+      progress.at(2 * total, 2 * total);
     }
   }
 
-  /** Cuts sorted rows into sessions; a row is written when the next one is known. */
-  private final class Sessions {
-    private final ReplayWriter learn;
-    private final ReplayWriter kept;
-    private final int actions;
-    private final int states;
-    private final int values;
-    private final boolean edges;
-    private final float[] row;
-    private final float[] next;
-    private final long gap = mapping.gapMillis();
-    private long user;
-    private long session;
-    private long time;
-    private long number;
-    private boolean open;
-    private boolean held;
-    long rows;
-    long heldRows;
-    long learned;
-
-    Sessions(ImportQuery query, ReplaySchema schema, ReplayWriter learn, ReplayWriter kept) {
-      this.learn = learn;
-      this.kept = kept;
-      this.states = query.stateNames().size();
-      this.actions = query.actionSize();
-      this.edges = mapping.box().low() != null;
-      this.values = states + (edges ? 4 : 2) * actions + mapping.reward().size();
-      this.row = new float[schema.rowWidth()];
-      this.next = new float[values];
-    }
-
-    void append(VectorSchemaRoot batch) {
-      ArrowBuf users = ((BigIntVector) batch.getVector(0)).getDataBuffer();
-      BigIntVector sessions = batch.getVector(1) instanceof BigIntVector v ? v : null;
-      ArrowBuf times = ((BigIntVector) batch.getVector(2)).getDataBuffer();
-      Float4Vector densities = (Float4Vector) batch.getVector(4);
-      Float4Vector widths = (Float4Vector) batch.getVector(5);
-      ArrowBuf[] columns = new ArrowBuf[values];
-      for (int k = 0; k < values; k++) {
-        columns[k] = ((Float4Vector) batch.getVector(KEYS + k)).getDataBuffer();
-      }
-      for (int i = 0; i < batch.getRowCount(); i++) {
-        for (int k = 0; k < values; k++) {
-          next[k] = columns[k].getFloat((long) i * Float.BYTES);
-        }
-        begin(
-            users.getLong((long) i * Long.BYTES),
-            sessions == null ? 0 : sessions.get(i),
-            times.getLong((long) i * Long.BYTES));
-        fill(
-            densities.isNull(i) ? Double.NaN : densities.get(i),
-            widths.isNull(i) ? Double.NaN : widths.get(i));
-      }
-    }
-
-    /** Writes the row before, now that it is known whether the session goes on. */
-    private void begin(long newUser, long newSession, long newTime) {
-      boolean other = newUser != user || newSession != session || (gap > 0 && newTime - time > gap);
-      if (open) {
-        put(other);
-      }
-      if (other || !open) {
-        number += open ? 1 : 0;
-        held =
-            Philox.uniformFloat((int) Philox.bits(options.seed() ^ HELD_OUT, 0, newUser))
-                < options.heldOut();
-        learned += held ? 0 : 1;
-      }
-      open = true;
-      user = newUser;
-      session = newSession;
-      time = newTime;
-    }
-
-    private void put(boolean last) {
-      try {
-        (held ? kept : learn).append(number, user, time, last, row);
-      } catch (ReplayException e) {
-        throw new ImportException("user " + user + " at " + time + " ms: " + e.getMessage(), e);
-      }
-      rows++;
-      heldRows += held ? 1 : 0;
-    }
-
-    void finish() {
-      if (open) {
-        put(true);
-      }
-    }
-
-    /** The row in the order of the schema: what the box leaves open is made here. */
-    private void fill(double logDensity, double versionWidth) {
-      System.arraycopy(next, 0, row, 0, states + 2 * actions);
-      int low = states + 2 * actions;
-      int high = low + actions;
-      int rewards = next.length - mapping.reward().size();
-      if (edges) {
-        System.arraycopy(next, low, row, low, 2 * actions);
-      } else {
-        double width = mapping.box().halfWidth() != null ? mapping.box().halfWidth() : versionWidth;
-        for (int k = 0; k < actions; k++) {
-          double centre = next[states + actions + k];
-          row[low + k] = (float) Math.max(centre - width, mapping.actionLow());
-          row[high + k] = (float) Math.min(centre + width, mapping.actionHigh());
-        }
-      }
-      double density = logDensity;
-      if (mapping.logDensity() == null) {
-        density = 0;
-        for (int k = 0; k < actions; k++) {
-          if (row[high + k] > row[low + k]) { // elsewhere nothing was drawn
-            density -= Math.log((double) row[high + k] - row[low + k]);
-          }
-        }
-      }
-      System.arraycopy(next, rewards, row, high + actions, mapping.reward().size());
-      row[row.length - 1] = (float) density;
+  private static void remove(Path folder) {
+    try {
+      DurableFiles.deleteTree(folder);
+    } catch (IOException e) {
+      // What stopped the import is what its user must know.
     }
   }
 }

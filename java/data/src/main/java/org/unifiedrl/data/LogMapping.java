@@ -15,6 +15,7 @@ import java.time.format.DateTimeParseException;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import org.unifiedrl.mtf.fusion.ActionMap;
 
 /**
  * What the columns of a production log mean. One row of the log is one request.
@@ -29,17 +30,23 @@ import java.util.Map;
  * @param session column of the session; null if sessions are cut where {@code sessionGap} passes
  * @param sessionGap time without a request of the user that ends a session, as {@code 30m}; null if
  *     there is a session column
+ * @param order column of a request's place in its session, a number; null if requests go by time.
+ *     Time must not go back in that order
  * @param request column that must differ from row to row; null for no such check
  * @param state columns of the state, S values in all
- * @param action columns of the action that was taken, A values
+ * @param missing values by state column, or pattern of columns, that stand for a missing one; null
+ *     to refuse rows with missing values
+ * @param scores the predicted scores that are fused, in order, with the ranges of their powers and
+ *     biases: k of them, and A is 2k
+ * @param actionUnits what the logged actions, baseline actions and edges of boxes are
+ * @param action columns of the action that was taken, A values: those of the powers, then those of
+ *     the biases
  * @param baselineAction columns of the served policy's action, A values
  * @param box what the action was drawn from
  * @param logDensity column of the natural logarithm of the density that the action was drawn with;
  *     null for uniform exploration of the box
  * @param reward weights of behaviour columns by reward group: a group's reward is their weighted
  *     sum
- * @param actionLow smallest action value, default -1
- * @param actionHigh largest action value, default 1
  */
 public record LogMapping(
     String user,
@@ -47,15 +54,33 @@ public record LogMapping(
     TimeUnit timeUnit,
     String session,
     String sessionGap,
+    String order,
     String request,
     List<String> state,
+    Map<String, Double> missing,
+    Map<String, Score> scores,
+    ActionUnits actionUnits,
     List<String> action,
     List<String> baselineAction,
     Box box,
     String logDensity,
-    Map<String, Map<String, Double>> reward,
-    Double actionLow,
-    Double actionHigh) {
+    Map<String, Map<String, Double>> reward) {
+
+  /** What logged actions are. */
+  public enum ActionUnits {
+    /** In [-1, 1], as {@link ActionMap} has them. */
+    NORMALISED,
+    /** The powers and biases themselves. */
+    FUSION
+  }
+
+  /**
+   * Ranges of one score in the fusion formula: what an action of -1 and of +1 stands for.
+   *
+   * @param power least and largest power
+   * @param bias least and largest bias, above 0
+   */
+  public record Score(List<Double> power, List<Double> bias) {}
 
   /** Units of times that are numbers, since 1970-01-01 UTC. */
   public enum TimeUnit {
@@ -75,7 +100,7 @@ public record LogMapping(
   /**
    * The box that an action was drawn from: around the baseline action, or with logged edges.
    *
-   * @param halfWidth half width around the baseline action, cut by the action range
+   * @param halfWidth half width around the normalised baseline action, cut at -1 and 1
    * @param version column of the policy's version, where {@code halfWidths} go by it
    * @param halfWidths half width by version
    * @param low columns of the lower edges
@@ -137,7 +162,22 @@ public record LogMapping(
     } else {
       duration(sessionGap);
     }
+    if (order != null) {
+      column("order", order);
+      if (session == null) {
+        throw new ImportException("order is given without session: it is a place in a session");
+      }
+    }
     columns("state", state);
+    missing = missing == null ? Map.of() : missing;
+    missing.forEach((name, value) -> finite("missing." + name, value));
+    if (scores == null || scores.isEmpty()) {
+      throw new ImportException(
+          "scores is missing: expected SCORE: {power: [LEAST, LARGEST], bias: [LEAST, LARGEST]} for"
+              + " each predicted score that is fused");
+    }
+    map(scores);
+    actionUnits = actionUnits == null ? ActionUnits.NORMALISED : actionUnits;
     columns("action", action);
     columns("baseline_action", baselineAction);
     if (box == null) {
@@ -150,11 +190,11 @@ public record LogMapping(
       throw new ImportException("reward is missing: expected GROUP: {COLUMN: WEIGHT}");
     }
     reward.forEach(LogMapping::checkGroup);
-    actionLow = actionLow == null ? -1 : actionLow;
-    actionHigh = actionHigh == null ? 1 : actionHigh;
-    if (!(actionLow < actionHigh) || Double.isInfinite(actionHigh - actionLow)) {
+    if (logDensity != null && actionUnits == ActionUnits.FUSION) {
       throw new ImportException(
-          "action_low is " + actionLow + " and action_high " + actionHigh + ": expected a range");
+          "log_density is given and action_units is fusion: a density is of the normalised action;"
+              + " normalise actions and densities in a query (--sql), or leave log_density out for"
+              + " uniform exploration");
     }
   }
 
@@ -185,6 +225,44 @@ public record LogMapping(
     }
   }
 
+  /** The map between normalised actions and the powers and biases of the scores. */
+  public ActionMap actionMap() {
+    return map(scores);
+  }
+
+  private static ActionMap map(Map<String, Score> scores) {
+    double[][] bounds = new double[4][scores.size()];
+    int at = 0;
+    for (Map.Entry<String, Score> entry : scores.entrySet()) {
+      String place = "scores." + entry.getKey();
+      Score score = entry.getValue();
+      if (score == null) {
+        throw new ImportException(place + " is empty: expected power and bias");
+      }
+      range(place + ".power", score.power(), bounds[0], bounds[1], at);
+      range(place + ".bias", score.bias(), bounds[2], bounds[3], at);
+      if (!(bounds[2][at] > 0)) {
+        throw new ImportException(
+            place + ".bias is " + score.bias() + ": expected a least bias above 0");
+      }
+      at++;
+    }
+    return new ActionMap(bounds[0], bounds[1], bounds[2], bounds[3]);
+  }
+
+  private static void range(String place, List<Double> range, double[] low, double[] high, int at) {
+    if (range == null
+        || range.size() != 2
+        || range.get(0) == null
+        || range.get(1) == null
+        || !(range.get(0) < range.get(1))
+        || Double.isInfinite(range.get(1) - range.get(0))) {
+      throw new ImportException(place + " is " + range + ": expected [LEAST, LARGEST]");
+    }
+    low[at] = range.get(0);
+    high[at] = range.get(1);
+  }
+
   /** The time without a request that ends a session, in milliseconds; 0 with a session column. */
   long gapMillis() {
     return sessionGap == null ? 0 : duration(sessionGap);
@@ -207,12 +285,13 @@ public record LogMapping(
     if (weights == null || weights.isEmpty()) {
       throw new ImportException(place + " is empty: expected COLUMN: WEIGHT");
     }
-    weights.forEach(
-        (name, weight) -> {
-          if (weight == null || !Double.isFinite(weight)) {
-            throw new ImportException(place + "." + name + " is " + weight + ": expected a number");
-          }
-        });
+    weights.forEach((name, weight) -> finite(place + "." + name, weight));
+  }
+
+  private static void finite(String place, Double value) {
+    if (value == null || !Double.isFinite(value)) {
+      throw new ImportException(place + " is " + value + ": expected a number");
+    }
   }
 
   private static void column(String place, String name) {

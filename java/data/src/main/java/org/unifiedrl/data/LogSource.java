@@ -62,7 +62,12 @@ public sealed interface LogSource {
     return new LogFiles(List.copyOf(files), format);
   }
 
-  private static Format format(Path file) {
+  /**
+   * Layout by a file name's ending.
+   *
+   * @throws ImportException if it is not known
+   */
+  static Format format(Path file) {
     String name = file.getFileName().toString().toLowerCase(Locale.ROOT);
     String plain = name.endsWith(".gz") ? name.substring(0, name.length() - 3) : name;
     if (name.endsWith(".parquet")) {

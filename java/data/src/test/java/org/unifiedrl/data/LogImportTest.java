@@ -2,12 +2,14 @@ package org.unifiedrl.data;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.DriverManager;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.ArrayList;
@@ -31,6 +33,8 @@ class LogImportTest {
       time_unit: milliseconds
       session_gap: 30m
       state: [age, "f_*", "embedding[2]"]
+      scores:
+        click: {power: [0, 2], bias: [0.01, 1]}
       action: [a0, a1]
       baseline_action: [b0, b1]
       box: {half_width: 0.25}
@@ -139,7 +143,12 @@ class LogImportTest {
 
   private LogImport.Result run(LogMapping mapping, LogSource source, double heldOut, String out) {
     LogImport.Options options =
-        new LogImport.Options(heldOut, 1, 2, 256, temporary.resolve("sorting"));
+        new LogImport.Options(heldOut, 1, 2, 256, temporary.resolve("sorting"), null);
+    return run(mapping, source, options, out);
+  }
+
+  private LogImport.Result run(
+      LogMapping mapping, LogSource source, LogImport.Options options, String out) {
     return new LogImport(mapping, options)
         .run(
             source,
@@ -163,8 +172,9 @@ class LogImportTest {
     try (Replay replay = Replay.open(temporary.resolve("out/train"))) {
       assertThat(replay.rows()).isEqualTo(rows.size());
       assertThat(replay.schema().metadata())
-          .containsEntry("state_names", "age,f_1,f_2,embedding[1],embedding[2]")
-          .containsEntry("reward_groups", "watch,others");
+          .containsEntry(
+              "state_names", "[\"age\",\"f_1\",\"f_2\",\"embedding[1]\",\"embedding[2]\"]")
+          .containsEntry("reward_groups", "[\"watch\",\"others\"]");
       long sessions = 0;
       for (int i = 0; i < sorted.size(); i++) {
         Row row = sorted.get(i);
@@ -231,6 +241,92 @@ class LogImportTest {
         .toList();
   }
 
+  /** Powers and biases come out as the normalised actions that stand for them. */
+  @Test
+  void actionsInUnitsOfTheFusionAreNormalised() throws IOException {
+    String text =
+        MAPPING
+            .replace("action: [a0, a1]", "action_units: fusion\naction: [p, b]")
+            .replace("[b0, b1]", "[p0, b0]")
+            .replace(
+                "box: {half_width: 0.25}", "box: {low: [p_low, b_low], high: [p_high, b_high]}");
+    String select =
+        "SELECT 5 AS member, %d AS at, 1 AS age, 1 AS f_1, [1, 2] AS embedding, 1 AS seconds,"
+            + " true AS clicked, 0 AS liked, %s AS p, %s AS b, 1.0 AS p0, 0.1 AS b0, 0.5 AS p_low,"
+            + " 1.5 AS p_high, 0.03162277660168379 AS b_low, 0.31622776601683794 AS b_high";
+    Path file =
+        log(
+            "fusion.parquet",
+            List.of(select.formatted(1, "1.50", "0.1"), select.formatted(2, "0.75", "0.2")));
+    LogImport.Result result = run(mapping(text), LogSource.files(List.of(file)), 0, "fusion");
+    assertThat(result.baselineAction()[0]).isZero();
+    assertThat(result.baselineAction()[1]).isCloseTo(0, within(1e-7f));
+    try (Replay replay = Replay.open(temporary.resolve("fusion/train"))) {
+      assertThat(values(replay, 0, ReplaySchema.ACTION)[0]).isEqualTo(0.5f);
+      assertThat(values(replay, 0, ReplaySchema.BOX_LOW)).containsExactly(-0.5f, -0.5f);
+      assertThat(values(replay, 0, ReplaySchema.BOX_HIGH)).containsExactly(0.5f, 0.5f);
+      assertThat(values(replay, 0, ReplaySchema.LOG_DENSITY)[0]).isCloseTo(0, within(1e-6f));
+      float[] second = values(replay, 1, ReplaySchema.ACTION);
+      assertThat(second[0]).isEqualTo(-0.25f);
+      assertThat(second[1]).isCloseTo((float) Math.log10(2), within(1e-6f));
+    }
+  }
+
+  @Test
+  void missingStatesTakeTheValuesOfTheMapping() throws IOException {
+    List<String> selects = new ArrayList<>(rows(1).stream().map(LogImportTest::select).toList());
+    String nothing = selects.get(0).replaceAll("[0-9.]+::DOUBLE AS f_1", "'nan'::DOUBLE AS f_1");
+    nothing = nothing.replaceAll("[0-9.]+::INTEGER AS age", "NULL::INTEGER AS age");
+    selects.set(0, nothing);
+    Path file = log("missing.parquet", selects);
+    String text = MAPPING + "missing: {age: 40, \"f_*\": -3.5}\n";
+    run(mapping(text), LogSource.files(List.of(file)), 0, "missing");
+    try (Replay replay = Replay.open(temporary.resolve("missing/train"))) {
+      List<Float> ages = new ArrayList<>();
+      List<Float> firsts = new ArrayList<>();
+      for (int i = 0; i < replay.rows(); i++) {
+        ages.add(values(replay, i, ReplaySchema.STATE)[0]);
+        firsts.add(values(replay, i, ReplaySchema.STATE)[1]);
+      }
+      assertThat(firsts.stream().filter(f -> f == -3.5f)).hasSize(1);
+      assertThat(ages.get(firsts.indexOf(-3.5f))).isEqualTo(40);
+    }
+  }
+
+  /** Bad rows go into the file that was asked for, with their places, and the others are there. */
+  @ParameterizedTest
+  @ValueSource(strings = {"bad.jsonl", "bad.csv", "bad.parquet"})
+  void badRowsAreQuarantined(String name) throws Exception {
+    List<String> selects = new ArrayList<>(rows(9).stream().map(LogImportTest::select).toList());
+    selects.set(4, selects.get(4).replaceAll("[0-9.]+::INTEGER AS age", "NULL::INTEGER AS age"));
+    selects.set(6, selects.get(6).replaceAll(", -?[0-9.]+::FLOAT AS a1", ", 2::FLOAT AS a1"));
+    Path good = log("good.parquet", rows(3).stream().map(LogImportTest::select).toList());
+    Path file = log("log.parquet", selects);
+    Path bad = temporary.resolve(name);
+    LogImport.Options options =
+        new LogImport.Options(0, 1, 1, 256, temporary.resolve("sorting"), bad);
+    LogImport.Result result =
+        run(mapping(MAPPING), LogSource.files(List.of(good, file)), options, "quarantine");
+    assertThat(result.quarantined()).isEqualTo(2);
+    assertThat(result.requests()).isEqualTo(rows(3).size() + selects.size() - 2L);
+    try (Connection connection = DriverManager.getConnection("jdbc:duckdb:");
+        Statement statement = connection.createStatement();
+        ResultSet rows =
+            statement.executeQuery(
+                "SELECT unifiedrl_file, unifiedrl_row, unifiedrl_reason, member FROM '"
+                    + bad
+                    + "'")) {
+      assertThat(rows.next()).isTrue();
+      assertThat(rows.getString(1)).isEqualTo(file.toString());
+      assertThat(rows.getLong(2)).isEqualTo(5);
+      assertThat(rows.getString(3)).isEqualTo("state age: expected a finite number");
+      assertThat(rows.next()).isTrue();
+      assertThat(rows.getLong(2)).isEqualTo(7);
+      assertThat(rows.getString(3)).startsWith("action a1: expected a normalised action value");
+      assertThat(rows.next()).isFalse();
+    }
+  }
+
   /** What is wrong with a row is said by file, row and column, and nothing is left. */
   @ParameterizedTest
   @CsvSource(
@@ -243,7 +339,7 @@ class LogImportTest {
         "embedding | [1]::FLOAT[] | row 3, state embedding: expected a list of 2 numbers, found '1'",
         "member | NULL::BIGINT | row 3, user member: expected a value, found nothing",
         "at | NULL::BIGINT | row 3, time at: expected a number, found nothing",
-        "a1 | 1.5::FLOAT | row 3, action a1: expected a value within the action range [-1.0, 1.0]",
+        "a1 | 1.5::FLOAT | row 3, action a1: expected a normalised action value within [-1.0, 1.0]",
         "liked | NULL::TINYINT | row 3, reward.others liked: expected a finite number"
       })
   void aBadRowIsRefusedByItsPlace(String column, String value, String message) throws IOException {
@@ -263,6 +359,8 @@ class LogImportTest {
         .isInstanceOf(ImportException.class)
         .hasMessageContaining("bad.parquet: ")
         .hasMessageContaining(message);
-    assertThat(temporary.resolve("refused")).doesNotExist();
+    assertThat(temporary.resolve("refused/train")).doesNotExist();
+    assertThat(temporary.resolve("refused/held-out")).doesNotExist();
+    assertThat(temporary.resolve("sorting/users")).doesNotExist();
   }
 }

@@ -64,6 +64,14 @@ public interface Environment {
     return true;
   }
 
+  /**
+   * Whether there are users to serve. A log of requests has none: it can be learned from, and
+   * {@link #rollout} refuses.
+   */
+  default boolean hasUsers() {
+    return true;
+  }
+
   /** What a reader of this environment's results must know, one sentence each. */
   List<String> limits();
 

@@ -1,0 +1,186 @@
+package org.unifiedrl.data;
+
+import java.util.Arrays;
+import org.unifiedrl.engine.Philox;
+import org.unifiedrl.engine.replay.ReplayException;
+import org.unifiedrl.engine.replay.ReplaySchema;
+import org.unifiedrl.engine.replay.ReplayWriter;
+
+/** Cuts sorted rows into sessions; a row is written when the next one is known. */
+final class SessionWriter implements LogRows.Sink {
+
+  private static final long HELD_OUT = 0x494d_504fL;
+
+  private final LogMapping mapping;
+  private final LogImport.Options options;
+  private final ReplayWriter learn;
+  private final ReplayWriter kept;
+  private final int states;
+  private final int actions;
+  private final int values;
+  private final boolean edges;
+  private final long gap;
+  private final float[] row;
+  private final float[] next;
+  private final float[] served;
+  private boolean constant = true;
+  private boolean open;
+  private boolean held;
+  private long user;
+  private long session;
+  private long time;
+  private long number;
+  private long sessions;
+  private long learned;
+  private long rows;
+  private long heldRows;
+  private long outOfBox;
+
+  SessionWriter(
+      LogMapping mapping,
+      LogImport.Options options,
+      ImportQuery query,
+      ReplaySchema schema,
+      ReplayWriter learn,
+      ReplayWriter kept) {
+    this.mapping = mapping;
+    this.options = options;
+    this.learn = learn;
+    this.kept = kept;
+    states = query.stateNames().size();
+    actions = query.actionSize();
+    edges = query.edges();
+    values = query.valueCount();
+    gap = mapping.gapMillis();
+    row = new float[schema.rowWidth()];
+    next = new float[values];
+    served = new float[actions];
+  }
+
+  @Override
+  public void accept(int[] read, int at) throws LogRows.BadRowException {
+    long newUser = RowLayout.getLong(read, at + RowLayout.USER);
+    long newSession = RowLayout.getLong(read, at + RowLayout.SESSION);
+    long newTime = RowLayout.getLong(read, at + RowLayout.TIME);
+    boolean other = newUser != user || newSession != session || (gap > 0 && newTime - time > gap);
+    if (open) {
+      if (!other && newTime < time) {
+        throw new LogRows.BadRowException(
+            ("user %d, session %d: time goes back from %d to %d ms in the order of column '%s';"
+                    + " correct the times, or leave order out")
+                .formatted(user, session, time, newTime, mapping.order()));
+      }
+      put(other);
+    }
+    if (other || !open) {
+      sessions++;
+      held =
+          Philox.uniformFloat((int) Philox.bits(options.seed() ^ HELD_OUT, 0, newUser))
+              < options.heldOut();
+      learned += held ? 0 : 1;
+    }
+    for (int k = 0; k < values; k++) {
+      next[k] = Float.intBitsToFloat(read[at + RowLayout.VALUES + k]);
+    }
+    noteServed();
+    open = true;
+    user = newUser;
+    session = newSession;
+    time = newTime;
+    number = RowLayout.getLong(read, at + RowLayout.NUMBER);
+    fill(
+        Float.intBitsToFloat(read[at + RowLayout.DENSITY]),
+        Float.intBitsToFloat(read[at + RowLayout.HALF_WIDTH]));
+  }
+
+  private void noteServed() {
+    if (rows == 0 && !open) {
+      System.arraycopy(next, states + actions, served, 0, actions);
+    } else if (constant) {
+      int from = states + actions;
+      constant = Arrays.equals(served, 0, actions, next, from, from + actions);
+    }
+  }
+
+  private void put(boolean last) throws LogRows.BadRowException {
+    ReplayWriter writer = held ? kept : learn;
+    try {
+      writer.append(sessions, user, time, last, row);
+    } catch (ReplayException e) {
+      throw new LogRows.BadRowException("user " + user + " at " + time + " ms: " + e.getMessage());
+    }
+    if (outOfBox == 0 && writer.outOfBoxRows() > 0) {
+      outOfBox = number;
+    }
+    rows++;
+    heldRows += held ? 1 : 0;
+  }
+
+  /** Writes the last row. */
+  void finish() throws LogRows.BadRowException {
+    if (open) {
+      put(true);
+    }
+  }
+
+  /** The row in the order of the schema: what the box leaves open is made here. */
+  private void fill(float logDensity, float versionWidth) {
+    System.arraycopy(next, 0, row, 0, states + 2 * actions);
+    int low = states + 2 * actions;
+    int high = low + actions;
+    int rewards = values - mapping.reward().size();
+    if (edges) {
+      System.arraycopy(next, low, row, low, 2 * actions);
+    } else {
+      double width = mapping.box().halfWidth() != null ? mapping.box().halfWidth() : versionWidth;
+      for (int k = 0; k < actions; k++) {
+        double centre = next[states + actions + k];
+        row[low + k] = (float) Math.max(centre - width, -1);
+        row[high + k] = (float) Math.min(centre + width, 1);
+      }
+    }
+    double density = logDensity;
+    if (mapping.logDensity() == null) {
+      double volume = 1; // one logarithm a row: at most 2 to the power of A
+      density = 0;
+      for (int k = 0; k < actions; k++) {
+        double width = (double) row[high + k] - row[low + k];
+        if (width > 0) { // elsewhere nothing was drawn
+          volume *= width;
+        }
+        if (volume < 1e-100) {
+          density -= Math.log(volume);
+          volume = 1;
+        }
+      }
+      density -= Math.log(volume);
+    }
+    System.arraycopy(next, rewards, row, high + actions, mapping.reward().size());
+    row[row.length - 1] = (float) density;
+  }
+
+  /** Rows written so far. */
+  long rows() {
+    return rows;
+  }
+
+  /** Rows of held-out users. */
+  long heldRows() {
+    return heldRows;
+  }
+
+  /** Sessions of the users to learn from. */
+  long learned() {
+    return learned;
+  }
+
+  /** Number in the log of the first row whose action lies outside its box; 0 if there is none. */
+  long firstOutOfBox() {
+    return outOfBox;
+  }
+
+  /** The baseline action, if all rows have the same one; else null. */
+  float[] served() {
+    return constant ? served.clone() : null;
+  }
+}
