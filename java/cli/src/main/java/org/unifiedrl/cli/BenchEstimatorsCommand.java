@@ -39,7 +39,7 @@ final class BenchEstimatorsCommand implements Callable<Integer> {
               + config.exploration().kind()
               + ": constant vectors are placed in a box; choose uniform, truncated_gaussian or sobol");
     }
-    Environment environment = ConfigOptions.open(config);
+    Environment environment = ConfigOptions.openUsers(config);
     RunFolder folder = RunFolder.plan(common.out, "estimators");
     folder.writeConfig(config);
     EstimatorAgreement.Result found =

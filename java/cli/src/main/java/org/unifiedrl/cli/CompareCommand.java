@@ -48,7 +48,7 @@ final class CompareCommand implements Callable<Integer> {
     RunFolder trained = RunFolder.open(policy, "--policy");
     trained.requirePolicy("--policy");
     ExperimentConfig config = options.resolve(trained.config(), common.seed);
-    Environment environment = ConfigOptions.open(config);
+    Environment environment = ConfigOptions.openUsers(config);
     Supplier<Policy> other;
     if (against == null) {
       other = trained.readBaseline(environment).policy();

@@ -8,7 +8,7 @@ final class ConfigKeys {
 
   private static final String TEXT =
       """
-      environment: simulator, or kuairand:DIR with KuaiRand's published files
+      environment: simulator, kuairand:DIR with KuaiRand's published files, or log:DIR, an import's
       seed: key of every random draw
       backend: auto, cuda, cpu, reference, or check:A,B, which compares two
       threads: threads that serve users and train; 0 for one per processor

@@ -14,7 +14,7 @@ import picocli.CommandLine.Option;
 /** Options that make up the configuration of an experiment. */
 final class ConfigOptions {
 
-  private static final String KUAIRAND = "kuairand:";
+  private static final List<String> FOLDERS = List.of(Environments.KUAIRAND, Environments.LOG);
 
   @Option(
       names = "--config",
@@ -31,7 +31,9 @@ final class ConfigOptions {
   @Option(
       names = "--environment",
       paramLabel = "NAME",
-      description = "simulator, or kuairand:DIR with KuaiRand's published files.")
+      description =
+          "simulator, kuairand:DIR with KuaiRand's published files, or log:DIR with what import"
+              + " left.")
   String environment;
 
   @Option(
@@ -105,7 +107,7 @@ final class ConfigOptions {
     if (engine.replay != null) {
       configuration.put("engine", "replay", engine.replay);
     }
-    configuration.absoluteFolder(KUAIRAND);
+    FOLDERS.forEach(configuration::absoluteFolder);
   }
 
   /**
@@ -120,9 +122,10 @@ final class ConfigOptions {
 
   /** Folder of an environment's files, if it has any. */
   static Optional<Path> folder(String environment) {
-    return environment.startsWith(KUAIRAND)
-        ? Optional.of(Path.of(environment.substring(KUAIRAND.length())))
-        : Optional.empty();
+    return FOLDERS.stream()
+        .filter(environment::startsWith)
+        .map(scheme -> Path.of(environment.substring(scheme.length())))
+        .findFirst();
   }
 
   /** Training's coefficients are known to be wrong before anything runs, not at its start. */
@@ -132,6 +135,23 @@ final class ConfigOptions {
     } catch (IllegalArgumentException e) {
       throw new UsageException("training: " + Configuration.keys(e.getMessage()), e);
     }
+  }
+
+  /**
+   * Opens the environment of a configuration, for a command that serves its users.
+   *
+   * @throws UsageException if it has none
+   */
+  static Environment openUsers(ExperimentConfig config) {
+    Environment environment = open(config);
+    if (!environment.hasUsers()) {
+      throw new UsageException(
+          "environment "
+              + config.environment()
+              + " is a log, which has no users to serve: train and evaluate work on it, and only"
+              + " users of your own can tell more; or set --environment");
+    }
+    return environment;
   }
 
   /** Opens the environment of a configuration; a wrong name or folder is wrong use. */

@@ -34,7 +34,7 @@ final class DemoCommand implements Callable<Integer> {
     common.checkJson();
     ExperimentConfig config = options.resolve(null, common.seed);
     EngineAccess.requireEngine(config.engineOptions());
-    Environment environment = ConfigOptions.open(config);
+    Environment environment = ConfigOptions.openUsers(config);
     RunFolder folder = RunFolder.plan(common.out, "demo");
     Session session = new Session(config, environment, folder, common);
     Baseline baseline = session.explore();

@@ -2,6 +2,7 @@ package org.unifiedrl.cli;
 
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
+import org.unifiedrl.mtf.baseline.Baseline;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import org.unifiedrl.mtf.session.Environment;
 import picocli.CommandLine.Command;
@@ -33,7 +34,7 @@ final class EvaluateCommand implements Callable<Integer> {
       names = "--data",
       paramLabel = "DIR",
       required = true,
-      description = "Run folder of explore (or demo) with the held-out log.")
+      description = "Run folder of explore, import or demo with the held-out log.")
   Path data;
 
   @Mixin RunOptions common;
@@ -50,8 +51,9 @@ final class EvaluateCommand implements Callable<Integer> {
     Environment environment = ConfigOptions.open(config);
     RunFolder folder = RunFolder.plan(common.out, "evaluate");
     Session session = new Session(config, environment, folder, common);
+    Baseline served = log.readBaseline(environment);
     session.evaluate(
-        log.readBaseline(environment),
+        served.isLogged() ? trained.readBaseline(environment) : served,
         EngineAccess.learners().policy(trained.checkpoints()),
         log.heldOut());
     session.finish();

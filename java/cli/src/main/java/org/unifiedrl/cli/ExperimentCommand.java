@@ -219,7 +219,7 @@ final class ExperimentCommand implements Callable<Integer> {
           "experiment " + name + " needs --environment " + needs + ":DIR, the folder of its files");
     }
     EngineAccess.requireEngine(cells.get(0).config().engineOptions());
-    ConfigOptions.open(cells.get(0).config());
+    ConfigOptions.openUsers(cells.get(0).config());
     return cells;
   }
 

@@ -26,7 +26,7 @@ final class ExploreCommand implements Callable<Integer> {
   public Integer call() {
     common.checkJson();
     ExperimentConfig config = options.resolve(null, common.seed);
-    var environment = ConfigOptions.open(config);
+    var environment = ConfigOptions.openUsers(config);
     RunFolder folder = RunFolder.plan(common.out, "explore");
     Session session = new Session(config, environment, folder, common);
     session.explore();

@@ -50,7 +50,7 @@ final class ProgressiveCommand implements Callable<Integer> {
       Configuration.requireSameResult(Configuration.read(folder.config()), config, folder.path());
     }
     EngineAccess.requireEngine(config.engineOptions());
-    Environment environment = ConfigOptions.open(config);
+    Environment environment = ConfigOptions.openUsers(config);
     Session session = Session.progressive(config, environment, folder, common);
     ProgressiveTraining.Result run = session.rounds();
     AbTest.Result test = session.compare(run.baseline().policy(), run.policy());

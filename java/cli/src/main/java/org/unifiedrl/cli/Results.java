@@ -256,17 +256,20 @@ final class Results {
   /** The offline evaluation, a line for each metric. */
   static String table(OfflineEvaluation offline) {
     Interval gauc = offline.gaucDifference();
-    StringBuilder text = new StringBuilder();
-    text.append(
-        String.format(
-            Locale.ROOT,
-            "Offline, held-out users%n"
-                + "  MTF-GAUC  baseline %.4f  policy %.4f  difference %+.4f [%+.4f, %+.4f]%n",
-            offline.gaucBaseline().value(),
-            offline.gaucPolicy().value(),
-            gauc.mean(),
-            gauc.low(),
-            gauc.high()));
+    StringBuilder text = new StringBuilder(String.format("Offline, held-out users%n"));
+    if (offline.gaucPolicy().users() == 0) {
+      text.append(String.format("  MTF-GAUC  not known: nobody was served without exploration%n"));
+    } else {
+      text.append(
+          String.format(
+              Locale.ROOT,
+              "  MTF-GAUC  baseline %.4f  policy %.4f  difference %+.4f [%+.4f, %+.4f]%n",
+              offline.gaucBaseline().value(),
+              offline.gaucPolicy().value(),
+              gauc.mean(),
+              gauc.low(),
+              gauc.high()));
+    }
     row(text, "NCIS", offline.ncisBaseline(), offline.ncisPolicy(), offline.ncisDifference());
     for (OfflineEvaluation.Comparison one : offline.estimators()) {
       String name = one.estimator().name().replace('_', '-');

@@ -34,6 +34,7 @@ import org.unifiedrl.mtf.session.Environment;
 record RunFolder(Path path) {
 
   private static final String REFUSED = "refused";
+  private static final String LOGGED = "logged_actions";
 
   /**
    * A folder for a new run, which {@link #writeConfig} creates: a command that is refused leaves
@@ -215,6 +216,19 @@ record RunFolder(Path path) {
     Json.write(baseline(), node);
   }
 
+  /**
+   * Keeps what an imported log was explored around.
+   *
+   * @param action normalised, if it was the same in all requests; else null
+   */
+  void writeBaseline(float[] action, Environment environment) {
+    if (action == null) {
+      Json.write(baseline(), Json.object().put(LOGGED, true));
+    } else {
+      writeBaseline(new ConstantPolicy(environment.stateSize(), action), 0, environment);
+    }
+  }
+
   private static ObjectNode scores(float[] action, Environment environment) {
     ObjectNode scores = Json.object();
     int count = environment.scoreNames().size();
@@ -232,6 +246,9 @@ record RunFolder(Path path) {
       JsonNode node = Json.MAPPER.readTree(Files.readString(baseline()));
       if (node.has(REFUSED)) {
         throw new UsageException(path + ": " + node.path(REFUSED).asText());
+      }
+      if (node.path(LOGGED).asBoolean()) {
+        return Baseline.logged(environment.stateSize());
       }
       long requests = node.path("search_requests").asLong();
       Baseline found =
@@ -262,7 +279,7 @@ record RunFolder(Path path) {
           path
               + " has no readable baseline.json ("
               + FileErrors.reason(e)
-              + "): run explore or demo first",
+              + "): run explore, import or demo first",
           e);
     }
   }

@@ -125,7 +125,11 @@ final class Session {
     }
     RunFolder trained = new RunFolder(checkpoints.getParent());
     trained.writeConfig(own);
-    trained.writeBaseline(trainedFrom, searchRequests, environment);
+    if (trainedFrom != null) {
+      trained.writeBaseline(trainedFrom, searchRequests, environment);
+    } else if (learner.step() == 0) { // of a logged policy there is nothing but its clone
+      trained.writeBaseline(learner.policy().get(), 0, environment);
+    }
     trained.keepMetrics(learner.step());
   }
 
@@ -168,7 +172,7 @@ final class Session {
   /** Trains on a log, possibly of another run. */
   Supplier<Policy> train(Baseline baseline, Path data, boolean resume) {
     long start = System.nanoTime();
-    trainedFrom = baseline.policy().get();
+    trainedFrom = baseline.isLogged() ? null : baseline.policy().get();
     searchRequests = baseline.requests();
     Pipeline.Trained trained =
         pipeline.train(

@@ -156,7 +156,7 @@ final class SweepCommand implements Callable<Integer> {
     ExperimentConfig config = configuration.get();
     ConfigOptions.check(config);
     EngineAccess.requireEngine(config.engineOptions());
-    ConfigOptions.open(config);
+    ConfigOptions.openUsers(config);
     if (!Files.exists(common.out.resolve(IDENTITY))) {
       RunFolder.plan(common.out, "");
     }

@@ -63,7 +63,7 @@ final class TradeOffs {
     trained.requirePolicy("--policy");
     trained = trained.trained();
     ExperimentConfig config = options.resolve(trained.config(), null);
-    Environment environment = ConfigOptions.open(config);
+    Environment environment = ConfigOptions.openUsers(config);
     RunFolder folder = RunFolder.plan(common.out, "sweep");
     CriticEnsemble critics = CriticEnsemble.load(trained.checkpoints());
     double[] weights = critics.groupWeights();

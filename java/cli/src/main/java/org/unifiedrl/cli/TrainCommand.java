@@ -30,7 +30,7 @@ final class TrainCommand implements Callable<Integer> {
       names = "--data",
       paramLabel = "DIR",
       required = true,
-      description = "Run folder of explore (or demo) whose log is learned from.")
+      description = "Run folder of explore, import or demo whose log is learned from.")
   Path data;
 
   @Option(

@@ -12,10 +12,12 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Properties;
-import java.util.stream.Collectors;
+import java.util.Set;
 import org.apache.arrow.memory.RootAllocator;
 import org.apache.arrow.vector.ipc.ArrowReader;
 import org.duckdb.DuckDBResultSet;
@@ -65,8 +67,8 @@ public final class LogImport {
             "%d threads, %d MB of memory: expected at least 1 thread and 64 MB"
                 .formatted(threads, memoryMegabytes));
       }
-      if (quarantine != null) {
-        LogSource.format(quarantine);
+      if (quarantine != null && LogSource.format(quarantine) == LogSource.Format.ARROW) {
+        throw new ImportException(quarantine + ": expected .parquet, .csv or .jsonl");
       }
     }
   }
@@ -90,7 +92,10 @@ public final class LogImport {
       long quarantined,
       float[] baselineAction) {}
 
-  /** Receives (rows done, of all), from the importing thread: every row is read, then written. */
+  /**
+   * Receives (rows done, all rows), from the importing thread. Every row is read first, and then
+   * written: a row that was read is half done.
+   */
   public interface Progress {
     void at(long done, long total);
   }
@@ -154,7 +159,7 @@ public final class LogImport {
     long count = 0;
     try (Statement statement = connection.createStatement()) {
       boolean first = true;
-      for (Map.Entry<String, String> place : places(source).entrySet()) {
+      for (Map.Entry<String, String> place : source.parts().entrySet()) {
         String bad =
             "SELECT %s AS unifiedrl_file, * FROM (%s)"
                 .formatted(ImportQuery.text(place.getKey()), query.bad(place.getValue()));
@@ -171,6 +176,7 @@ public final class LogImport {
               case PARQUET -> "parquet";
               case CSV -> "csv, HEADER";
               case JSON_LINES -> "json";
+              case ARROW -> throw new IllegalStateException("refused by the options");
             };
         statement.execute(
             "COPY bad TO %s (FORMAT %s)".formatted(ImportQuery.text(file.toString()), format));
@@ -180,54 +186,39 @@ public final class LogImport {
     return count;
   }
 
-  private static String relation(LogSource source) {
-    if (source instanceof LogSource.LogFiles log) {
-      return files(log.format(), log.files());
-    }
-    return "(" + ((LogSource.Query) source).sql() + ")";
-  }
-
-  private static String files(LogSource.Format format, List<Path> files) {
-    String list =
-        files.stream()
-            .map(file -> ImportQuery.text(file.toString()))
-            .collect(Collectors.joining(", ", "[", "]"));
-    return switch (format) {
-      case PARQUET -> "read_parquet(" + list + ")";
-      // As text, so that what is no number is found by the checks and has a row.
-      case CSV -> "read_csv(" + list + ", all_varchar = true, header = true)";
-      case JSON_LINES -> "read_json(" + list + ", format = 'newline_delimited')";
-    };
-  }
-
   /** Types by column; every file must have the same columns. */
   private static Map<String, String> columns(Connection connection, LogSource source)
       throws SQLException {
-    if (!(source instanceof LogSource.LogFiles log)) {
-      return describe(connection, relation(source));
-    }
     Map<String, String> first = null;
-    for (Path file : log.files()) {
-      Map<String, String> own = describe(connection, files(log.format(), List.of(file)));
-      if (first != null && !own.equals(first)) {
-        Map<String, String> expected = first;
-        String column =
-            own.keySet().stream()
-                .filter(name -> !own.get(name).equals(expected.get(name)))
-                .findFirst()
-                .orElseGet(
-                    () ->
-                        expected.keySet().stream()
-                            .filter(name -> !own.containsKey(name))
-                            .findFirst()
-                            .orElseThrow());
-        throw new ImportException(
-            "%s: column '%s' has type %s, and %s in %s: import files of one schema at a time"
-                .formatted(file, column, own.get(column), first.get(column), log.files().get(0)));
+    String firstName = null;
+    for (Map.Entry<String, String> part : source.parts().entrySet()) {
+      Map<String, String> own = describe(connection, part.getValue());
+      if (first == null) {
+        first = own;
+        firstName = part.getKey();
+      } else if (!own.equals(first)) {
+        throw mixed(part.getKey(), own, firstName, first);
       }
-      first = first == null ? own : first;
     }
     return first;
+  }
+
+  private static ImportException mixed(
+      String name, Map<String, String> types, String firstName, Map<String, String> firstTypes) {
+    Set<String> columns = new LinkedHashSet<>(firstTypes.keySet());
+    columns.addAll(types.keySet());
+    String column =
+        columns.stream()
+            .filter(each -> !Objects.equals(types.get(each), firstTypes.get(each)))
+            .findFirst()
+            .orElseThrow();
+    return new ImportException(
+        "%s: column '%s' %s, and in %s it %s: import files of one schema at a time"
+            .formatted(name, column, has(types, column), firstName, has(firstTypes, column)));
+  }
+
+  private static String has(Map<String, String> types, String column) {
+    return types.containsKey(column) ? "has type " + types.get(column) : "is not there";
   }
 
   private static Map<String, String> describe(Connection connection, String relation)
@@ -248,7 +239,7 @@ public final class LogImport {
       throws SQLException {
     List<Long> counts = new ArrayList<>();
     try (Statement statement = connection.createStatement();
-        ResultSet row = statement.executeQuery(query.counts(relation(source)))) {
+        ResultSet row = statement.executeQuery(query.counts(source.relation()))) {
       row.next();
       for (int i = 0; i <= query.checks().size(); i++) {
         counts.add(row.getLong(i + 1));
@@ -262,22 +253,11 @@ public final class LogImport {
     return new ImportException(found.getMessage(), found);
   }
 
-  /** The parts of a log by their names. */
-  private static Map<String, String> places(LogSource source) {
-    Map<String, String> places = new LinkedHashMap<>();
-    if (source instanceof LogSource.LogFiles log) {
-      log.files().forEach(f -> places.put(f.toString(), files(log.format(), List.of(f))));
-    } else {
-      places.put("the query", relation(source));
-    }
-    return places;
-  }
-
   /** File and row of a row's number in the whole log. */
   private static String place(Connection connection, LogSource source, long number)
       throws SQLException {
     long before = 0;
-    for (Map.Entry<String, String> place : places(source).entrySet()) {
+    for (Map.Entry<String, String> place : source.parts().entrySet()) {
       long rows = count(connection, place.getValue());
       if (number <= before + rows) {
         return place.getKey() + ": row " + (number - before);
@@ -302,7 +282,7 @@ public final class LogImport {
       ImportQuery query,
       long count)
       throws SQLException {
-    for (Map.Entry<String, String> place : places(source).entrySet()) {
+    for (Map.Entry<String, String> place : source.parts().entrySet()) {
       try (Statement statement = connection.createStatement();
           ResultSet row = statement.executeQuery(query.first(check, place.getValue()))) {
         if (row.next()) {
@@ -359,7 +339,7 @@ public final class LogImport {
       Path heldOut,
       Progress progress)
       throws SQLException, IOException {
-    String relation = relation(source);
+    String relation = source.relation();
     if (quarantined > 0) {
       relation = "(SELECT * FROM " + relation + " WHERE " + query.good() + ")";
     }
@@ -436,18 +416,18 @@ public final class LogImport {
             new LogRows(
                 reader, layout, mapping.logDensity() != null, mapping.box().version() != null);
         while (read.next(partitions::add)) {
-          progress.at(Math.min(read.count(), total), 2 * total);
+          progress.at(Math.min(read.count(), total) / 2, total);
         }
       }
       partitions.sorted(
-          (row, at) -> {
-            writer.accept(row, at);
+          (head, values) -> {
+            writer.accept(head, values);
             if ((writer.rows() & 0xFFFF) == 0) {
-              progress.at(total + writer.rows(), 2 * total);
+              progress.at((total + writer.rows()) / 2, total);
             }
           });
       writer.finish();
-      progress.at(2 * total, 2 * total);
+      progress.at(total, total);
     }
   }
 

@@ -7,7 +7,7 @@ import org.unifiedrl.engine.replay.ReplaySchema;
 import org.unifiedrl.engine.replay.ReplayWriter;
 
 /** Cuts sorted rows into sessions; a row is written when the next one is known. */
-final class SessionWriter implements LogRows.Sink {
+final class SessionWriter implements UserPartitions.Sink {
 
   private static final long HELD_OUT = 0x494d_504fL;
 
@@ -17,11 +17,9 @@ final class SessionWriter implements LogRows.Sink {
   private final ReplayWriter kept;
   private final int states;
   private final int actions;
-  private final int values;
   private final boolean edges;
   private final long gap;
   private final float[] row;
-  private final float[] next;
   private final float[] served;
   private boolean constant = true;
   private boolean open;
@@ -50,18 +48,16 @@ final class SessionWriter implements LogRows.Sink {
     states = query.stateNames().size();
     actions = query.actionSize();
     edges = query.edges();
-    values = query.valueCount();
     gap = mapping.gapMillis();
     row = new float[schema.rowWidth()];
-    next = new float[values];
     served = new float[actions];
   }
 
   @Override
-  public void accept(int[] read, int at) throws LogRows.BadRowException {
-    long newUser = RowLayout.getLong(read, at + RowLayout.USER);
-    long newSession = RowLayout.getLong(read, at + RowLayout.SESSION);
-    long newTime = RowLayout.getLong(read, at + RowLayout.TIME);
+  public void accept(int[] head, float[] read) throws LogRows.BadRowException {
+    long newUser = RowLayout.getLong(head, RowLayout.USER);
+    long newSession = RowLayout.getLong(head, RowLayout.SESSION);
+    long newTime = RowLayout.getLong(head, RowLayout.TIME);
     boolean other = newUser != user || newSession != session || (gap > 0 && newTime - time > gap);
     if (open) {
       if (!other && newTime < time) {
@@ -79,21 +75,19 @@ final class SessionWriter implements LogRows.Sink {
               < options.heldOut();
       learned += held ? 0 : 1;
     }
-    for (int k = 0; k < values; k++) {
-      next[k] = Float.intBitsToFloat(read[at + RowLayout.VALUES + k]);
-    }
-    noteServed();
+    noteServed(read);
     open = true;
     user = newUser;
     session = newSession;
     time = newTime;
-    number = RowLayout.getLong(read, at + RowLayout.NUMBER);
+    number = RowLayout.getLong(head, RowLayout.NUMBER);
     fill(
-        Float.intBitsToFloat(read[at + RowLayout.DENSITY]),
-        Float.intBitsToFloat(read[at + RowLayout.HALF_WIDTH]));
+        read,
+        Float.intBitsToFloat(head[RowLayout.DENSITY]),
+        Float.intBitsToFloat(head[RowLayout.HALF_WIDTH]));
   }
 
-  private void noteServed() {
+  private void noteServed(float[] next) {
     if (rows == 0 && !open) {
       System.arraycopy(next, states + actions, served, 0, actions);
     } else if (constant) {
@@ -124,11 +118,11 @@ final class SessionWriter implements LogRows.Sink {
   }
 
   /** The row in the order of the schema: what the box leaves open is made here. */
-  private void fill(float logDensity, float versionWidth) {
+  private void fill(float[] next, float logDensity, float versionWidth) {
     System.arraycopy(next, 0, row, 0, states + 2 * actions);
     int low = states + 2 * actions;
     int high = low + actions;
-    int rewards = values - mapping.reward().size();
+    int rewards = next.length - mapping.reward().size();
     if (edges) {
       System.arraycopy(next, low, row, low, 2 * actions);
     } else {

@@ -1,10 +1,13 @@
 package org.unifiedrl.data;
 
 import it.unimi.dsi.fastutil.ints.IntArrays;
+import it.unimi.dsi.fastutil.ints.IntComparator;
+import it.unimi.dsi.fastutil.longs.Long2IntOpenHashMap;
 import java.io.Closeable;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
 import java.nio.MappedByteBuffer;
 import java.nio.channels.FileChannel;
@@ -112,13 +115,24 @@ final class UserPartitions implements Closeable {
     buffered[p] = 0;
   }
 
+  /** Receives rows in the order of sessions. */
+  interface Sink {
+    /**
+     * Takes a row; copies what it keeps.
+     *
+     * @param head its first {@link RowLayout#VALUES} ints
+     * @param values its float32 values
+     */
+    void accept(int[] head, float[] values) throws LogRows.BadRowException;
+  }
+
   /**
    * Gives all rows to a sink: user by user, a user's by session, then by place in it, then by time,
    * and equal ones in the order in which they were added.
    *
    * @throws ImportException if one user has too many rows
    */
-  void sorted(LogRows.Sink sink) throws IOException, LogRows.BadRowException {
+  void sorted(Sink sink) throws IOException, LogRows.BadRowException {
     for (int p = 0; p <= mask; p++) {
       if (rows[p] > 0) {
         if (buffered[p] > 0) {
@@ -133,26 +147,33 @@ final class UserPartitions implements Closeable {
     }
   }
 
-  private void sorted(int p, LogRows.Sink sink) throws IOException, LogRows.BadRowException {
+  private void sorted(int p, Sink sink) throws IOException, LogRows.BadRowException {
     int perMapping = MAX_MAPPING / (width * Integer.BYTES);
     int count = (int) Math.min(rows[p], Integer.MAX_VALUE);
     MappedByteBuffer[] mapped = new MappedByteBuffer[(count - 1) / perMapping + 1];
-    IntBuffer[] values = new IntBuffer[mapped.length];
+    IntBuffer[] ints = new IntBuffer[mapped.length];
+    FloatBuffer[] floats = new FloatBuffer[mapped.length];
     try {
       for (int m = 0; m < mapped.length; m++) {
         long from = (long) m * perMapping * width * Integer.BYTES;
         long size = Math.min(files[p].size() - from, (long) perMapping * width * Integer.BYTES);
         mapped[m] = files[p].map(FileChannel.MapMode.READ_ONLY, from, size);
-        values[m] = mapped[m].order(ByteOrder.nativeOrder()).asIntBuffer();
+        ByteBuffer bytes = mapped[m].order(ByteOrder.nativeOrder());
+        ints[m] = bytes.asIntBuffer();
+        floats[m] = bytes.asFloatBuffer();
       }
       if (rows[p] > maxRows) {
-        throw tooMany(values, perMapping, count);
+        throw tooMany(ints, perMapping, count);
       }
-      int[] order = order(values, perMapping, count);
-      int[] row = new int[width];
+      int[] order = order(ints, perMapping, count);
+      int[] head = new int[RowLayout.VALUES];
+      float[] values = new float[width - RowLayout.VALUES];
       for (int i : order) {
-        values[i / perMapping].get(i % perMapping * width, row, 0, width);
-        sink.accept(row, 0);
+        int m = i / perMapping;
+        int at = (i - m * perMapping) * width;
+        ints[m].get(at, head);
+        floats[m].get(at + RowLayout.VALUES, values);
+        sink.accept(head, values);
       }
     } finally {
       for (MappedByteBuffer mapping : mapped) {
@@ -161,32 +182,52 @@ final class UserPartitions implements Closeable {
     }
   }
 
-  private int[] order(IntBuffer[] values, int perMapping, int count) {
-    long[] users = keys(values, perMapping, count, RowLayout.USER);
-    long[] sessions = keys(values, perMapping, count, RowLayout.SESSION);
-    long[] places = keys(values, perMapping, count, RowLayout.ORDER);
-    long[] times = keys(values, perMapping, count, RowLayout.TIME);
+  /** Places of the rows in the order of sessions: users as they come, each one's rows sorted. */
+  private int[] order(IntBuffer[] rows, int perMapping, int count) {
+    int[] user = new int[count]; // numbered as they come
+    long[] session = new long[count];
+    long[] place = new long[count];
+    long[] time = new long[count];
+    Long2IntOpenHashMap numbers = new Long2IntOpenHashMap();
+    int[] head = new int[RowLayout.NUMBER];
+    for (int i = 0; i < count; i++) {
+      int m = i / perMapping;
+      rows[m].get((i - m * perMapping) * width, head);
+      long id = RowLayout.getLong(head, RowLayout.USER);
+      int next = numbers.size();
+      int known = numbers.putIfAbsent(id, next);
+      user[i] = numbers.size() > next ? next : known;
+      session[i] = RowLayout.getLong(head, RowLayout.SESSION);
+      place[i] = RowLayout.getLong(head, RowLayout.ORDER);
+      time[i] = RowLayout.getLong(head, RowLayout.TIME);
+    }
+    int[] from = new int[numbers.size() + 1];
+    for (int u : user) {
+      from[u + 1]++;
+    }
+    for (int u = 0; u < numbers.size(); u++) {
+      from[u + 1] += from[u];
+    }
     int[] order = new int[count];
+    int[] at = from.clone();
     for (int i = 0; i < count; i++) {
-      order[i] = i;
+      order[at[user[i]]++] = i;
     }
-    IntArrays.stableSort(
-        order,
+    IntComparator byKeys =
         (a, b) -> {
-          int by = Long.compare(users[a], users[b]);
-          by = by != 0 ? by : Long.compare(sessions[a], sessions[b]);
-          by = by != 0 ? by : Long.compare(places[a], places[b]);
-          return by != 0 ? by : Long.compare(times[a], times[b]);
-        });
-    return order;
-  }
-
-  private long[] keys(IntBuffer[] values, int perMapping, int count, int key) {
-    long[] keys = new long[count];
-    for (int i = 0; i < count; i++) {
-      keys[i] = RowLayout.getLong(values[i / perMapping], i % perMapping * width + key);
+          int by = Long.compare(session[a], session[b]);
+          by = by != 0 ? by : Long.compare(place[a], place[b]);
+          return by != 0 ? by : Long.compare(time[a], time[b]);
+        };
+    for (int u = 0; u < numbers.size(); u++) {
+      for (int i = from[u] + 1; i < from[u + 1]; i++) {
+        if (byKeys.compare(order[i - 1], order[i]) > 0) { // most logs are in the order of time
+          IntArrays.stableSort(order, from[u], from[u + 1], byKeys);
+          break;
+        }
+      }
     }
-    return keys;
+    return order;
   }
 
   private ImportException tooMany(IntBuffer[] values, int perMapping, int count) {

@@ -13,6 +13,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -137,6 +138,11 @@ class LogImportTest {
     return file;
   }
 
+  private LogSource source(Path... files) {
+    return LogSource.files(
+        Arrays.stream(files).map(Path::toString).toList(), temporary.resolve("sorting"));
+  }
+
   private LogMapping mapping(String text) throws IOException {
     return LogMapping.read(Files.writeString(temporary.resolve("mapping.yaml"), text));
   }
@@ -163,9 +169,11 @@ class LogImportTest {
   void rowsComeSortedByUserAndTimeAndCutByTheGap(String name) throws IOException {
     List<Row> rows = rows(60);
     Path file = log(name, rows.stream().map(LogImportTest::select).toList());
-    LogImport.Result result = run(mapping(MAPPING), LogSource.files(List.of(file)), 0, "out");
+    LogImport.Result result = run(mapping(MAPPING), source(file), 0, "out");
     List<Row> sorted = new ArrayList<>(rows);
-    sorted.sort(Comparator.comparingLong(Row::user).thenComparingLong(Row::at));
+    List<Long> users = rows.stream().map(Row::user).distinct().toList(); // as they come
+    sorted.sort(
+        Comparator.comparingInt((Row row) -> users.indexOf(row.user)).thenComparingLong(Row::at));
     assertThat(result.requests()).isEqualTo(rows.size());
     assertThat(result.heldOutRequests()).isZero();
     assertThat(result.outOfBox()).isZero();
@@ -216,7 +224,7 @@ class LogImportTest {
   void aShareOfTheUsersIsHeldOut() throws IOException {
     List<Row> rows = rows(300);
     Path file = log("log.parquet", rows.stream().map(LogImportTest::select).toList());
-    LogImport.Result result = run(mapping(MAPPING), LogSource.files(List.of(file)), 0.2, "split");
+    LogImport.Result result = run(mapping(MAPPING), source(file), 0.2, "split");
     assertThat(result.requests() + result.heldOutRequests()).isEqualTo(rows.size());
     try (Replay train = Replay.open(temporary.resolve("split/train"));
         Replay held = Replay.open(temporary.resolve("split/held-out"))) {
@@ -225,7 +233,7 @@ class LogImportTest {
       assertThat(kept).doesNotContainAnyElementsOf(learned).hasSizeBetween(35, 85);
       assertThat(learned.size() + kept.size()).isEqualTo(300);
     }
-    run(mapping(MAPPING), LogSource.files(List.of(file)), 0.2, "again");
+    run(mapping(MAPPING), source(file), 0.2, "again");
     assertThat(Files.mismatch(shard("split/held-out"), shard("again/held-out"))).isEqualTo(-1);
   }
 
@@ -258,7 +266,7 @@ class LogImportTest {
         log(
             "fusion.parquet",
             List.of(select.formatted(1, "1.50", "0.1"), select.formatted(2, "0.75", "0.2")));
-    LogImport.Result result = run(mapping(text), LogSource.files(List.of(file)), 0, "fusion");
+    LogImport.Result result = run(mapping(text), source(file), 0, "fusion");
     assertThat(result.baselineAction()[0]).isZero();
     assertThat(result.baselineAction()[1]).isCloseTo(0, within(1e-7f));
     try (Replay replay = Replay.open(temporary.resolve("fusion/train"))) {
@@ -280,7 +288,7 @@ class LogImportTest {
     selects.set(0, nothing);
     Path file = log("missing.parquet", selects);
     String text = MAPPING + "missing: {age: 40, \"f_*\": -3.5}\n";
-    run(mapping(text), LogSource.files(List.of(file)), 0, "missing");
+    run(mapping(text), source(file), 0, "missing");
     try (Replay replay = Replay.open(temporary.resolve("missing/train"))) {
       List<Float> ages = new ArrayList<>();
       List<Float> firsts = new ArrayList<>();
@@ -305,8 +313,7 @@ class LogImportTest {
     Path bad = temporary.resolve(name);
     LogImport.Options options =
         new LogImport.Options(0, 1, 1, 256, temporary.resolve("sorting"), bad);
-    LogImport.Result result =
-        run(mapping(MAPPING), LogSource.files(List.of(good, file)), options, "quarantine");
+    LogImport.Result result = run(mapping(MAPPING), source(good, file), options, "quarantine");
     assertThat(result.quarantined()).isEqualTo(2);
     assertThat(result.requests()).isEqualTo(rows(3).size() + selects.size() - 2L);
     try (Connection connection = DriverManager.getConnection("jdbc:duckdb:");
@@ -355,7 +362,7 @@ class LogImportTest {
     Path good = log("good.parquet", rows(2).stream().map(LogImportTest::select).toList());
     Path file = log("bad.parquet", selects);
     LogMapping mapping = mapping(MAPPING);
-    assertThatThrownBy(() -> run(mapping, LogSource.files(List.of(good, file)), 0.5, "refused"))
+    assertThatThrownBy(() -> run(mapping, source(good, file), 0.5, "refused"))
         .isInstanceOf(ImportException.class)
         .hasMessageContaining("bad.parquet: ")
         .hasMessageContaining(message);

@@ -5,21 +5,26 @@ import org.unifiedrl.mtf.algorithm.MlpPolicy;
 import org.unifiedrl.mtf.policy.Policy;
 
 /**
- * The policy that users were served by before anything was learned: one action for all requests, or
- * a network that personalises it.
+ * The policy that users were served by before anything was learned: one action for all requests, a
+ * network that personalises it, or one that is known by the actions in its log alone.
  *
  * @param stateSize number of state features S
- * @param action the one action, A values in [-1, 1]; null where there is a network
- * @param network the network; null where there is one action
+ * @param action the one action, A values in [-1, 1]; null where there is none
+ * @param network the network; null where there is none
  * @param requests environment requests that were spent to find it
  */
 public record Baseline(int stateSize, float[] action, MlpPolicy.Weights network, long requests) {
 
-  /** Checks that it is one of the two. */
+  /** Checks that it is not two of them. */
   public Baseline {
-    if ((action == null) == (network == null)) {
+    if (action != null && network != null) {
       throw new IllegalArgumentException("a baseline has either one action or a network");
     }
+  }
+
+  /** What is known by its logged actions alone. */
+  public static Baseline logged(int stateSize) {
+    return new Baseline(stateSize, null, null, 0);
   }
 
   /** One action for all requests. */
@@ -37,8 +42,20 @@ public record Baseline(int stateSize, float[] action, MlpPolicy.Weights network,
     return network != null;
   }
 
-  /** Gives instances of the policy, one for each thread. */
+  /** Whether only its logged actions are known. */
+  public boolean isLogged() {
+    return action == null && network == null;
+  }
+
+  /**
+   * Gives instances of the policy, one for each thread.
+   *
+   * @throws IllegalStateException if only its logged actions are known
+   */
   public Supplier<Policy> policy() {
+    if (isLogged()) {
+      throw new IllegalStateException("of this baseline only the logged actions are known");
+    }
     return hasNetwork()
         ? () -> new MlpPolicy(network)
         : () -> new ConstantPolicy(stateSize, action);

@@ -44,6 +44,11 @@ public final class RankingTestSet {
     pageSize = environment.pageSize();
   }
 
+  /** No requests, by which nothing can be judged. */
+  public static RankingTestSet empty(Environment environment) {
+    return new RankingTestSet(environment);
+  }
+
   /**
    * Serves users by the baseline policy and keeps every request.
    *

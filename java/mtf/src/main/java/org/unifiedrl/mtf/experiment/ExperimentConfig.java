@@ -18,7 +18,8 @@ import org.unifiedrl.mtf.session.SimulatorConfig;
  * Everything that decides a run. The same configuration on the same back end gives the same result,
  * whatever the number of threads that serve users.
  *
- * @param environment {@code simulator}, or {@code kuairand:DIR} with KuaiRand's published files
+ * @param environment {@code simulator}, {@code kuairand:DIR} with KuaiRand's published files, or
+ *     {@code log:DIR} with an imported log
  * @param seed key of every random draw
  * @param backend {@code auto}, {@code cuda}, {@code cpu}, {@code reference}, or {@code check:A,B}
  * @param threads threads that serve users and train; 0 for as many as there are processors

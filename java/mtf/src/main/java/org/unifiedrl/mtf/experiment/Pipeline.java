@@ -93,7 +93,12 @@ public final class Pipeline {
       Environment environment,
       Learner.Factory learners,
       RunListener listener) {
-    this(config, environment, learners, listener, Populations.of(environment, config));
+    this(
+        config,
+        environment,
+        learners,
+        listener,
+        environment.hasUsers() ? Populations.of(environment, config) : Populations.NOBODY);
   }
 
   private Pipeline(
@@ -108,11 +113,13 @@ public final class Pipeline {
     this.listener = listener;
     this.populations = populations;
     checkBounds();
-    if (config.baseline().kind() != ExperimentConfig.BaselineKind.EQUAL) {
-      requireEvaluations(searcher(EqualWeights.of(environment).action()).propose(0).length);
-    }
     checkGranularity();
-    RequestLog.schema(environment, Map.of(), config.exploration().logCandidates());
+    if (environment.hasUsers()) {
+      if (config.baseline().kind() != ExperimentConfig.BaselineKind.EQUAL) {
+        requireEvaluations(searcher(EqualWeights.of(environment).action()).propose(0).length);
+      }
+      RequestLog.schema(environment, Map.of(), config.exploration().logCandidates());
+    }
     int groups = environment.rewardGroups().size();
     if (config.training().groupWeights().size() != groups) {
       throw new IllegalArgumentException(
@@ -343,12 +350,12 @@ public final class Pipeline {
   }
 
   /**
-   * Where training starts: at the baseline, whose actions are cloned if it is personal.
+   * Where training starts: at the baseline, whose actions are cloned if it is no constant.
    *
    * @param logs that were explored around it
    */
   public static Learner.Start start(Baseline baseline, List<Path> logs) {
-    return baseline.hasNetwork()
+    return baseline.action() == null
         ? Learner.Start.cloning(meanServedAction(logs.get(0)), logs)
         : Learner.Start.at(baseline.action());
   }
@@ -660,6 +667,8 @@ public final class Pipeline {
    * Judges a policy and its baseline by a log of exploration, and by how they rank what held-out
    * users were shown without exploration.
    *
+   * <p>By the log alone where the environment has no users.
+   *
    * @param data shards of exploration, of users that the policy did not learn from
    */
   public OfflineEvaluation evaluate(
@@ -667,15 +676,17 @@ public final class Pipeline {
     try (Replay replay = Replay.open(data);
         RunListener.Stage stage = listener.begin("evaluate", "requests", replay.rows())) {
       RankingTestSet testSet =
-          RankingTestSet.collect(
-              environment,
-              baseline.get(),
-              validResponse(),
-              config.evaluation().rewardConstant(),
-              config.seed() ^ RANKING_KEY,
-              populations.heldOut(),
-              config.exploration().days(),
-              config.exploration().lanes());
+          environment.hasUsers()
+              ? RankingTestSet.collect(
+                  environment,
+                  baseline.get(),
+                  validResponse(),
+                  config.evaluation().rewardConstant(),
+                  config.seed() ^ RANKING_KEY,
+                  populations.heldOut(),
+                  config.exploration().days(),
+                  config.exploration().lanes())
+              : RankingTestSet.empty(environment);
       return OfflineEvaluation.of(
           environment, replay, testSet, baseline.get(), policy.get(), config, stage);
     }

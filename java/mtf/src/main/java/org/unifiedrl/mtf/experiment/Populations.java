@@ -25,6 +25,14 @@ record Populations(
   private static final long HELD_OUT = 0x484f_4c44L;
   private static final long JUDGE = 0x4a55_4447L;
 
+  /** No users at all. */
+  static final Populations NOBODY;
+
+  static {
+    UserRange none = new UserRange(0, 0);
+    NOBODY = new Populations(none, none, none, none, none);
+  }
+
   static Populations of(Environment environment, ExperimentConfig config) {
     UserRange all = environment.trainUsers();
     int fifth = Math.max(1, all.count() / 5);
