@@ -36,6 +36,7 @@ import picocli.CommandLine.ScopeType;
       DemoCommand.class,
       ProgressiveCommand.class,
       ExploreCommand.class,
+      ExampleCommand.class,
       ImportCommand.class,
       TrainCommand.class,
       EvaluateCommand.class,

@@ -197,10 +197,13 @@ final class ImportQuery {
                   !fusion ? List.of(-1.0, 1.0) : power ? score.power() : score.bias();
               String low = range.get(0).toString();
               String high = range.get(1).toString();
+              // What was rounded to float32 on its way may lie a little outside.
+              double slack = 1e-6 * Math.max(Math.abs(range.get(0)), Math.abs(range.get(1)));
               checks.add(
                   new Check(
                       place + " " + name,
-                      "coalesce(" + sql + " NOT BETWEEN " + low + " AND " + high + ", false)",
+                      "coalesce(%s NOT BETWEEN %s AND %s, false)"
+                          .formatted(sql, range.get(0) - slack, range.get(1) + slack),
                       sql,
                       fusion
                           ? "a %s within [%s, %s]; widen the range in scores"
