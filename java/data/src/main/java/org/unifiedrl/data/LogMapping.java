@@ -209,7 +209,8 @@ public record LogMapping(
         throw new ImportException(
             file + " has more than " + MAX_BYTES + " bytes: expected a mapping");
       }
-      LogMapping mapping = YAML.readValue(Files.readString(file), LogMapping.class);
+      String text = Files.readString(file);
+      LogMapping mapping = text.isBlank() ? null : YAML.readValue(text, LogMapping.class);
       if (mapping == null) {
         throw new ImportException(file + " is empty: expected user: COLUMN and so on");
       }

@@ -1,22 +1,36 @@
 package org.unifiedrl.data;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 
 import java.io.IOException;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.SplittableRandom;
+import org.apache.arrow.compression.CommonsCompressionFactory;
+import org.apache.arrow.memory.RootAllocator;
+import org.apache.arrow.vector.compression.CompressionUtil;
+import org.apache.arrow.vector.ipc.ArrowFileWriter;
+import org.apache.arrow.vector.ipc.ArrowReader;
+import org.apache.arrow.vector.ipc.message.IpcOption;
+import org.duckdb.DuckDBResultSet;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -369,5 +383,240 @@ class LogImportTest {
     assertThat(temporary.resolve("refused/train")).doesNotExist();
     assertThat(temporary.resolve("refused/held-out")).doesNotExist();
     assertThat(temporary.resolve("sorting/users")).doesNotExist();
+  }
+
+  private void refused(Path file, String text, String... messages) throws IOException {
+    LogMapping mapping = mapping(text);
+    assertThatThrownBy(() -> run(mapping, source(file), 0, "refused"))
+        .isInstanceOf(ImportException.class)
+        .satisfies(e -> assertThat(e.getMessage()).contains(messages));
+    assertThat(temporary.resolve("refused/train")).doesNotExist();
+  }
+
+  private Path text(String name, String text) throws IOException {
+    return Files.writeString(temporary.resolve(name), text);
+  }
+
+  private Path query(String name, String select) {
+    return log(name, List.of(select));
+  }
+
+  private static final String ONE =
+      select(rows(1).get(0)); // a whole good row, to which more columns may be added
+
+  /** Arrow files of Python, compressed as Feather files are unless told otherwise. */
+  @Test
+  void arrowFilesAreImported() throws IOException {
+    List<Row> rows = rows(5);
+    Path parquet = log("rows.parquet", rows.stream().map(LogImportTest::select).toList());
+    Path arrow = temporary.resolve("rows.arrow");
+    writeArrow(parquet, arrow);
+    run(mapping(MAPPING), source(parquet), 0, "parquet");
+    run(mapping(MAPPING), source(arrow), 0, "arrow");
+    assertThat(Files.mismatch(shard("parquet/train"), shard("arrow/train"))).isEqualTo(-1);
+    Path none = text("none.arrow", "this is no Arrow file at all");
+    assertThatThrownBy(() -> source(none))
+        .isInstanceOf(ImportException.class)
+        .hasMessageContaining("none.arrow is no Arrow IPC file");
+  }
+
+  private static void writeArrow(Path parquet, Path arrow) throws IOException {
+    try (Connection connection = DriverManager.getConnection("jdbc:duckdb:");
+        Statement statement = connection.createStatement();
+        ResultSet rows = statement.executeQuery("FROM '" + parquet + "'");
+        RootAllocator allocator = new RootAllocator();
+        ArrowReader reader =
+            (ArrowReader) rows.unwrap(DuckDBResultSet.class).arrowExportStream(allocator, 7);
+        FileChannel channel =
+            FileChannel.open(arrow, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+        ArrowFileWriter writer =
+            new ArrowFileWriter(
+                reader.getVectorSchemaRoot(),
+                reader,
+                channel,
+                Map.of(),
+                IpcOption.DEFAULT,
+                CommonsCompressionFactory.INSTANCE,
+                CompressionUtil.CodecType.LZ4_FRAME)) {
+      writer.start();
+      while (reader.loadNextBatch()) {
+        writer.writeBatch();
+      }
+      writer.end();
+    } catch (SQLException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /** Text is no number until it is read as one: what is none has a row. */
+  @Test
+  void textFilesAreImportedAndRefusedByRow() throws IOException {
+    String mapping =
+        MAPPING.replace(", \"embedding[2]\"", "").replace("[age, ", "[").replace("\"f_*\"", "f");
+    String head = "member\tat\tf\ta0\ta1\tb0\tb1\tseconds\tclicked\tliked\n";
+    String good = "u1\t1000\t0.5\t0\t0\t0\t0\t3\t1\t0\n";
+    Path file = text("log.tsv", head + good + good.replace("1000", "900"));
+    assertThat(run(mapping(mapping), source(file), 0, "tsv").requests()).isEqualTo(2);
+    try (Replay replay = Replay.open(temporary.resolve("tsv/train"))) {
+      assertThat(replay.timestamp(0)).isEqualTo(900);
+      assertThat(values(replay, 0, ReplaySchema.REWARD)).containsExactly(0.03f, 1);
+    }
+    refused(
+        text("bad.tsv", head + good + good.replace("0.5", "half")),
+        mapping,
+        "bad.tsv: row 2, state f: expected a finite number, found 'half' (1 such row)");
+    Path json =
+        text(
+            "mixed.jsonl",
+            "{\"member\":1,\"at\":1000,\"f\":1,\"a0\":0,\"a1\":0,\"b0\":0,\"b1\":0,\"seconds\":1,"
+                + "\"clicked\":1,\"liked\":0}\n{\"member\":1,\"at\":1001,\"f\":\"x\",\"a0\":0,\"a1\":0,"
+                + "\"b0\":0,\"b1\":0,\"seconds\":1,\"clicked\":1,\"liked\":0}\n");
+    refused(json, mapping, "mixed.jsonl: row 2, state f: expected a finite number, found ");
+    Path latin = temporary.resolve("latin.csv");
+    Files.write(
+        latin, (head + good.replace("u1", "Jos\u00e9")).replace('\t', ',').getBytes(ISO_8859_1));
+    refused(latin, mapping, "the log cannot be read: ", "latin.csv");
+  }
+
+  @Test
+  void columnsTypesAndFilesThatDoNotFitAreRefused() throws IOException {
+    Path good = query("good.parquet", ONE);
+    refused(good, MAPPING.replace("f_*", "g_*"), "state: no column matches 'g_*'; the log has [");
+    refused(good, MAPPING.replace("member", "usr"), "user: the log has no column 'usr'; it has [");
+    refused(
+        good,
+        MAPPING.replace("embedding[2]", "embedding[3]"),
+        "row 1, state embedding: expected a list of 3 numbers, found '2'");
+    refused(
+        good, MAPPING.replace("embedding[2]", "age[2]"), "column 'age' has type INTEGER", "a list");
+    refused(
+        good, MAPPING.replace("[a0, a1]", "[a0]"), "action has 1 values, and there are 1 scores");
+    refused(good, MAPPING.replace("time_unit: milliseconds\n", ""), "time_unit is missing");
+    refused(good, MAPPING + "missing: {nobody: 1}\n", "missing.nobody: no such column");
+    refused(
+        good,
+        MAPPING.replace("{half_width: 0.25}", "{low: [b0, b1], high: [a0, a1]}"),
+        "row 1, box: expected a lower edge below the upper one");
+    refused(
+        query("version.parquet", ONE + ", NULL AS version"),
+        MAPPING.replace("{half_width: 0.25}", "{version: version, half_widths: {v1: 0.1}}"),
+        "row 1, box.version version: expected one of [v1]; add it to box.half_widths, found nothing");
+    refused(
+        query("text.parquet", ONE.replaceAll("[0-9]+::BIGINT AS at", "'soon' AS at")),
+        MAPPING.replace("time_unit: milliseconds\n", ""),
+        "row 1, time at: expected a timestamp",
+        "found 'soon'");
+    refused(
+        query("nested.parquet", ONE.replaceAll("[0-9.]+::DOUBLE AS f_1", "{'x': 1} AS f_1")),
+        MAPPING,
+        "state: column 'f_1' has type STRUCT(x INTEGER): expected numbers");
+    Path other = query("other.parquet", ONE + ", 1 AS more");
+    assertThatThrownBy(() -> run(mapping(MAPPING), source(good, other), 0, "refused"))
+        .hasMessageContaining("other.parquet: column 'more' has type INTEGER, and in ")
+        .hasMessageContaining("good.parquet it is not there");
+    assertThatThrownBy(() -> source(good, good)).hasMessageContaining("is given twice");
+    assertThatThrownBy(() -> source(good, text("a.csv", "x\n1\n")))
+        .hasMessageContaining("is of another kind than");
+    assertThatThrownBy(() -> source(text("empty.csv", "")))
+        .hasMessageContaining("is empty (0 bytes)");
+    assertThatThrownBy(() -> source(temporary.resolve("absent.csv")))
+        .hasMessageContaining("absent.csv: there is no such file");
+    refused(query("none.parquet", ONE + " WHERE false"), MAPPING, "the log has no rows");
+    refused(text("cut.parquet", "PAR1 and then nothing"), MAPPING, "cut.parquet");
+  }
+
+  @Test
+  void repeatedRequestsAndTimesThatGoBackAreRefused() throws IOException {
+    Path twice =
+        log(
+            "twice.parquet",
+            List.of(ONE + ", 'r7' AS id", ONE + ", 'r8' AS id", ONE + ", 'r7' AS id"));
+    refused(twice, MAPPING + "request: id\n", "request id: 'r7' is there 2 times");
+    String mapping = MAPPING.replace("session_gap: 30m", "session: visit\norder: step");
+    List<String> steps = new ArrayList<>();
+    for (int step = 3; step >= 1; step--) {
+      steps.add(
+          ONE.replaceAll("[0-9]+::BIGINT AS at", 1000 + step + "::BIGINT AS at")
+              + ", 5 AS visit, "
+              + step
+              + " AS step");
+    }
+    assertThat(run(mapping(mapping), source(log("steps.parquet", steps)), 0, "steps").sessions())
+        .isEqualTo(1);
+    try (Replay replay = Replay.open(temporary.resolve("steps/train"))) {
+      assertThat(replay.timestamp(0)).isEqualTo(1001);
+      assertThat(replay.timestamp(2)).isEqualTo(1003);
+    }
+    steps.set(0, steps.get(0).replace("1003::", "900::"));
+    refused(
+        log("back.parquet", steps),
+        mapping,
+        "session 5: time goes back from 1002 to 900 ms in the order of column 'step'");
+  }
+
+  /** Whatever a mapping says wrongly is named by its key. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "user: member | usr: member | user is missing: expected the name of a column",
+        "user: member | user: member@usr: member | line 2: Unrecognized field",
+        "session_gap: 30m | session_gap: soon | session_gap is 'soon': expected a duration as 30m",
+        "session_gap: 30m | request: id | expected session (a column) or session_gap",
+        "session_gap: 30m | order: at | expected session (a column) or session_gap",
+        "{half_width: 0.25} | {half_width: -1} | box.half_width is -1.0: expected a number above 0",
+        "{half_width: 0.25} | {} | box: expected half_width, or version and half_widths, or low and high",
+        "box: {half_width: 0.25} | missing: {} | box is missing: UnifiedRL needs to know",
+        "[0.01, 1] | [0, 1] | scores.click.bias is [0.0, 1.0]: expected a least bias above 0",
+        "[0, 2] | [2, 0] | scores.click.power is [2.0, 0.0]: expected [LEAST, LARGEST]",
+        "{seconds: 0.01} | {seconds: .nan} | line 12: Malformed numeric value",
+        "watch: {seconds: 0.01} | watch: {} | reward.watch is empty: expected COLUMN: WEIGHT",
+        "action: [a0, a1] | action: a0 | line 8",
+        "time: at | time: at@time: then | line 3",
+      })
+  void aWrongMappingIsRefused(String from, String to, String message) {
+    assertThatThrownBy(() -> mapping(MAPPING.replace(from, to.replace('@', '\n'))))
+        .isInstanceOf(ImportException.class)
+        .hasMessageContaining("mapping.yaml")
+        .hasMessageContaining(message);
+  }
+
+  /** References to references would be billions of strings. */
+  @Test
+  void aMappingThatGrowsWithoutEndIsRefused() {
+    StringBuilder bomb = new StringBuilder("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for (int i = 1; i < 12; i++) {
+      String before = "*a" + (i - 1);
+      bomb.append(
+          "a%d: &a%d [%s]%n".formatted(i, i, String.join(", ", Collections.nCopies(10, before))));
+    }
+    bomb.append("state: *a11\n");
+    assertTimeoutPreemptively(
+        Duration.ofSeconds(20),
+        () ->
+            assertThatThrownBy(() -> mapping(bomb + MAPPING))
+                .isInstanceOf(ImportException.class)
+                .hasMessageContaining("mapping.yaml"));
+    assertThatThrownBy(() -> mapping("#" + "x".repeat(2 << 20)))
+        .hasMessageContaining("has more than 1048576 bytes");
+    assertThatThrownBy(() -> mapping("")).hasMessageContaining("is empty");
+  }
+
+  /** One user with very many rows, and a session that no batch holds. */
+  @Test
+  void aUserOfEndlessRowsIsRefusedByName() throws Exception {
+    RowLayout layout = new RowLayout(1);
+    try (UserPartitions partitions =
+        new UserPartitions(temporary.resolve("users"), layout, 1, 1000)) {
+      int[] row = new int[layout.width()];
+      for (int i = 0; i < 1100; i++) {
+        RowLayout.putLong(row, RowLayout.USER, i < 900 ? 42 : i);
+        partitions.add(row, 0);
+      }
+      assertThatThrownBy(() -> partitions.sorted((head, values) -> {}))
+          .isInstanceOf(ImportException.class)
+          .hasMessageContaining("user 42 has 900 requests");
+    }
+    assertThat(temporary.resolve("users")).doesNotExist();
   }
 }
