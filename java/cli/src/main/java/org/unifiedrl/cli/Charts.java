@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.stream.IntStream;
 import org.knowm.xchart.AnnotationText;
 import org.knowm.xchart.BitmapEncoder;
 import org.knowm.xchart.XYChart;
@@ -135,6 +136,35 @@ final class Charts {
       drawn.setLineWidth(2.2f);
     }
     save(file, chart);
+  }
+
+  /**
+   * Draws how long sessions are, and where actions lie in the box that they were drawn from.
+   *
+   * @param lengths share of sessions of 1, 2, ... requests; the last: that many or more
+   * @param places share of the actions in each tenth of their box, by action dimension
+   */
+  static void distributions(Path file, double[] lengths, double[][] places) {
+    XYChart sessions =
+        chart("Session lengths", "requests (the last: or more)", "share of sessions", HEIGHT);
+    double[] requests = IntStream.rangeClosed(1, lengths.length).asDoubleStream().toArray();
+    line(sessions, "sessions", requests, lengths, COLOURS[0], 2.2f);
+    sessions.getStyler().setLegendVisible(false);
+    XYChart boxes =
+        chart(
+            "Actions in their box: even where exploration is uniform",
+            "place between the lower (0) and the upper edge (1)",
+            "share of actions",
+            HEIGHT);
+    boxes.getStyler().setYAxisMin(0.0);
+    for (int k = 0; k < places.length; k++) {
+      double[] middles =
+          IntStream.range(0, places[k].length)
+              .mapToDouble(i -> (i + 0.5) / places[0].length)
+              .toArray();
+      line(boxes, "action " + k, middles, places[k], COLOURS[k % COLOURS.length], 1.6f);
+    }
+    save(file, sessions, boxes);
   }
 
   /** Saves charts side by side. */

@@ -2,6 +2,7 @@ package org.unifiedrl.cli;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -24,7 +25,7 @@ import picocli.CommandLine.Parameters;
     footerHeading = "%nExamples:%n",
     footer = {
       "  unifiedrl inspect runs/log",
-      "  unifiedrl inspect runs/log/shards/train",
+      "  unifiedrl inspect runs/log/shards/train --stats --chart log.png",
       "  unifiedrl inspect runs/log/shards/train/shard-00000.arrow --json -",
       "  unifiedrl inspect runs/policy/checkpoints"
     })
@@ -34,6 +35,19 @@ final class InspectCommand implements Callable<Integer> {
       paramLabel = "PATH",
       description = "Run folder, shard, folder of shards, checkpoint, or folder of checkpoints.")
   Path path;
+
+  @Option(
+      names = "--stats",
+      description =
+          "Also print how each value of a log is distributed, where actions lie in their boxes, and"
+              + " how long sessions are.")
+  boolean statistics;
+
+  @Option(
+      names = "--chart",
+      paramLabel = "FILE",
+      description = "With --stats, of shards: also draw that there, as PNG.")
+  Path chart;
 
   @Mixin ReportOptions common;
 
@@ -46,19 +60,41 @@ final class InspectCommand implements Callable<Integer> {
       throw new UsageException(path + ": there is no such file or folder");
     }
     common.check();
+    checkChart();
     common.write(describe(path, common.text()));
     return 0;
   }
 
-  private static ObjectNode describe(Path path, PrintWriter out) {
-    if (Files.isRegularFile(new RunFolder(path).config())) {
+  private void checkChart() {
+    if (chart == null) {
+      return;
+    }
+    if (!statistics || isRun(path) || EngineAccess.isCheckpoint(path)) {
+      throw new UsageException(
+          "--chart draws what --stats finds in shards: give both, and a folder of shards, as"
+              + " runs/log/shards/train");
+    }
+    try {
+      FileErrors.probe(chart.toAbsolutePath().getParent());
+    } catch (IOException e) {
+      throw new UsageException(
+          "--chart " + chart + " cannot be written: " + FileErrors.reason(e), e);
+    }
+  }
+
+  private static boolean isRun(Path path) {
+    return Files.isRegularFile(new RunFolder(path).config());
+  }
+
+  private ObjectNode describe(Path path, PrintWriter out) {
+    if (isRun(path)) {
       return run(new RunFolder(path), out);
     }
     return EngineAccess.isCheckpoint(path) ? EngineAccess.describe(path, out) : replay(path, out);
   }
 
   /** Everything that a run has left so far. */
-  private static ObjectNode run(RunFolder folder, PrintWriter out) {
+  private ObjectNode run(RunFolder folder, PrintWriter out) {
     ExperimentConfig config = Configuration.read(folder.config());
     ObjectNode result = Json.object();
     result.put("kind", "run");
@@ -81,7 +117,7 @@ final class InspectCommand implements Callable<Integer> {
     return result;
   }
 
-  private static ObjectNode replay(Path path, PrintWriter out) {
+  private ObjectNode replay(Path path, PrintWriter out) {
     try (Replay replay = Replay.open(path)) {
       ReplaySchema schema = replay.schema();
       long sessions = 0;
@@ -117,6 +153,14 @@ final class InspectCommand implements Callable<Integer> {
         Json.put(node, "mean", summary[0]);
         Json.put(node, "least", summary[1]);
         Json.put(node, "largest", summary[2]);
+      }
+      if (statistics) {
+        LogDistributions distributions = new LogDistributions(replay);
+        distributions.print(out);
+        distributions.put(result);
+        if (chart != null) {
+          distributions.draw(chart);
+        }
       }
       return result;
     }

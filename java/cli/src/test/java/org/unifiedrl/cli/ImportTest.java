@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
+import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.unifiedrl.engine.replay.Replay;
@@ -233,5 +234,54 @@ class ImportTest {
     assertThat(refused.code()).isEqualTo(2);
     assertThat(refused.err()).contains("nowhere");
     assertThat(temporary.resolve("other")).doesNotExist();
+  }
+
+  /** Sums and shares of what is printed, by hand from the rows. */
+  @Test
+  void statisticsSayHowALogIsDistributed() throws IOException {
+    Path config = CommandLineRun.tinyConfiguration(temporary);
+    Path log = temporary.resolve("log");
+    assertThat(imported(example(config), log).code()).isZero();
+    Path shards = log.resolve("shards/train");
+    Path chart = temporary.resolve("chart.png");
+    CommandLineRun inspect = run("inspect", shards, "--stats", "--chart", chart, "--json", "-");
+    assertThat(inspect.code()).as(inspect.err()).isZero();
+    assertThat(ImageIO.read(chart.toFile()).getWidth()).isGreaterThan(700);
+    assertThat(inspect.err()).contains("1 % to 99 %").contains("requests per session, 1 to 50");
+    JsonNode found = Json.MAPPER.readTree(inspect.out()).path("distributions");
+    try (Replay replay = Replay.open(shards)) {
+      int states = values(replay, 0, ReplaySchema.STATE).length;
+      double sum = 0;
+      double zeros = 0;
+      double sessions = 0;
+      double ofOne = 0;
+      boolean first = true;
+      double firstTenth = 0;
+      for (long row = 0; row < replay.rows(); row++) {
+        float value = values(replay, row, ReplaySchema.STATE)[states - 1];
+        sum += value;
+        zeros += value == 0 ? 1 : 0;
+        ofOne += first && replay.isLast(row) ? 1 : 0;
+        first = replay.isLast(row);
+        sessions += first ? 1 : 0;
+        float low = values(replay, row, ReplaySchema.BOX_LOW)[0];
+        float high = values(replay, row, ReplaySchema.BOX_HIGH)[0];
+        firstTenth +=
+            (values(replay, row, ReplaySchema.ACTION)[0] - low) / (high - low) < 0.1f ? 1 : 0;
+      }
+      JsonNode state = found.path("state").path(states - 1);
+      assertThat(state.path("name").asText()).startsWith("f_");
+      assertThat(state.path("mean").asDouble()).isCloseTo(sum / replay.rows(), within(1e-6));
+      assertThat(state.path("zeros").asDouble()).isCloseTo(zeros / replay.rows(), within(1e-9));
+      assertThat(found.path("session_lengths").path(0).asDouble())
+          .isCloseTo(ofOne / sessions, within(1e-9));
+      assertThat(found.path("inside_box").path(0).asDouble()).isCloseTo(1, within(1e-9));
+      assertThat(found.path("place_in_box").path(0).path(0).asDouble())
+          .isCloseTo(firstTenth / replay.rows(), within(1e-9))
+          .isBetween(0.07, 0.13);
+    }
+    CommandLineRun refused = run("inspect", log, "--chart", chart);
+    assertThat(refused.code()).isEqualTo(2);
+    assertThat(refused.err()).contains("give both, and a folder of shards");
   }
 }

@@ -124,6 +124,18 @@ final class ImportQuery {
     return sql.append(" FROM ").append(relation).toString();
   }
 
+  /** State columns whose missing values the mapping fills in. */
+  List<String> filled() {
+    return stateNames.stream().filter(name -> missing(name) != null).toList();
+  }
+
+  /** Counts the missing values of each {@link #filled} column. */
+  String missingCounts(String relation) {
+    return filled().stream()
+        .map(name -> "count(*) FILTER (WHERE " + isMissing(name) + ")")
+        .collect(Collectors.joining(", ", "SELECT ", " FROM " + relation));
+  }
+
   /** Number from 1 of the first row that fails a check, and what was found there. */
   String first(Check check, String relation) {
     return "SELECT n, CAST(found AS VARCHAR) FROM (SELECT row_number() OVER () AS n, "

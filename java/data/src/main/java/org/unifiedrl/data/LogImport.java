@@ -38,6 +38,9 @@ import org.unifiedrl.mtf.session.LoggedRequests;
  */
 public final class LogImport {
 
+  /** Metadata key: number of missing values by state column, as JSON, where they were filled in. */
+  public static final String MISSING_VALUES = "missing_values";
+
   private static final int BATCH_ROWS = 65_536;
 
   /**
@@ -318,7 +321,23 @@ public final class LogImport {
     }
   }
 
-  private ReplaySchema schema(ImportQuery query) {
+  /** Number of missing values by the columns where they are filled in. */
+  private static Map<String, Long> missing(
+      Connection connection, ImportQuery query, String relation) throws SQLException {
+    Map<String, Long> counts = new LinkedHashMap<>();
+    if (!query.filled().isEmpty()) {
+      try (Statement statement = connection.createStatement();
+          ResultSet row = statement.executeQuery(query.missingCounts(relation))) {
+        row.next();
+        for (String name : query.filled()) {
+          counts.put(name, row.getLong(counts.size() + 1));
+        }
+      }
+    }
+    return counts;
+  }
+
+  private ReplaySchema schema(ImportQuery query, Map<String, Long> missing) {
     Map<String, String> metadata =
         LoggedRequests.metadata(
             query.stateNames(),
@@ -326,6 +345,9 @@ public final class LogImport {
             List.copyOf(mapping.scores().keySet()),
             mapping.actionMap());
     metadata.put(ReplaySchema.BOX_CHECK_KEY, mapping.logDensity() == null ? "on" : "off");
+    if (!missing.isEmpty()) {
+      metadata.put(MISSING_VALUES, LoggedRequests.json(missing));
+    }
     return ReplaySchema.standard(
         query.stateNames().size(), query.actionSize(), mapping.reward().size(), metadata);
   }
@@ -356,7 +378,7 @@ public final class LogImport {
         throw new ImportException(folder + " exists: give a new folder");
       }
     }
-    ReplaySchema schema = schema(query);
+    ReplaySchema schema = schema(query, missing(connection, query, relation));
     boolean done = false;
     try (ReplayWriter learn = new ReplayWriter(train, schema);
         ReplayWriter kept = new ReplayWriter(heldOut, schema)) {

@@ -304,6 +304,8 @@ class LogImportTest {
     String text = MAPPING + "missing: {age: 40, \"f_*\": -3.5}\n";
     run(mapping(text), source(file), 0, "missing");
     try (Replay replay = Replay.open(temporary.resolve("missing/train"))) {
+      assertThat(replay.schema().metadata())
+          .containsEntry(LogImport.MISSING_VALUES, "{\"age\":1,\"f_1\":1,\"f_2\":0}");
       List<Float> ages = new ArrayList<>();
       List<Float> firsts = new ArrayList<>();
       for (int i = 0; i < replay.rows(); i++) {
@@ -560,7 +562,7 @@ class LogImportTest {
       delimiter = '|',
       value = {
         "user: member | usr: member | user is missing: expected the name of a column",
-        "user: member | user: member@usr: member | line 2: Unrecognized field",
+        "user: member | user: member@usr: member | Unrecognized field",
         "session_gap: 30m | session_gap: soon | session_gap is 'soon': expected a duration as 30m",
         "session_gap: 30m | request: id | expected session (a column) or session_gap",
         "session_gap: 30m | order: at | expected session (a column) or session_gap",

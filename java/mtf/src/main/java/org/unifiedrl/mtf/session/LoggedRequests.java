@@ -96,7 +96,8 @@ public final class LoggedRequests implements Environment {
     }
   }
 
-  private static String json(Object value) {
+  /** A value of the metadata, as JSON. */
+  public static String json(Object value) {
     try {
       return JSON.writeValueAsString(value);
     } catch (JacksonException e) {
