@@ -24,6 +24,11 @@ public final class MlpPolicy implements Policy, AutoCloseable {
    */
   public record Weights(int[] sizes, float[] parameters, float[] shift, float[] scale) {
 
+    /** Of a network that gives means and log standard deviations, what gives the means. */
+    public Weights mean() {
+      return withOutputs(sizes[sizes.length - 1] / 2);
+    }
+
     /** The network with its first outputs only. */
     Weights withOutputs(int count) {
       int last = sizes.length - 1;

@@ -32,9 +32,7 @@ public enum ServedPolicy {
   SQUASHED_MEAN {
     @Override
     public Supplier<Policy> of(Function<String, MlpPolicy.Weights> networks) {
-      MlpPolicy.Weights head = networks.apply("actor");
-      int[] sizes = head.sizes();
-      MlpPolicy.Weights mean = head.withOutputs(sizes[sizes.length - 1] / 2);
+      MlpPolicy.Weights mean = networks.apply("actor").mean();
       return () -> new MlpPolicy(mean);
     }
   },

@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.zip.CRC32C;
 import org.unifiedrl.engine.Backends;
@@ -179,7 +180,7 @@ public final class EngineLearner implements Learner {
 
       @Override
       public Supplier<Policy> policy(Path checkpoints) {
-        return savedPolicy(checkpoints);
+        return saved(checkpoints).policy();
       }
     };
   }
@@ -458,10 +459,32 @@ public final class EngineLearner implements Learner {
     return tensors;
   }
 
-  private static Supplier<Policy> savedPolicy(Path folder) {
+  /**
+   * What a checkpoint holds of a policy.
+   *
+   * @param served how its networks act
+   * @param networks parameters of a network's first member by its name; an unknown name is a {@link
+   *     CheckpointException}
+   * @param checkpoint where it was read
+   * @param state its counters and settings
+   */
+  record Saved(
+      ServedPolicy served,
+      Function<String, MlpPolicy.Weights> networks,
+      Checkpoint checkpoint,
+      JsonNode state) {
+
+    Supplier<Policy> policy() {
+      return served.of(networks);
+    }
+  }
+
+  /** Reads the newest policy in a folder of checkpoints. */
+  static Saved saved(Path folder) {
     Checkpoint checkpoint = CheckpointStore.newest(folder);
+    JsonNode state = state(checkpoint);
     // Checkpoints from before there were several kinds do not name it.
-    String kind = state(checkpoint).path("policy").asText("actor").toUpperCase(Locale.ROOT);
+    String kind = state.path("policy").asText("actor").toUpperCase(Locale.ROOT);
     ServedPolicy served =
         Arrays.stream(ServedPolicy.values())
             .filter(known -> known.name().equals(kind))
@@ -475,14 +498,15 @@ public final class EngineLearner implements Learner {
                             + ", which this version does not know: use the one that wrote it"));
     float[] shift = checkpoint.tensor("state.shift").toFloats();
     float[] scale = checkpoint.tensor("state.scale").toFloats();
-    return served.of(
+    Function<String, MlpPolicy.Weights> networks =
         name -> {
           if (!checkpoint.tensors().containsKey(name + ".layer0.weight")) {
             throw new CheckpointException(
                 checkpoint.folder() + " holds no " + name + ": it is not a policy");
           }
           return weights(checkpoint.tensors(), name, shift, scale);
-        });
+        };
+    return new Saved(served, networks, checkpoint, state);
   }
 
   /** The first member of a network. */

@@ -10,9 +10,9 @@ import java.util.Arrays;
  * @param lower A lower bounds, each in [-2, -1e-6]
  * @param upper A upper bounds, each in [1e-6, 2]
  */
-record Box(float[] lower, float[] upper) {
+public record Box(float[] lower, float[] upper) {
 
-  Box {
+  public Box {
     IndependentExplorer.checkedSize(lower.length);
     if (lower.length != upper.length) {
       throw new IllegalArgumentException(
@@ -36,7 +36,7 @@ record Box(float[] lower, float[] upper) {
   }
 
   /** The same bounds {@code -halfWidth, +halfWidth} in every dimension. */
-  static Box symmetric(int actionSize, float halfWidth) {
+  public static Box symmetric(int actionSize, float halfWidth) {
     float[] upper = new float[IndependentExplorer.checkedSize(actionSize)];
     Arrays.fill(upper, halfWidth);
     float[] lower = new float[actionSize];
@@ -62,7 +62,8 @@ record Box(float[] lower, float[] upper) {
     return this;
   }
 
-  int size() {
+  /** Number of action dimensions A. */
+  public int size() {
     return lower.length;
   }
 

@@ -28,7 +28,8 @@ public final class UniformBox extends IndependentExplorer {
     this(new Box(lower, upper));
   }
 
-  private UniformBox(Box box) {
+  /** Creates the explorer of a box. */
+  public UniformBox(Box box) {
     super(box.size());
     this.box = box;
   }

@@ -11,6 +11,8 @@ public final class ActionMap {
 
   private final double[] powerLow;
   private final double[] powerHigh;
+  private final double[] biasLow;
+  private final double[] biasHigh;
   private final double[] logBiasLow;
   private final double[] logBiasHigh;
 
@@ -53,6 +55,8 @@ public final class ActionMap {
     }
     this.powerLow = powerLow.clone();
     this.powerHigh = powerHigh.clone();
+    this.biasLow = biasLow.clone();
+    this.biasHigh = biasHigh.clone();
     this.logBiasLow = new double[k];
     this.logBiasHigh = new double[k];
     for (int i = 0; i < k; i++) {
@@ -69,6 +73,26 @@ public final class ActionMap {
   /** Number of action dimensions, 2k. */
   public int actionSize() {
     return 2 * powerLow.length;
+  }
+
+  /** Powers at action -1, k values; a copy, as of all four bounds. */
+  public double[] powerLow() {
+    return powerLow.clone();
+  }
+
+  /** Powers at action +1. */
+  public double[] powerHigh() {
+    return powerHigh.clone();
+  }
+
+  /** Biases at action -1. */
+  public double[] biasLow() {
+    return biasLow.clone();
+  }
+
+  /** Biases at action +1. */
+  public double[] biasHigh() {
+    return biasHigh.clone();
   }
 
   /** Power of score {@code i} at normalised action {@code a}. */
