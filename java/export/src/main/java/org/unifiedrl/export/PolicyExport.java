@@ -48,9 +48,13 @@ public final class PolicyExport {
     return PolicyGraphs.ranker(model).toBytes(PolicyGraphs.metadata(model));
   }
 
-  /** {@value #CHECKED_STATES} states as the model's normalisation expects them, row-major. */
-  public static float[] drawStates(PolicyModel model) {
-    return OnnxCheck.drawStates(model, CHECKED_STATES);
+  /**
+   * {@value #CHECKED_STATES} states as the model's normalisation expects them, row-major [rows, S].
+   *
+   * @param seed key of the draws
+   */
+  public static float[] drawStates(PolicyModel model, long seed) {
+    return OnnxCheck.drawStates(model, CHECKED_STATES, seed);
   }
 
   /**
@@ -59,21 +63,28 @@ public final class PolicyExport {
    * @param model the policy
    * @param ours the same policy, as it was trained: what the graphs are compared with
    * @param states raw states for the comparison, row-major [rows, S]
-   * @param facts sections of the model card, by name
+   * @param seed key of the draws of scores
+   * @param facts sections of the model card as far as they are known: training, data, metrics,
+   *     limits, software and configuration
    * @param folder where; it must be empty or not there
    * @throws ExportException naming graph, output, row and value if a graph does not agree; then
    *     nothing is left
    */
   public static Report write(
-      PolicyModel model, Policy ours, float[] states, ObjectNode facts, Path folder) {
+      PolicyModel model,
+      Policy ours,
+      float[] states,
+      long seed,
+      ObjectNode facts,
+      Path folder) {
+    OnnxCheck check = new OnnxCheck(model, ours, states, seed);
     return write(
-        model, ours, states, facts, folder, PolicyGraphs.actor(model), PolicyGraphs.ranker(model));
+        model, check, facts, folder, PolicyGraphs.actor(model), PolicyGraphs.ranker(model));
   }
 
   static Report write(
       PolicyModel model,
-      Policy ours,
-      float[] states,
+      OnnxCheck check,
       ObjectNode facts,
       Path folder,
       OnnxGraph actor,
@@ -86,7 +97,7 @@ public final class PolicyExport {
         DurableFiles.createFolders(target.getParent());
         DurableFiles.deleteTree(temporary); // of an export that was killed
         Files.createDirectory(temporary);
-        ObjectNode card = fill(model, ours, states, facts, temporary, actor, ranker);
+        ObjectNode card = fill(model, check, facts, temporary, actor, ranker);
         DurableFiles.forceFolder(temporary);
         DurableFiles.rename(temporary, target);
         return new Report(folder, card);
@@ -107,8 +118,7 @@ public final class PolicyExport {
 
   private static ObjectNode fill(
       PolicyModel model,
-      Policy ours,
-      float[] states,
+      OnnxCheck check,
       ObjectNode facts,
       Path folder,
       OnnxGraph actor,
@@ -119,15 +129,14 @@ public final class PolicyExport {
     if (!PolicyModel.read(policyFile).sha256().equals(model.sha256())) {
       throw new ExportException(PolicyModel.FILE + " does not read back as what was written");
     }
-    OnnxCheck check = new OnnxCheck(model, ours, states);
     Map<String, Map<String, Double>> differences = new LinkedHashMap<>();
     Map<String, String> metadata = PolicyGraphs.metadata(model);
     Path actorFile = write(folder.resolve(ACTOR), actor.toBytes(metadata));
-    differences.put(ACTOR, check.actor(actorFile, actor).differences());
+    differences.put(ACTOR, check.actor(actorFile));
     Path rankerFile = write(folder.resolve(RANKER), ranker.toBytes(metadata));
-    differences.put(RANKER, check.ranker(rankerFile, ranker).differences());
+    differences.put(RANKER, check.ranker(rankerFile));
     return new ModelCard(model, facts)
-        .checked(states.length / model.stateSize(), differences)
+        .checked(check.rows(), differences)
         .write(folder);
   }
 
