@@ -15,13 +15,12 @@ final class Build {
   private Build() {}
 
   /**
-   * The git commit, from the jar's manifest: followed by {@code -modified} where files differed from
-   * it, and {@code unknown} where the build knew none or this does not run from a jar.
+   * The git commit, from the jar's manifest: followed by {@code -modified} where files differed
+   * from it, and {@code unknown} where the build knew none or this does not run from a jar.
    */
   static String commit() {
     try {
-      Path jar =
-          Path.of(Build.class.getProtectionDomain().getCodeSource().getLocation().toURI());
+      Path jar = Path.of(Build.class.getProtectionDomain().getCodeSource().getLocation().toURI());
       if (!Files.isRegularFile(jar)) {
         return UNKNOWN;
       }

@@ -1,5 +1,6 @@
 package org.unifiedrl.export;
 
+import ai.onnxruntime.OrtEnvironment;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -41,8 +42,8 @@ final class ModelCard {
   /**
    * A card.
    *
-   * @param facts the sections training, data, metrics, limits, software and configuration, as far as
-   *     they are known
+   * @param facts the sections training, data, metrics, limits, software and configuration, as far
+   *     as they are known
    */
   ModelCard(PolicyModel model, ObjectNode facts) {
     this.model = model;
@@ -53,7 +54,7 @@ final class ModelCard {
     }
   }
 
-  private static ObjectNode describe(PolicyModel model) {
+  static ObjectNode describe(PolicyModel model) {
     ObjectNode node = JSON.createObjectNode();
     node.put("version", model.version());
     node.put("kind", model.kind().toString());
@@ -94,7 +95,8 @@ final class ModelCard {
   /** Adds what the comparison with onnxruntime found: largest differences by graph and output. */
   ModelCard checked(int states, Map<String, Map<String, Double>> differences) {
     ObjectNode check = root.putObject("check");
-    check.put("against", "onnxruntime, CPU, float32");
+    check.put(
+        "onnxruntime", OrtEnvironment.getEnvironment().getVersion()); // on the CPU, in float32
     check.put("states", states);
     check.put("tolerance", OnnxCheck.TOLERANCE);
     check.set("largest_difference", JSON.valueToTree(differences));
@@ -106,10 +108,7 @@ final class ModelCard {
     ObjectNode files = root.putObject("files");
     for (String name : List.of(PolicyModel.FILE, PolicyExport.ACTOR, PolicyExport.RANKER)) {
       Path file = folder.resolve(name);
-      files
-          .putObject(name)
-          .put("bytes", Files.size(file))
-          .put("sha256", DurableFiles.sha256(file));
+      files.putObject(name).put("bytes", Files.size(file)).put("sha256", DurableFiles.sha256(file));
     }
     DurableFiles.writeText(folder.resolve(JSON_FILE), pretty(root) + "\n");
     DurableFiles.writeText(folder.resolve(MARKDOWN), markdown());
@@ -197,11 +196,13 @@ final class ModelCard {
 
   private String limits() {
     StringBuilder text = new StringBuilder();
-    text.append("- For ranking by the features and scores named above, as they were in training.\n");
+    text.append(
+        "- For ranking by the features and scores named above, as they were in training.\n");
     text.append(
         "- Learned offline from the log below. What it gives far from logged states, or outside the"
             + " explored box, was not tried on users.\n");
-    text.append("- Metrics are those of the environment named below, and promise nothing elsewhere.\n");
+    text.append(
+        "- Metrics are those of the environment named below, and promise nothing elsewhere.\n");
     for (JsonNode limit : root.path("limits")) {
       text.append("- ").append(cell(limit.asText())).append('\n');
     }

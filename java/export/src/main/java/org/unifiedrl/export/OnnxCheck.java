@@ -20,12 +20,13 @@ import org.unifiedrl.export.OnnxGraph.Signature;
 import org.unifiedrl.mtf.fusion.ActionMap;
 import org.unifiedrl.mtf.fusion.Fusion;
 import org.unifiedrl.mtf.policy.Policy;
+import org.unifiedrl.mtf.serving.FusionPolicy;
 import org.unifiedrl.mtf.serving.PolicyModel;
 import org.unifiedrl.mtf.serving.PolicyModel.Kind;
 
 /**
- * Runs written graphs in onnxruntime and compares every output with what our own policy, action map
- * and fusion give for the same rows.
+ * Runs written graphs in onnxruntime, and a written model in {@link FusionPolicy}, and compares
+ * every output with what the trained policy, action map and fusion give for the same rows.
  *
  * <p>A difference may be {@value #TOLERANCE} of a scale, which is
  *
@@ -38,9 +39,9 @@ import org.unifiedrl.mtf.serving.PolicyModel.Kind;
  * </ul>
  *
  * <p>Both sides compute in float32 and add in different orders. A network's layers of some hundred
- * inputs leave 1e-7 to 5e-7 in an action; the map multiplies that by half its range of powers and of
- * log biases (about 1 and 5), and a logarithm of ours is within 2e-7: all well below 1e-5, while a
- * wrong weight, order or constant is far above it. Scores are drawn at 0 or above, so that with a
+ * inputs leave 1e-7 to 5e-7 in an action; the map multiplies that by half its range of powers and
+ * of log biases (about 1 and 5), and a logarithm of ours is within 2e-7: all well below 1e-5, while
+ * a wrong weight, order or constant is far above it. Scores are drawn at 0 or above, so that with a
  * positive bias no logarithm is taken near its pole.
  *
  * <p>Of candidate actions whose values differ by less than the tolerance a policy of {@link
@@ -142,7 +143,7 @@ final class OnnxCheck {
               for (int row = from; row < to; row++) {
                 int at = row - from;
                 float[] action = actionOf(actions, at);
-                compare(graph, largest, row, at, found, action, this::mapped);
+                compare(PolicyExport.ACTOR, largest, row, at, found, action, this::mapped);
               }
             }
           }
@@ -167,7 +168,12 @@ final class OnnxCheck {
   }
 
   private void rank(
-      OrtSession session, OnnxGraph graph, Map<String, Double> largest, int from, int to, int candidates)
+      OrtSession session,
+      OnnxGraph graph,
+      Map<String, Double> largest,
+      int from,
+      int to,
+      int candidates)
       throws OrtException {
     int s = model.stateSize();
     int k = model.scores();
@@ -204,7 +210,7 @@ final class OnnxCheck {
                 ? Arrays.copyOfRange(actions, at * candidates * a, (at + 1) * candidates * a)
                 : actionOf(actions, at);
         compare(
-            graph,
+            PolicyExport.RANKER,
             largest,
             row,
             row - from,
@@ -214,6 +220,39 @@ final class OnnxCheck {
         compareOrder(graph, row, found.get(PolicyGraphs.SCORE), row - from, candidates, top);
       }
     }
+  }
+
+  /**
+   * Checks what the JVM serves from a written {@value PolicyModel#FILE}, on the same rows.
+   *
+   * @return largest differences found, by output; relative to their scales
+   * @throws ExportException naming row and value of the first difference that is too large
+   */
+  Map<String, Double> served(Path file) {
+    int k = model.scores();
+    int a = model.actionSize();
+    boolean pairs = model.kind() == Kind.PAIR_ACTOR;
+    float[] scores = drawScores(CANDIDATES);
+    float[] actions = new float[rows * a * (pairs ? CANDIDATES : 1)];
+    ours.act(pairs ? pairs(scores, CANDIDATES) : states, actions.length / a, actions);
+    Map<String, Double> largest = new LinkedHashMap<>();
+    FusionPolicy.Request request = FusionPolicy.open(file).request();
+    int s = model.stateSize();
+    int own = actions.length / rows;
+    for (int row = 0; row < rows; row++) {
+      int at = row;
+      request.begin(row).features(Arrays.copyOfRange(states, row * s, (row + 1) * s));
+      request.rank(scores, row * k * CANDIDATES, CANDIDATES, CANDIDATES, SHOWN);
+      compare(
+          PolicyModel.FILE,
+          largest,
+          row,
+          0,
+          Map.of(PolicyGraphs.SCORE, request.fused()),
+          Arrays.copyOfRange(actions, row * own, (row + 1) * own),
+          action -> List.of(fused(scores, at, CANDIDATES, action)));
+    }
+    return largest;
   }
 
   /** What runs in a session. */
@@ -243,7 +282,8 @@ final class OnnxCheck {
     List<String> names = expected.stream().map(Signature::name).toList();
     if (!found.keySet().equals(Set.copyOf(names))) {
       throw new ExportException(
-          "%s.onnx has the %ss %s: expected %s".formatted(graph.name(), what, found.keySet(), names));
+          "%s.onnx has the %ss %s: expected %s"
+              .formatted(graph.name(), what, found.keySet(), names));
     }
     for (Signature signature : expected) {
       NodeInfo info = found.get(signature.name());
@@ -380,7 +420,8 @@ final class OnnxCheck {
       double terms = 0;
       for (int i = 0; i < k; i++) {
         double sum = scores[offset + i * candidates + c] + map.bias(i, actions[from + k + i]);
-        terms += Math.abs(map.power(i, actions[from + i]) * Math.log(Math.max(sum, Fusion.EPSILON)));
+        terms +=
+            Math.abs(map.power(i, actions[from + i]) * Math.log(Math.max(sum, Fusion.EPSILON)));
       }
       scales[c] = Math.max(1, terms);
     }
@@ -388,8 +429,7 @@ final class OnnxCheck {
   }
 
   /** A difference, relative to its scale. */
-  private record Difference(
-      String output, int column, double found, double expected, double size) {
+  private record Difference(String output, int column, double found, double expected, double size) {
 
     boolean isSmall() {
       return size <= TOLERANCE;
@@ -404,7 +444,7 @@ final class OnnxCheck {
    * @param at row among those found
    */
   private void compare(
-      OnnxGraph graph,
+      String file,
       Map<String, Double> largest,
       int row,
       int at,
@@ -421,12 +461,11 @@ final class OnnxCheck {
     for (Difference d : nearest) {
       if (!d.isSmall()) {
         throw new ExportException(
-            ("%s.onnx disagrees with the policy: output '%s' of row %d, column %d is %s in"
-                    + " onnxruntime and %s here, a difference of %.1e of its scale (at most %.0e);"
-                    + " this is a defect of the export or of this onnxruntime: report it, and serve"
-                    + " the policy from the JVM")
+            ("%s disagrees with the trained policy: output '%s' of row %d, column %d is %s, and %s"
+                    + " of the policy, a difference of %.1e of its scale (at most %.0e); the export"
+                    + " or the library that ran it is wrong: report it, with the run folder")
                 .formatted(
-                    graph.name(),
+                    file,
                     d.output(),
                     row,
                     d.column(),

@@ -16,8 +16,8 @@ import java.util.TreeMap;
  * stand here: a dozen messages are written and none is read, so that classes generated from that
  * file (and the compiler that makes them) would be more code, not less.
  *
- * <p>Operator set {@value #OPSET} and IR version {@value #IR_VERSION} are those of ONNX 1.12 (2022):
- * every runtime since then takes them, and the graphs need nothing newer.
+ * <p>Operator set {@value #OPSET} and IR version {@value #IR_VERSION} are those of ONNX 1.12
+ * (2022): every runtime since then takes them, and the graphs need nothing newer.
  */
 final class OnnxGraph {
 
@@ -211,9 +211,7 @@ final class OnnxGraph {
       boolean fixed = extent.chars().allMatch(Character::isDigit);
       shape.message(
           1,
-          fixed
-              ? new Message().number(1, Long.parseLong(extent))
-              : new Message().text(2, extent));
+          fixed ? new Message().number(1, Long.parseLong(extent)) : new Message().text(2, extent));
     }
     Message tensor = new Message().number(1, signature.type().number).message(2, shape);
     return new Message().text(1, signature.name()).message(2, new Message().message(1, tensor));

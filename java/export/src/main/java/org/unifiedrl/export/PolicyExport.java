@@ -57,6 +57,11 @@ public final class PolicyExport {
     return OnnxCheck.drawStates(model, CHECKED_STATES, seed);
   }
 
+  /** What a model takes and gives, as in its card. */
+  public static ObjectNode describe(PolicyModel model) {
+    return ModelCard.describe(model);
+  }
+
   /**
    * Writes and checks.
    *
@@ -71,12 +76,7 @@ public final class PolicyExport {
    *     nothing is left
    */
   public static Report write(
-      PolicyModel model,
-      Policy ours,
-      float[] states,
-      long seed,
-      ObjectNode facts,
-      Path folder) {
+      PolicyModel model, Policy ours, float[] states, long seed, ObjectNode facts, Path folder) {
     OnnxCheck check = new OnnxCheck(model, ours, states, seed);
     return write(
         model, check, facts, folder, PolicyGraphs.actor(model), PolicyGraphs.ranker(model));
@@ -130,14 +130,13 @@ public final class PolicyExport {
       throw new ExportException(PolicyModel.FILE + " does not read back as what was written");
     }
     Map<String, Map<String, Double>> differences = new LinkedHashMap<>();
+    differences.put(PolicyModel.FILE, check.served(policyFile));
     Map<String, String> metadata = PolicyGraphs.metadata(model);
     Path actorFile = write(folder.resolve(ACTOR), actor.toBytes(metadata));
     differences.put(ACTOR, check.actor(actorFile));
     Path rankerFile = write(folder.resolve(RANKER), ranker.toBytes(metadata));
     differences.put(RANKER, check.ranker(rankerFile));
-    return new ModelCard(model, facts)
-        .checked(check.rows(), differences)
-        .write(folder);
+    return new ModelCard(model, facts).checked(check.rows(), differences).write(folder);
   }
 
   private static Path write(Path file, byte[] content) throws IOException {

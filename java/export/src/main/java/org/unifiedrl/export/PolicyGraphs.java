@@ -108,7 +108,8 @@ final class PolicyGraphs {
               "Transpose", "candidate_scores", List.of(new Attribute("perm", 0, 2, 1)), scores);
       Part pairs = normalised(new Part(SCORES, ofCandidates, k), state.width());
       halves =
-          powersAndBiases(perceptron("actor", "Tanh", ACTION, rowOfEach(state), pairs)); // [N, C, k]
+          powersAndBiases(
+              perceptron("actor", "Tanh", ACTION, rowOfEach(state), pairs)); // [N, C, k]
       axis = 2;
     } else {
       ofCandidates = scores;
@@ -160,14 +161,14 @@ final class PolicyGraphs {
     Part latents =
         new Part(
             "latents",
-            graph.constant("latents", transposed(decoding), decoding.count(), decoding.latentSize()),
+            graph.constant(
+                "latents", transposed(decoding), decoding.count(), decoding.latentSize()),
             decoding.latentSize());
     Value decoded = perceptron("decoder", "Tanh", "decoded", state, latents); // [N, count, A]
     Value direction =
         perceptron("perturbation", "Tanh", "direction", state, new Part("decoded", decoded, a));
     Value range = graph.constant("range", decoding.range(), a);
-    Value moved =
-        graph.node("Add", "moved", decoded, graph.node("Mul", "shift", direction, range));
+    Value moved = graph.node("Add", "moved", decoded, graph.node("Mul", "shift", direction, range));
     Value proposed =
         graph.node(
             "Clip", "proposed", moved, number("least_action", -1), number("largest_action", 1));
@@ -212,7 +213,8 @@ final class PolicyGraphs {
       Value product =
           l == 0
               ? products(at, layer, parts)
-              : graph.node("MatMul", at + ".product", x, weight(at + ".weight", layer, 0, layer.inputs()));
+              : graph.node(
+                  "MatMul", at + ".product", x, weight(at + ".weight", layer, 0, layer.inputs()));
       boolean isLast = l + 1 == network.layers().size();
       Value bias = graph.constant(at + ".bias", layer.bias(), layer.outputs());
       Value sum = graph.node("Add", isLast && last == null ? output : at + ".sum", product, bias);
@@ -239,8 +241,7 @@ final class PolicyGraphs {
 
   /** Rows of a layer's weights. */
   private Value weight(String name, Layer layer, int from, int to) {
-    float[] rows =
-        Arrays.copyOfRange(layer.weight(), from * layer.outputs(), to * layer.outputs());
+    float[] rows = Arrays.copyOfRange(layer.weight(), from * layer.outputs(), to * layer.outputs());
     return graph.constant(name, rows, to - from, layer.outputs());
   }
 
@@ -268,14 +269,14 @@ final class PolicyGraphs {
             action,
             graph.integers("scores_each", k, k));
     Value power = affine(POWER, halves.get(0), powerHalf, powerMiddle);
-    Value bias =
-        graph.node("Exp", BIAS, affine("log_bias", halves.get(1), biasHalf, biasMiddle));
+    Value bias = graph.node("Exp", BIAS, affine("log_bias", halves.get(1), biasHalf, biasMiddle));
     return List.of(power, bias);
   }
 
   private Value affine(String name, Value x, float[] factor, float[] offset) {
     Value scaled =
-        graph.node("Mul", name + ".scaled", x, graph.constant(name + ".half", factor, factor.length));
+        graph.node(
+            "Mul", name + ".scaled", x, graph.constant(name + ".half", factor, factor.length));
     return graph.node("Add", name, scaled, graph.constant(name + ".middle", offset, offset.length));
   }
 

@@ -28,6 +28,7 @@ import org.unifiedrl.engine.checkpoint.Tensor;
 import org.unifiedrl.mtf.algorithm.ServedPolicy;
 import org.unifiedrl.mtf.fusion.Fusion;
 import org.unifiedrl.mtf.policy.Policy;
+import org.unifiedrl.mtf.serving.FusionPolicy;
 import org.unifiedrl.mtf.serving.Models;
 import org.unifiedrl.mtf.serving.PolicyModel;
 
@@ -97,8 +98,7 @@ class DocumentationTest {
       int row = pair / CANDIDATES;
       System.arraycopy(states, row * s, pairs, pair * (s + k), s);
       for (int i = 0; i < k; i++) {
-        pairs[pair * (s + k) + s + i] =
-            scores[(row * k + i) * CANDIDATES + pair % CANDIDATES];
+        pairs[pair * (s + k) + s + i] = scores[(row * k + i) * CANDIDATES + pair % CANDIDATES];
       }
     }
     return pairs;
@@ -204,7 +204,14 @@ class DocumentationTest {
 
   private record Ranking(float[][] score, long[][] top) {}
 
-  // Until "end of the block" the text of docs/export.md.
+  private static int[] serve(
+      Path folder, long requestId, float[] state, float[] predicted, int candidates) {
+    FusionPolicy policy = FusionPolicy.open(folder); // swapped with swap(); see its Javadoc
+    FusionPolicy.Request request = policy.request(); // one a thread
+    int shown = request.begin(requestId).features(state).rank(predicted, candidates, 10);
+    return Arrays.copyOf(request.page(), shown);
+  }
+
   private static Ranking rank(Path folder, float[][] states, float[][][] predicted)
       throws OrtException {
     OrtEnvironment environment = OrtEnvironment.getEnvironment();
@@ -220,19 +227,16 @@ class DocumentationTest {
     }
   }
 
-  // end of the block
-
   @Test
-  void onnxruntimeRanksInJava() throws IOException, OrtException {
+  void fusionPolicyAndOnnxruntimeRankInJava() throws IOException, OrtException {
     String source =
         Files.readString(
-            ROOT.resolve(
-                "java/export/src/test/java/org/unifiedrl/export/DocumentationTest.java"));
+            ROOT.resolve("java/export/src/test/java/org/unifiedrl/export/DocumentationTest.java"));
     for (String block : blocks("java")) {
       String indented = block.lines().map(line -> "    " + line).collect(Collectors.joining("\n"));
-      assertThat(source).as("docs/export.md has the text of rank()").contains(indented);
+      assertThat(source).as("docs/export.md has the text of serve() and rank()").contains(indented);
     }
-    assertThat(blocks("java")).hasSize(1);
+    assertThat(blocks("java")).hasSize(2);
 
     Case exported = export(ServedPolicy.ACTOR);
     float[] states = exported.floats("state");
@@ -247,7 +251,10 @@ class DocumentationTest {
     assertThat(ranking.score()[0]).containsExactly(fused, within(1e-4f));
     int[] page = new int[10];
     Fusion.top(ranking.score()[0], CANDIDATES, 10, page);
-    assertThat(ranking.top()[0])
-        .containsExactly(Arrays.stream(page).asLongStream().toArray());
+    assertThat(ranking.top()[0]).containsExactly(Arrays.stream(page).asLongStream().toArray());
+    assertThat(
+            serve(
+                exported.folder(), 1, state[0], Arrays.copyOf(scores, 3 * CANDIDATES), CANDIDATES))
+        .containsExactly(page);
   }
 }

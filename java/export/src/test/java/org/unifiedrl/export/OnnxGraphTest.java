@@ -24,8 +24,7 @@ class OnnxGraphTest {
     Value x = graph.input("x", Type.FLOAT, "rows", "3");
     Value weights = graph.constant("w", new float[] {1, 2, 3, 4, 5, 6}, 3, 2);
     Value product = graph.node("MatMul", "product", x, weights);
-    Value turned =
-        graph.node("Transpose", "turned", List.of(new Attribute("perm", 1, 0)), product);
+    Value turned = graph.node("Transpose", "turned", List.of(new Attribute("perm", 1, 0)), product);
     List<Value> parts =
         graph.nodes(
             "Split",

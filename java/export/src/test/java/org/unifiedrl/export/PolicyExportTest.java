@@ -66,6 +66,7 @@ class PolicyExportTest {
       JsonNode found = card.path("check").path("largest_difference");
       assertThat(found.path("actor.onnx")).hasSize(3);
       assertThat(found.path("ranker.onnx")).hasSize(1);
+      assertThat(found.path("policy.safetensors")).hasSize(1);
       for (JsonNode graph : found) {
         assertThat(graph).allMatch(difference -> difference.asDouble() <= OnnxCheck.TOLERANCE);
       }
@@ -86,20 +87,19 @@ class PolicyExportTest {
         .isEqualTo(card.toString());
     for (String name : List.of("policy.safetensors", "actor.onnx", "ranker.onnx")) {
       JsonNode file = card.path("files").path(name);
-      assertThat(file.path("sha256").asText())
-          .isEqualTo(DurableFiles.sha256(folder.resolve(name)));
+      assertThat(file.path("sha256").asText()).isEqualTo(DurableFiles.sha256(folder.resolve(name)));
       assertThat(file.path("bytes").asLong()).isEqualTo(Files.size(folder.resolve(name)));
     }
     assertThat(PolicyModel.read(folder).sha256()).isEqualTo(made.model().sha256());
-    assertThat(card.path("model").path("networks").toString())
-        .isEqualTo("{\"actor\":[3,4,3,4]}");
+    assertThat(card.path("model").path("networks").toString()).isEqualTo("{\"actor\":[3,4,3,4]}");
     assertThat(card.path("model").path("parameters").asInt()).isEqualTo(4 * 4 + 5 * 3 + 4 * 4);
     assertThat(card.path("check").path("states").asInt()).isEqualTo(256);
     assertThat(Files.readString(folder.resolve("model-card.md")))
         .startsWith("# Model card: seed-5\n")
         .contains("| algorithm | a\\|b c |", "| logs[0].rows | 123 |", "- It is a test.")
         .contains("| commit | 0123abc |", "training.eta = 0.5\n", "## Metrics\n\nNot known.\n")
-        .contains("| box.lower | [-0.15,", card.path("files").path("actor.onnx").path("sha256").asText());
+        .contains(
+            "| box.lower | [-0.15,", card.path("files").path("actor.onnx").path("sha256").asText());
   }
 
   @ParameterizedTest
@@ -108,11 +108,9 @@ class PolicyExportTest {
     Models.Made made = Models.small(kind, 1);
     PolicyModel other = Models.small(kind, 2).model();
     Path folder = temporary.resolve("a/b/c");
-    assertRefused(
-        made, PolicyGraphs.actor(other), PolicyGraphs.ranker(made.model()), folder)
+    assertRefused(made, PolicyGraphs.actor(other), PolicyGraphs.ranker(made.model()), folder)
         .withMessageContainingAll("actor.onnx disagrees", "output 'action' of row 0, column ");
-    assertRefused(
-            made, PolicyGraphs.actor(made.model()), PolicyGraphs.ranker(other), folder)
+    assertRefused(made, PolicyGraphs.actor(made.model()), PolicyGraphs.ranker(other), folder)
         .withMessageContainingAll("ranker.onnx disagrees", "output 'score' of row ");
     assertThat(names(temporary)).isEmpty();
   }
@@ -139,8 +137,7 @@ class PolicyExportTest {
     float[] states = PolicyExport.drawStates(made.model(), SEED);
     OnnxCheck check = new OnnxCheck(made.model(), policy(made), states, SEED);
     return assertThatExceptionOfType(ExportException.class)
-        .isThrownBy(
-            () -> PolicyExport.write(made.model(), check, facts(), folder, actor, ranker));
+        .isThrownBy(() -> PolicyExport.write(made.model(), check, facts(), folder, actor, ranker));
   }
 
   /** The command asks before; this is for what appears meanwhile. */
@@ -183,7 +180,7 @@ class PolicyExportTest {
                     SEED,
                     facts(),
                     temporary.resolve("unequal")))
-        .withMessageContaining("actor.onnx disagrees");
+        .withMessageContaining("policy.safetensors disagrees with the trained policy");
   }
 
   /** The same model with a critic that gives every action 0. */
@@ -233,8 +230,7 @@ class PolicyExportTest {
       public void act(float[] states, int rows, float[] actions) {
         for (int row = 0; row < rows; row++) {
           List<float[]> all = candidates.best(states, row * stateSize(), 1e9);
-          System.arraycopy(
-              all.get(all.size() - 1), 0, actions, row * actionSize(), actionSize());
+          System.arraycopy(all.get(all.size() - 1), 0, actions, row * actionSize(), actionSize());
         }
       }
     };

@@ -37,7 +37,8 @@ class RankerTest {
 
   @Test
   void tiesGoToTheLowerIndexAndNotANumberComesLast() throws OrtException {
-    for (ServedPolicy kind : new ServedPolicy[] {ServedPolicy.ACTOR, ServedPolicy.BEST_OF_DECODED}) {
+    for (ServedPolicy kind :
+        new ServedPolicy[] {ServedPolicy.ACTOR, ServedPolicy.BEST_OF_DECODED}) {
       Models.Made made = Models.small(kind, 1);
       float[][] scores = {{0.5f, NAN, 0.5f, 0.9f, 0.5f}, {0.5f, 1, 0.5f, 0.9f, 0.5f}};
       Ranked all = rank(made, scores, 100);
