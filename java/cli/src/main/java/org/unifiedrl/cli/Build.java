@@ -5,6 +5,7 @@ import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.jar.JarFile;
+import java.util.jar.Manifest;
 
 /** What this program was built from. */
 final class Build {
@@ -20,15 +21,27 @@ final class Build {
    */
   static String commit() {
     try {
-      Path jar = Path.of(Build.class.getProtectionDomain().getCodeSource().getLocation().toURI());
-      if (!Files.isRegularFile(jar)) {
-        return UNKNOWN;
-      }
-      try (JarFile file = new JarFile(jar.toFile())) {
-        String commit = file.getManifest().getMainAttributes().getValue(COMMIT);
-        return commit == null ? UNKNOWN : commit;
-      }
-    } catch (IOException | URISyntaxException e) {
+      return commit(
+          Path.of(Build.class.getProtectionDomain().getCodeSource().getLocation().toURI()));
+    } catch (URISyntaxException e) {
+      return UNKNOWN;
+    }
+  }
+
+  /**
+   * The same of a jar.
+   *
+   * @param origin the jar, or a folder of classes, which says nothing
+   */
+  static String commit(Path origin) {
+    if (!Files.isRegularFile(origin)) {
+      return UNKNOWN;
+    }
+    try (JarFile jar = new JarFile(origin.toFile())) {
+      Manifest manifest = jar.getManifest();
+      String commit = manifest == null ? null : manifest.getMainAttributes().getValue(COMMIT);
+      return commit == null ? UNKNOWN : commit;
+    } catch (IOException e) {
       return UNKNOWN;
     }
   }

@@ -126,7 +126,7 @@ final class ModelCard {
   private String markdown() {
     StringBuilder text = new StringBuilder();
     text.append("# Model card: ").append(cell(model.version())).append("\n\n");
-    text.append(purpose()).append('\n');
+    text.append(purpose());
     text.append("\n## Files\n\n| file | bytes | SHA-256 |\n| --- | --- | --- |\n");
     root.path("files")
         .properties()
@@ -144,6 +144,9 @@ final class ModelCard {
     section(text, "Training", root.path("training"));
     section(text, "Data", root.path("data"));
     section(text, "Metrics", root.path("metrics"));
+    if (!root.path("metrics").isEmpty()) {
+      text.append("\nLifts are percent over the baseline; low and high end a 95 % interval.\n");
+    }
     section(text, "Check", root.path("check"));
     text.append("\n## Limits\n\n").append(limits());
     section(text, "Software", root.path("software"));
@@ -177,7 +180,7 @@ final class ModelCard {
 
   private String usage() {
     return """
-        In the JVM `PolicyModel.read(folder)` loads it and `FusionPolicy` serves it. In Python:
+        In the JVM `FusionPolicy.open(folder)` serves it. In Python:
 
         ```python
         import numpy, onnxruntime
