@@ -219,6 +219,7 @@ public final class FusionPolicy {
     private float[] biases;
     private float[] pairs = new float[0];
     private float[] fused = new float[0];
+    private float[] row = new float[0];
     private int[] page = new int[0];
 
     private Request(FusionPolicy policy) {
@@ -551,6 +552,14 @@ public final class FusionPolicy {
     /** Indices of the picked candidates, best first, as many as {@link #rank} returned. */
     public int[] page() {
       return page;
+    }
+
+    /** Memory for a row of a log. */
+    float[] row(int width) {
+      if (row.length != width) {
+        row = new float[width];
+      }
+      return row;
     }
 
     LoadedModel loaded() {

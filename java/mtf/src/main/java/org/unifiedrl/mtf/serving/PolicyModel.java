@@ -477,7 +477,7 @@ public record PolicyModel(
     return text;
   }
 
-  private static String json(List<String> names) {
+  static String json(List<String> names) {
     try {
       return JSON.writeValueAsString(names);
     } catch (JsonProcessingException e) {
