@@ -287,7 +287,7 @@ final class OnnxCheck {
     }
     for (Signature signature : expected) {
       NodeInfo info = found.get(signature.name());
-      String wanted = signature.type() + " " + signature.extents();
+      String wanted = signature.element() + " " + signature.extents();
       if (!(info.getInfo() instanceof TensorInfo tensor) || !fits(signature, tensor)) {
         throw new ExportException(
             "%s.onnx: %s '%s' is %s: expected %s"
@@ -299,7 +299,7 @@ final class OnnxCheck {
   private static boolean fits(Signature signature, TensorInfo tensor) {
     long[] shape = tensor.getShape();
     boolean fits =
-        tensor.type.name().equals(signature.type().name())
+        tensor.type.name().equals(signature.element().name())
             && shape.length == signature.extents().size();
     for (int i = 0; fits && i < shape.length; i++) {
       String extent = signature.extents().get(i);
@@ -313,7 +313,7 @@ final class OnnxCheck {
   private static Map<String, float[]> floats(OrtSession.Result outputs, OnnxGraph graph) {
     Map<String, float[]> values = new LinkedHashMap<>();
     for (Signature output : graph.outputs()) {
-      if (output.type() == OnnxGraph.Type.FLOAT) {
+      if (output.element() == OnnxGraph.Element.FLOAT) {
         FloatBuffer buffer =
             ((OnnxTensor) outputs.get(output.name()).orElseThrow()).getFloatBuffer();
         float[] array = new float[buffer.remaining()];

@@ -30,13 +30,13 @@ final class OnnxGraph {
   private static final String PRODUCER = "unifiedrl";
 
   /** Element types, with their numbers in {@code TensorProto.DataType}. */
-  enum Type {
+  enum Element {
     FLOAT(1),
     INT64(7);
 
     private final int number;
 
-    Type(int number) {
+    Element(int number) {
       this.number = number;
     }
   }
@@ -49,7 +49,7 @@ final class OnnxGraph {
    *
    * @param extents numbers, or names of extents that callers choose
    */
-  record Signature(String name, Type type, List<String> extents) {}
+  record Signature(String name, Element element, List<String> extents) {}
 
   /** A node's attribute: a whole number, or a list of them. */
   record Attribute(String name, long... values) {}
@@ -86,8 +86,8 @@ final class OnnxGraph {
   }
 
   /** Adds an input. */
-  Value input(String input, Type type, String... extents) {
-    inputs.add(new Signature(input, type, List.of(extents)));
+  Value input(String input, Element element, String... extents) {
+    inputs.add(new Signature(input, element, List.of(extents)));
     return named(input);
   }
 
@@ -99,17 +99,17 @@ final class OnnxGraph {
   Value constant(String constant, float[] values, long... shape) {
     byte[] data = new byte[values.length * Float.BYTES];
     littleEndian(data).asFloatBuffer().put(values);
-    return constant(constant, Type.FLOAT, data, values.length, shape);
+    return constant(constant, Element.FLOAT, data, values.length, shape);
   }
 
   /** Adds a one-dimensional int64 constant. */
   Value integers(String constant, long... values) {
     byte[] data = new byte[values.length * Long.BYTES];
     littleEndian(data).asLongBuffer().put(values);
-    return constant(constant, Type.INT64, data, values.length, values.length);
+    return constant(constant, Element.INT64, data, values.length, values.length);
   }
 
-  private Value constant(String constant, Type type, byte[] data, int values, long... shape) {
+  private Value constant(String constant, Element element, byte[] data, int values, long... shape) {
     if (Arrays.stream(shape).reduce(1, Math::multiplyExact) != values) {
       throw new IllegalArgumentException(
           "%s: constant '%s' has %d values: expected those of shape %s"
@@ -119,7 +119,7 @@ final class OnnxGraph {
     for (long extent : shape) {
       tensor.number(1, extent);
     }
-    constants.add(tensor.number(2, type.number).text(8, constant).bytes(9, data));
+    constants.add(tensor.number(2, element.number).text(8, constant).bytes(9, data));
     return named(constant);
   }
 
@@ -175,8 +175,8 @@ final class OnnxGraph {
   }
 
   /** Makes a value an output under its own name. */
-  void output(Value value, Type type, String... extents) {
-    outputs.add(new Signature(value.name(), type, List.of(extents)));
+  void output(Value value, Element element, String... extents) {
+    outputs.add(new Signature(value.name(), element, List.of(extents)));
   }
 
   /**
@@ -213,7 +213,7 @@ final class OnnxGraph {
           1,
           fixed ? new Message().number(1, Long.parseLong(extent)) : new Message().text(2, extent));
     }
-    Message tensor = new Message().number(1, signature.type().number).message(2, shape);
+    Message tensor = new Message().number(1, signature.element().number).message(2, shape);
     return new Message().text(1, signature.name()).message(2, new Message().message(1, tensor));
   }
 }

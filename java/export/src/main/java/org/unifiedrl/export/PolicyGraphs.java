@@ -5,7 +5,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.unifiedrl.export.OnnxGraph.Attribute;
-import org.unifiedrl.export.OnnxGraph.Type;
+import org.unifiedrl.export.OnnxGraph.Element;
 import org.unifiedrl.export.OnnxGraph.Value;
 import org.unifiedrl.mtf.fusion.ActionMap;
 import org.unifiedrl.mtf.fusion.Fusion;
@@ -85,19 +85,19 @@ final class PolicyGraphs {
 
   private void buildActor(String rows) {
     int width = model.shift().length;
-    Value state = graph.input(STATE, Type.FLOAT, rows, text(width));
+    Value state = graph.input(STATE, Element.FLOAT, rows, text(width));
     Value action = action(normalised(new Part(STATE, state, width), 0));
     List<Value> halves = powersAndBiases(action);
-    graph.output(action, Type.FLOAT, rows, text(model.actionSize()));
-    graph.output(halves.get(0), Type.FLOAT, rows, text(model.scores()));
-    graph.output(halves.get(1), Type.FLOAT, rows, text(model.scores()));
+    graph.output(action, Element.FLOAT, rows, text(model.actionSize()));
+    graph.output(halves.get(0), Element.FLOAT, rows, text(model.scores()));
+    graph.output(halves.get(1), Element.FLOAT, rows, text(model.scores()));
   }
 
   private void buildRanker() {
     int k = model.scores();
-    Value raw = graph.input(STATE, Type.FLOAT, REQUESTS, text(model.stateSize()));
-    Value scores = graph.input(SCORES, Type.FLOAT, REQUESTS, text(k), CANDIDATES);
-    Value count = graph.input(COUNT, Type.INT64, "1");
+    Value raw = graph.input(STATE, Element.FLOAT, REQUESTS, text(model.stateSize()));
+    Value scores = graph.input(SCORES, Element.FLOAT, REQUESTS, text(k), CANDIDATES);
+    Value count = graph.input(COUNT, Element.INT64, "1");
     Part state = normalised(new Part(STATE, raw, model.stateSize()), 0);
     Value ofCandidates;
     List<Value> halves;
@@ -121,8 +121,8 @@ final class PolicyGraphs {
       axis = 1;
     }
     Value score = fused(ofCandidates, halves.get(0), halves.get(1), axis);
-    graph.output(score, Type.FLOAT, REQUESTS, CANDIDATES);
-    graph.output(top(scores, score, count), Type.INT64, REQUESTS, "shown");
+    graph.output(score, Element.FLOAT, REQUESTS, CANDIDATES);
+    graph.output(top(scores, score, count), Element.INT64, REQUESTS, "shown");
   }
 
   /** [N, S] as [N, 1, S]: broadcast over the rows of a request. */

@@ -85,8 +85,8 @@ class DocumentationTest {
     Map<String, Tensor> values = new LinkedHashMap<>();
     values.put("state", Tensor.of(states, ROWS, s));
     values.put("scores", Tensor.of(scores, ROWS, k, CANDIDATES));
-    values.put("rows", Tensor.of(rows, ROWS * perRequest, rows.length / (ROWS * perRequest)));
-    values.put("action", Tensor.of(actions, ROWS * perRequest, a));
+    values.put("rows", Tensor.of(rows, actions.length / a, rows.length * a / actions.length));
+    values.put("action", Tensor.of(actions, actions.length / a, a));
     values.put("score", Tensor.of(fused, ROWS, CANDIDATES));
     Safetensors.write(folder.resolveSibling(kind + ".safetensors"), values, Map.of());
     return new Case(folder, values);

@@ -12,7 +12,7 @@ import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.unifiedrl.export.OnnxGraph.Attribute;
-import org.unifiedrl.export.OnnxGraph.Type;
+import org.unifiedrl.export.OnnxGraph.Element;
 import org.unifiedrl.export.OnnxGraph.Value;
 
 class OnnxGraphTest {
@@ -21,7 +21,7 @@ class OnnxGraphTest {
   @Test
   void onnxruntimeReadsWhatWasWritten() throws OrtException {
     OnnxGraph graph = new OnnxGraph("small", "what it is for");
-    Value x = graph.input("x", Type.FLOAT, "rows", "3");
+    Value x = graph.input("x", Element.FLOAT, "rows", "3");
     Value weights = graph.constant("w", new float[] {1, 2, 3, 4, 5, 6}, 3, 2);
     Value product = graph.node("MatMul", "product", x, weights);
     Value turned = graph.node("Transpose", "turned", List.of(new Attribute("perm", 1, 0)), product);
@@ -32,8 +32,8 @@ class OnnxGraphTest {
             List.of(new Attribute("axis", 0)),
             turned,
             graph.integers("sizes", 1, 1));
-    graph.output(parts.get(0), Type.FLOAT, "1", "rows");
-    graph.output(parts.get(1), Type.FLOAT, "1", "rows");
+    graph.output(parts.get(0), Element.FLOAT, "1", "rows");
+    graph.output(parts.get(1), Element.FLOAT, "1", "rows");
     byte[] bytes = graph.toBytes(Map.of("key", "Wert mit \u00e4"));
 
     OrtEnvironment environment = OrtEnvironment.getEnvironment();
@@ -56,7 +56,7 @@ class OnnxGraphTest {
   @Test
   void mistakesOfABuilderAreNamed() {
     OnnxGraph graph = new OnnxGraph("small", "");
-    Value x = graph.input("x", Type.FLOAT, "rows");
+    Value x = graph.input("x", Element.FLOAT, "rows");
     assertThatIllegalArgumentException()
         .isThrownBy(() -> graph.constant("w", new float[5], 2, 3))
         .withMessageContaining("constant 'w' has 5 values")

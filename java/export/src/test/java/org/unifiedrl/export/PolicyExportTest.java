@@ -19,7 +19,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.unifiedrl.engine.DurableFiles;
-import org.unifiedrl.export.OnnxGraph.Type;
+import org.unifiedrl.export.OnnxGraph.Element;
 import org.unifiedrl.export.OnnxGraph.Value;
 import org.unifiedrl.mtf.algorithm.ServedPolicy;
 import org.unifiedrl.mtf.policy.Policy;
@@ -125,8 +125,8 @@ class PolicyExportTest {
     assertRefused(made, ranker, ranker, temporary.resolve("x"))
         .withMessageContainingAll("actor.onnx has the inputs", "expected [state]");
     OnnxGraph broken = new OnnxGraph("actor", "");
-    Value state = broken.input("state", Type.FLOAT, "requests", "3");
-    broken.output(broken.node("NoSuchOperator", "action", state), Type.FLOAT, "requests", "4");
+    Value state = broken.input("state", Element.FLOAT, "requests", "3");
+    broken.output(broken.node("NoSuchOperator", "action", state), Element.FLOAT, "requests", "4");
     assertRefused(made, broken, ranker, temporary.resolve("x"))
         .withMessageContainingAll("actor.onnx does not run in onnxruntime", "NoSuchOperator");
     assertThat(names(temporary)).isEmpty();
