@@ -333,6 +333,11 @@ final class Configuration {
     return yaml((Object) config);
   }
 
+  /** The configuration with every default filled in, as JSON. */
+  static ObjectNode tree(ExperimentConfig config) {
+    return JSON.valueToTree(config);
+  }
+
   /** Anything as YAML. */
   static String yaml(Object value) {
     try {

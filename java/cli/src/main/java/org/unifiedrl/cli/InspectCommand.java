@@ -13,7 +13,9 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.engine.replay.ReplaySchema;
+import org.unifiedrl.export.PolicyExport;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
+import org.unifiedrl.mtf.serving.PolicyModel;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -21,19 +23,22 @@ import picocli.CommandLine.Parameters;
 
 @Command(
     name = "inspect",
-    description = "Checks a run, a log or a checkpoint and says what is in it.%n",
+    description = "Checks a run, a log, a checkpoint or an export and says what is in it.%n",
     footerHeading = "%nExamples:%n",
     footer = {
       "  unifiedrl inspect runs/log",
       "  unifiedrl inspect runs/log/shards/train --stats --chart log.png",
       "  unifiedrl inspect runs/log/shards/train/shard-00000.arrow --json -",
-      "  unifiedrl inspect runs/policy/checkpoints"
+      "  unifiedrl inspect runs/policy/checkpoints",
+      "  unifiedrl inspect runs/export"
     })
 final class InspectCommand implements Callable<Integer> {
 
   @Parameters(
       paramLabel = "PATH",
-      description = "Run folder, shard, folder of shards, checkpoint, or folder of checkpoints.")
+      description =
+          "Run folder, shard, folder of shards, checkpoint, folder of checkpoints, export, or"
+              + " policy.safetensors.")
   Path path;
 
   @Option(
@@ -90,6 +95,9 @@ final class InspectCommand implements Callable<Integer> {
     if (isRun(path)) {
       return run(new RunFolder(path), out);
     }
+    if (isPolicy(path)) {
+      return policy(path, out);
+    }
     return EngineAccess.isCheckpoint(path) ? EngineAccess.describe(path, out) : replay(path, out);
   }
 
@@ -114,6 +122,28 @@ final class InspectCommand implements Callable<Integer> {
             result.set(name, describe(part, out));
           }
         });
+    return result;
+  }
+
+  /** Whether a path is an export, or its policy. */
+  private static boolean isPolicy(Path path) {
+    return path.toString().endsWith(".safetensors")
+        || Files.isRegularFile(path.resolve(PolicyModel.FILE));
+  }
+
+  private static ObjectNode policy(Path path, PrintWriter out) {
+    PolicyModel model = PolicyModel.read(path);
+    ObjectNode result = Json.object();
+    result.put("kind", "policy");
+    result.set("policy", PolicyExport.describe(model));
+    result.set("metadata", Json.MAPPER.valueToTree(model.metadata()));
+    out.printf("Policy %s%n", model.version());
+    for (String part : new String[] {"policy", "metadata"}) {
+      result
+          .path(part)
+          .properties()
+          .forEach(e -> out.printf("  %s = %s%n", e.getKey(), e.getValue()));
+    }
     return result;
   }
 

@@ -43,6 +43,7 @@ import picocli.CommandLine.ScopeType;
       CompareCommand.class,
       ExperimentCommand.class,
       SweepCommand.class,
+      ExportCommand.class,
       InspectCommand.class,
       ConfigCommand.class,
       DoctorCommand.class,

@@ -60,6 +60,31 @@ class ProgressiveTest {
     return Json.MAPPER.readTree(file.toFile());
   }
 
+  /** The policy that is served at the end, its own box, and the logs that it learned from. */
+  @Test
+  void exportsTheServedRound() throws IOException {
+    Path out = temporary.resolve("export");
+    CommandLineRun run = CommandLineRun.of("export", "--policy", whole, "--out", out);
+    assertThat(run.code()).as(run.err()).isZero();
+    JsonNode card = json(out.resolve("model-card.json"));
+    JsonNode result = json(whole.resolve("result.json"));
+    assertThat(result.path("served_round").asInt()).isEqualTo(ROUNDS);
+    assertThat(card.path("training").path("parameter_hash"))
+        .isEqualTo(result.path("parameter_hash"));
+    assertThat(card.path("metrics").path("uvc_lift")).isEqualTo(result.path("uvc_lift"));
+    assertThat(card.path("data").path("logs")).hasSize(ROUNDS);
+    long rows = 0;
+    for (JsonNode log : card.path("data").path("logs")) {
+      rows += log.path("rows").asLong();
+    }
+    assertThat(rows).isEqualTo(card.path("training").path("rows").asLong());
+    JsonNode box = result.path("rounds").path(ROUNDS - 1).path("box").path("upper");
+    for (int i = 0; i < box.size(); i++) {
+      assertThat(card.path("model").path("box").path("upper").path(i).floatValue())
+          .isEqualTo(box.path(i).floatValue());
+    }
+  }
+
   @Test
   void leavesRoundsTablesAndAReportedTest() throws IOException {
     JsonNode result = json(whole.resolve("result.json"));
