@@ -41,6 +41,7 @@ import picocli.CommandLine.ScopeType;
       CompareCommand.class,
       ExperimentCommand.class,
       SweepCommand.class,
+      ReportCommand.class,
       InspectCommand.class,
       ConfigCommand.class,
       DoctorCommand.class,

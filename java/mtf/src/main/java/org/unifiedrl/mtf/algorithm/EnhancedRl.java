@@ -1,5 +1,6 @@
 package org.unifiedrl.mtf.algorithm;
 
+import org.unifiedrl.engine.Engine;
 import org.unifiedrl.engine.HyperRef;
 import org.unifiedrl.engine.Program;
 import org.unifiedrl.engine.Tape;
@@ -12,6 +13,8 @@ import org.unifiedrl.engine.replay.ReplaySchema;
  * networks see its B l pairs as rows. Places that showed nothing are left out of every sum.
  */
 public final class EnhancedRl extends ActorCritic {
+
+  private final GroupMetrics byGroup;
 
   private final int pairs;
 
@@ -105,6 +108,15 @@ public final class EnhancedRl extends ActorCritic {
     p.metric("reward", batch.reward());
     p.metric("critic_gradient_norm", criticNorm);
     p.metric("actor_gradient_norm", actorNorm);
+    byGroup = new GroupMetrics(p, config.groups());
+    byGroup.add("q_mean", objective.mean());
+    byGroup.add("q_deviation", objective.deviation());
+  }
+
+  @Override
+  public void initialise(Engine engine, long seed, float[] start) {
+    super.initialise(engine, seed, start);
+    byGroup.write(engine);
   }
 
   /** A column of lists [1, B, l width] as one of pairs [1, B l, width]. */
