@@ -77,6 +77,12 @@ final class Axis {
     return from + Math.max(0, Math.min(1, share)) * (to - from);
   }
 
+  /** Whether a number lies between the ends. */
+  boolean holds(double value) {
+    double rounding = 1e-9 * (high - low);
+    return value >= low - rounding && value <= high + rounding;
+  }
+
   List<Double> ticks() {
     return ticks;
   }

@@ -8,10 +8,13 @@ import org.unifiedrl.mtf.evaluation.Interval;
 final class IntervalChart {
 
   private static final int LABEL = 22;
-  private static final int BAR = 14;
+  private static final int BAR = 16;
   private static final int THIN = 7;
   private static final int BOTTOM = 30;
-  private static final double MARGIN = 14;
+  private static final double MARGIN = 18;
+
+  /** How far an interval of few seeds may widen the axis beyond what it was formed from. */
+  private static final double WIDEST = 1.0;
 
   /**
    * A row.
@@ -60,12 +63,18 @@ final class IntervalChart {
     html.close("figure");
   }
 
+  /**
+   * What the axis holds: 0, all estimates and the intervals of single runs, and of intervals over
+   * few seeds only as much as leaves the others readable.
+   */
   private double[] range() {
     double low = box ? -1.1 : 0;
     double high = box ? 1.1 : 0;
     for (Row row : rows) {
       List<Interval> all = new ArrayList<>(row.parts);
-      all.add(row.whole);
+      if (row.parts.isEmpty()) {
+        all.add(row.whole);
+      }
       for (Interval one : all) {
         for (double end : new double[] {one.low(), one.mean(), one.high()}) {
           if (Double.isFinite(end)) {
@@ -75,7 +84,16 @@ final class IntervalChart {
         }
       }
     }
-    return new double[] {low, high};
+    double more = WIDEST * (high - low);
+    double least = low;
+    double largest = high;
+    for (Row row : rows) {
+      if (!row.parts.isEmpty() && Double.isFinite(row.whole.low())) {
+        least = Math.min(least, Math.max(low - more, row.whole.low()));
+        largest = Math.max(largest, Math.min(high + more, row.whole.high()));
+      }
+    }
+    return new double[] {least, largest};
   }
 
   private static int height(Row row) {
@@ -121,13 +139,18 @@ final class IntervalChart {
           "text", Numbers.tick(tick), "class", "tick middle", "x", at, "y", "" + (body + 18));
     }
     int y = 2;
+    boolean several = rows.stream().map(Row::group).distinct().count() > 1;
     for (Row row : rows) {
       if (!row.heading.isEmpty()) {
-        html.element("text", row.heading, "class", "label", "x", "2", "y", "" + (y + 16));
+        String type = box ? "label" : "label halo";
+        html.element("text", row.heading, "class", type, "x", "2", "y", "" + (y + 16));
         y += LABEL;
       }
       html.open("g", "class", "s" + row.group.number());
       html.element("title", row.group.label() + ": " + Numbers.signed(row.whole));
+      if (box && several) {
+        html.element("text", row.group.brief(), "class", "letter", "x", "2", "y", "" + (y + 12));
+      }
       bar(html, row.whole, x, y + BAR / 2.0 - 1, "bar", 5);
       y += BAR;
       for (Interval part : row.parts) {
@@ -155,6 +178,8 @@ final class IntervalChart {
               "y2",
               at)
           .close("line");
+      arrow(html, one.low(), x, y, -1);
+      arrow(html, one.high(), x, y, 1);
     }
     html.open(
             "circle",
@@ -167,6 +192,18 @@ final class IntervalChart {
             "r",
             "" + radius)
         .close("circle");
+  }
+
+  /** An interval that goes on beyond the axis. */
+  private static void arrow(Html html, double end, Axis x, double y, int side) {
+    if (x.holds(end)) {
+      return;
+    }
+    String tip = Numbers.at(x.at(end) + side * 8) + " " + Numbers.at(y);
+    String back = Numbers.at(x.at(end));
+    String path =
+        "M%s L%s %s L%s %s Z".formatted(tip, back, Numbers.at(y - 6), back, Numbers.at(y + 6));
+    html.open("path", "class", "dot", "d", path).close("path");
   }
 
   private String description() {

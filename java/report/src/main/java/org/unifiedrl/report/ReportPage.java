@@ -91,15 +91,15 @@ final class ReportPage {
   private void head() {
     html.open("header").element("h1", title);
     html.open("p", "class", "lead");
+    html.text("Environment " + runs.get(0).environment() + ". ");
+    html.text(runs.size() == 1 ? "One run" : runs.size() + " runs");
     html.text(
-        "%s of environment %s"
-            .formatted(
-                runs.size() == 1 ? "One run" : runs.size() + " runs", runs.get(0).environment()));
-    html.text(
-        groups.size() == 1
-            ? "."
-            : " in %d configurations, whose runs differ by their seeds only."
-                .formatted(groups.size()));
+        groups.size() == runs.size()
+            ? groups.size() == 1 ? "." : ", each of its own configuration."
+            : groups.size() == 1
+                ? " that differ by their seeds only."
+                : " of %d configurations; those of one differ by their seeds only."
+                    .formatted(groups.size()));
     html.close("p").close("header");
     html.open("nav", "class", "legend", "aria-label", "Configurations").open("ul");
     for (Group group : groups) {
@@ -154,7 +154,7 @@ final class ReportPage {
               "lift over the baseline, %",
               runs.size() > groups.size()
                   ? "Thick: mean over seeds, 95 % by Student's t. Thin: each seed, 95 % by bootstrap"
-                      + " over users."
+                      + " over users. An arrow: it goes on beyond the axis."
                   : "95 % interval by bootstrap over users.");
       for (Group group : groups) {
         List<Interval> each =
@@ -293,17 +293,23 @@ final class ReportPage {
       write(chart(name + "/" + part, heading + ": " + words(part), unit, about));
     }
     drawn.add(name);
-    boolean alsoUndivided =
-        parts.isEmpty()
-            || groups.stream()
-                .anyMatch(
-                    g ->
-                        Curve.of(g, Run::metrics, line -> line.value(name + "/" + parts.get(0)))
-                            .isEmpty());
-    if (alsoUndivided) {
-      String all = parts.isEmpty() ? "" : ": all reward groups";
-      write(chart(name, heading + all, unit, about));
+    // Groups whose algorithms do not tell reward groups apart have the undivided metric only.
+    if (parts.isEmpty()) {
+      write(chart(name, heading, unit, about));
+    } else if (groups.stream()
+        .anyMatch(g -> tells(g, name) && !tells(g, name + "/" + parts.get(0)))) {
+      write(
+          chart(
+              name,
+              heading + ": all reward groups",
+              unit,
+              "UnifiedRL: mean over its reward groups. Algorithms with one value function: the value"
+                  + " of the weighted sum of rewards."));
     }
+  }
+
+  private static boolean tells(Group group, String name) {
+    return !Curve.of(group, Run::metrics, line -> line.value(name)).isEmpty();
   }
 
   private void box() {
@@ -330,15 +336,15 @@ final class ReportPage {
     drawn.add("attenuation");
     write(
         chart(
-                "What attenuation takes from the targets",
-                "share of the next state's value, 1 - mean phi",
+                "Share of the targets that attenuation takes away",
+                "1 - mean phi, of the next state's value",
                 "0: all next actions lie in their boxes, or beta is 1 and they stand at the edge.",
                 group -> Shares::attenuated,
                 Run::metrics)
             .fromZero());
     write(
         chart(
-                "What the penalty is of the actor's objective",
+                "Share of the penalty in the actor's objective",
                 "eta d / (|value| + eta d + lambda deviation)",
                 "Near 0: the box does not bind; near 1: the actor mostly flees its edge.",
                 group -> line -> Shares.penalty(group.settings(), line),
@@ -425,7 +431,7 @@ final class ReportPage {
       }
       charts.add(chart);
     }
-    ends.write(html, "card");
+    ends.write(html, "card tall");
     charts.forEach(this::write);
     html.close("div");
   }
