@@ -38,7 +38,7 @@ final class Axis {
     for (double k = Math.ceil((low - margin) / step - 1e-9);
         k * step <= high + margin + 1e-9 * span;
         k++) {
-      ticks.add(k * step);
+      ticks.add(k * step + 0.0); // no negative zero
     }
     return new Axis(low - margin, high + margin, from, to, false, ticks);
   }

@@ -170,10 +170,10 @@ final class Chromium implements AutoCloseable {
     return events.stream().filter(event -> event.path("method").asText().equals(method)).toList();
   }
 
-  /** Value of an expression in the page. */
+  /** Value of an expression in the page, or of what it promises. */
   JsonNode evaluate(String expression) {
     ObjectNode parameters = JSON.createObjectNode().put("expression", expression);
-    JsonNode result = call("Runtime.evaluate", parameters.put("returnByValue", true));
+    JsonNode result = call("Runtime.evaluate", parameters.put("returnByValue", true).put("awaitPromise", true));
     if (result.has("exceptionDetails")) {
       throw new IllegalStateException(expression + ": " + result.path("exceptionDetails"));
     }
@@ -202,13 +202,12 @@ final class Chromium implements AutoCloseable {
   }
 
   @Override
-  public void close() throws InterruptedException {
+  public void close() {
     socket.abort();
+    // Its children write into the profile until they end.
+    List<ProcessHandle> all = process.descendants().toList();
     process.destroy();
-    if (!process.waitFor(SECONDS, TimeUnit.SECONDS)) {
-      process.destroyForcibly().waitFor();
-    }
-    // The browser's own children may still write into its profile.
-    Thread.sleep(200);
+    process.onExit().orTimeout(SECONDS, TimeUnit.SECONDS).join();
+    all.forEach(child -> child.onExit().orTimeout(SECONDS, TimeUnit.SECONDS).join());
   }
 }
