@@ -570,7 +570,8 @@ final class ReportPage {
       if (!run.rounds().isEmpty()) {
         remarks.add(
             "progressive: rounds end at steps "
-                + String.join(", ", run.rounds().stream().map(end -> Numbers.text((double) end)).toList()));
+                + String.join(
+                    ", ", run.rounds().stream().map(end -> Numbers.text((double) end)).toList()));
       }
       rows.add(
           List.of(run.folder().toString(), group.brief(), run.seed(), String.join("; ", remarks)));

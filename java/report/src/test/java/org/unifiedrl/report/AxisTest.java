@@ -10,7 +10,8 @@ class AxisTest {
   @Test
   void ticksAreRoundAndFew() {
     assertThat(Axis.linear(0, 1500, 0, 300, 4).ticks()).containsExactly(0.0, 500.0, 1000.0, 1500.0);
-    assertThat(Axis.linear(-1.25, 1.25, 0, 1, 5).ticks()).containsExactly(-1.0, -0.5, 0.0, 0.5, 1.0);
+    assertThat(Axis.linear(-1.25, 1.25, 0, 1, 5).ticks())
+        .containsExactly(-1.0, -0.5, 0.0, 0.5, 1.0);
     assertThat(Axis.logarithmic(0.02, 50, 0, 1).ticks())
         .usingElementComparator((a, b) -> Math.abs(a / b - 1) < 1e-12 ? 0 : 1)
         .containsExactly(0.01, 0.1, 1.0, 10.0, 100.0);

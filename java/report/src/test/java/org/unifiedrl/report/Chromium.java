@@ -69,8 +69,7 @@ final class Chromium implements AutoCloseable {
     socket =
         HttpClient.newHttpClient()
             .newWebSocketBuilder()
-            .buildAsync(
-                URI.create("ws://127.0.0.1:" + lines.get(0) + lines.get(1)), new Listener())
+            .buildAsync(URI.create("ws://127.0.0.1:" + lines.get(0) + lines.get(1)), new Listener())
             .join();
     ObjectNode blank = JSON.createObjectNode().put("url", "about:blank");
     String target = call("Target.createTarget", blank).path("targetId").asText();
@@ -85,7 +84,8 @@ final class Chromium implements AutoCloseable {
   static Optional<Chromium> start(Path profile) throws IOException, InterruptedException {
     Optional<Path> program =
         Stream.of(System.getenv("PATH").split(File.pathSeparator))
-            .flatMap(folder -> Stream.of("chromium", "chromium-browser").map(n -> Path.of(folder, n)))
+            .flatMap(
+                folder -> Stream.of("chromium", "chromium-browser").map(n -> Path.of(folder, n)))
             .filter(Files::isExecutable)
             .findFirst();
     return program.isEmpty() ? Optional.empty() : Optional.of(new Chromium(program.get(), profile));
@@ -149,11 +149,7 @@ final class Chromium implements AutoCloseable {
         "Emulation.setDeviceMetricsOverride",
         size.put("deviceScaleFactor", 1).put("mobile", width < 500));
     ObjectNode media = JSON.createObjectNode();
-    media
-        .putArray("features")
-        .addObject()
-        .put("name", "prefers-color-scheme")
-        .put("value", scheme);
+    media.putArray("features").addObject().put("name", "prefers-color-scheme").put("value", scheme);
     call("Emulation.setEmulatedMedia", media);
     call("Emulation.setScriptExecutionDisabled", JSON.createObjectNode().put("value", !script));
     call("Page.navigate", JSON.createObjectNode().put("url", page.toUri().toString()));
@@ -173,7 +169,8 @@ final class Chromium implements AutoCloseable {
   /** Value of an expression in the page, or of what it promises. */
   JsonNode evaluate(String expression) {
     ObjectNode parameters = JSON.createObjectNode().put("expression", expression);
-    JsonNode result = call("Runtime.evaluate", parameters.put("returnByValue", true).put("awaitPromise", true));
+    JsonNode result =
+        call("Runtime.evaluate", parameters.put("returnByValue", true).put("awaitPromise", true));
     if (result.has("exceptionDetails")) {
       throw new IllegalStateException(expression + ": " + result.path("exceptionDetails"));
     }

@@ -40,7 +40,9 @@ class JsonLinesTest {
     lines.begin(10, 30);
     assertThat(Files.readString(file)).isEqualTo("{\"step\":10,\"a\":1.0}\n");
     lines.metrics(20, Map.of("a", 3.0));
-    assertThat(JsonLines.read(file)).extracting(n -> n.path("a").asDouble()).containsExactly(1.0, 3.0);
+    assertThat(JsonLines.read(file))
+        .extracting(n -> n.path("a").asDouble())
+        .containsExactly(1.0, 3.0);
   }
 
   @Test

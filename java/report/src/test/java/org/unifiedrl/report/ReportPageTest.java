@@ -120,15 +120,9 @@ class ReportPageTest {
     assertThat(browser.evaluate("tip.innerText").asText())
         .contains("step 1,200", "A: 14.5 (13 to 16)", "B: 14", "C: 14");
     browser.evaluate("document.querySelectorAll('.key')[1].click()");
-    assertThat(
-            browser
-                .evaluate("getComputedStyle(chart.querySelector('.s1')).display")
-                .asText())
+    assertThat(browser.evaluate("getComputedStyle(chart.querySelector('.s1')).display").asText())
         .isEqualTo("none");
-    assertThat(
-            browser
-                .evaluate("getComputedStyle(chart.querySelector('.s0')).display")
-                .asText())
+    assertThat(browser.evaluate("getComputedStyle(chart.querySelector('.s0')).display").asText())
         .isNotEqualTo("none");
     browser.point(place.path("x").asDouble() - 3, place.path("y").asDouble());
     assertThat(browser.evaluate("tip.innerText").asText()).contains("A: ").doesNotContain("B: ");

@@ -41,8 +41,7 @@ class ReportTest {
         List.of(Run.read(run("a", 1, 1)), Run.read(run("b", 4, 1)), Run.read(run("c", 2, 3)));
     List<Group> groups = Group.of(runs);
     assertThat(groups).extracting(Group::label).containsExactly("A: eta 1.0", "B: eta 3.0");
-    Curve curve =
-        Curve.of(groups.get(0), Run::metrics, line -> line.value("q_mean/watch_time"));
+    Curve curve = Curve.of(groups.get(0), Run::metrics, line -> line.value("q_mean/watch_time"));
     assertThat(curve.size()).isEqualTo(SampleRuns.LINES);
     assertThat(curve.steps()[2]).isEqualTo(300);
     // Seeds 1 and 4 at the third line: 4 and 7.
@@ -71,7 +70,8 @@ class ReportTest {
     Group group = Group.of(List.of(Run.read(whole), Run.read(shorter))).get(0);
     assertThat(Curve.of(group, Run::metrics, line -> line.value("q_mean")).size()).isEqualTo(5);
     assertThat(page(whole, shorter))
-        .contains("ends in half a line", "ends at step 500 of 1,200: curves of its group end there");
+        .contains(
+            "ends in half a line", "ends at step 500 of 1,200: curves of its group end there");
   }
 
   @Test
@@ -113,8 +113,11 @@ class ReportTest {
   @Test
   void theSettingsThatDifferAreListedAndOthersAreNot() throws IOException {
     String page = page(run("a", 1, 1), run("b", 1, 3));
-    String table = page.substring(page.indexOf("Settings that differ"), page.indexOf("All settings"));
-    assertThat(table).contains("training.eta", "1.0", "3.0").doesNotContain("training.lambda", "seed<");
+    String table =
+        page.substring(page.indexOf("Settings that differ"), page.indexOf("All settings"));
+    assertThat(table)
+        .contains("training.eta", "1.0", "3.0")
+        .doesNotContain("training.lambda", "seed<");
   }
 
   @Test
@@ -122,7 +125,8 @@ class ReportTest {
     String bad = "<script>alert('\"1\"')<&";
     Path folder = SampleRuns.write(temporary.resolve("<script>alert(1)<&"), 1, 1);
     Files.writeString(
-        folder.resolve("config.yaml"), "\nbaseline: {kind: \"<img src=x onerror=y>\"}\n",
+        folder.resolve("config.yaml"),
+        "\nbaseline: {kind: \"<img src=x onerror=y>\"}\n",
         StandardOpenOption.APPEND);
     Files.writeString(
         folder.resolve("metrics.jsonl"),

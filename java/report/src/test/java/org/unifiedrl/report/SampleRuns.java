@@ -25,10 +25,14 @@ final class SampleRuns {
           line(
               100 * i,
               Map.of(
-                  "steps_per_second", 50.0 + seed,
-                  "training_seconds", 2.0 * i,
-                  "threads", 2.0,
-                  "peak_memory_mebibytes", 321.0)));
+                  "steps_per_second",
+                  50.0 + seed,
+                  "training_seconds",
+                  2.0 * i,
+                  "threads",
+                  2.0,
+                  "peak_memory_mebibytes",
+                  321.0)));
     }
     Files.writeString(folder.resolve("metrics.jsonl"), metrics);
     Files.writeString(folder.resolve("resources.jsonl"), resources);
