@@ -84,6 +84,9 @@ final class IntervalChart {
         }
       }
     }
+    if (low == high) { // nothing but zeros: an axis of some width all the same
+      return new double[] {-1, 1};
+    }
     double more = WIDEST * (high - low);
     double least = low;
     double largest = high;

@@ -26,7 +26,6 @@ final class ReportPage {
 
   private static final String BAND =
       "Line: mean over seeds; band: from the least to the largest seed.";
-  private static final String ONE_SEED = "One seed, so no band.";
   private static final String POSITION = "box_position/";
   private static final Map<String, String> LIFTS = new LinkedHashMap<>();
 
@@ -207,7 +206,7 @@ final class ReportPage {
       Function<Group, ToDoubleFunction<Line>> value,
       Function<Run, List<Line>> lines) {
     boolean seeds = runs.size() > groups.size();
-    LineChart chart = new LineChart(heading, unit, about + " " + (seeds ? BAND : ONE_SEED));
+    LineChart chart = new LineChart(heading, unit, seeds ? about + " " + BAND : about);
     for (Group group : groups) {
       chart.add(group, Curve.of(group, lines, value.apply(group)));
     }

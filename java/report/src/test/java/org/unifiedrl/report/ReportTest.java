@@ -111,6 +111,17 @@ class ReportTest {
   }
 
   @Test
+  void aLiftOfNothingHasAReadableAxis() throws IOException {
+    Path folder = run("nothing", 1, 1);
+    Files.writeString(
+        folder.resolve("result.json"), "{\"uvc_lift\": {\"mean\": 0, \"low\": 0, \"high\": 0}}");
+    String page = page(folder);
+    assertThat(page).contains("nothing  +0.00 [+0.00, +0.00] %", ">-1</text>", ">1</text>");
+    assertThat(page.substring(page.indexOf("lift over"), page.indexOf("What training learned")))
+        .doesNotContain("e-10");
+  }
+
+  @Test
   void theSettingsThatDifferAreListedAndOthersAreNot() throws IOException {
     String page = page(run("a", 1, 1), run("b", 1, 3));
     String table =

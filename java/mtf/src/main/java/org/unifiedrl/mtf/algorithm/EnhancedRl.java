@@ -95,6 +95,9 @@ public final class EnhancedRl extends ActorCritic {
             config.exactPenalty(),
             p.hyper("eta", config.eta()),
             omega);
+    byGroup = new GroupMetrics(p, config.groups());
+    byGroup.select("q_mean", objective.mean());
+    byGroup.select("q_deviation", objective.deviation());
     TensorRef gradient = p.add("actor_gradient", ofValue, penalty.gradient());
     TensorRef actorNorm =
         updateActor(policy, p.multiply("shown_actor_gradient", gradient, shown), 1);
@@ -108,9 +111,7 @@ public final class EnhancedRl extends ActorCritic {
     p.metric("reward", batch.reward());
     p.metric("critic_gradient_norm", criticNorm);
     p.metric("actor_gradient_norm", actorNorm);
-    byGroup = new GroupMetrics(p, config.groups());
-    byGroup.add("q_mean", objective.mean());
-    byGroup.add("q_deviation", objective.deviation());
+    byGroup.record();
   }
 
   @Override

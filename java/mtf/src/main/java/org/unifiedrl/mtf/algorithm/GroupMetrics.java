@@ -1,8 +1,9 @@
 package org.unifiedrl.mtf.algorithm;
 
 import java.util.ArrayList;
-import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import org.unifiedrl.engine.Engine;
 import org.unifiedrl.engine.Program;
 import org.unifiedrl.engine.TensorRef;
@@ -17,6 +18,8 @@ final class GroupMetrics {
    */
   private final List<TensorRef> selections = new ArrayList<>();
 
+  private final Map<String, TensorRef> selected = new LinkedHashMap<>();
+
   GroupMetrics(Program program, int groups) {
     this.program = program;
     if (groups > 1) {
@@ -27,22 +30,27 @@ final class GroupMetrics {
   }
 
   /**
-   * Records the mean of each group as {@code NAME/I}, I from 0.
+   * Forms what {@link #record} records: the mean of each group as {@code NAME/I}, I from 0. Belongs
+   * beside other ops that treat rows on their own, with which a back end lets it share a launch.
    *
    * @param x [1, B, G]
    */
-  void add(String name, TensorRef x) {
+  void select(String name, TensorRef x) {
     for (int i = 0; i < selections.size(); i++) {
       String own = name + "/" + i;
-      program.metric(own, program.multiply(own + ".selected", x, selections.get(i)));
+      selected.put(own, program.multiply(own + ".selected", x, selections.get(i)));
     }
+  }
+
+  /** Records all that was selected. */
+  void record() {
+    selected.forEach(program::metric);
   }
 
   /** Writes the constants: before the first step. */
   void write(Engine engine) {
     for (int i = 0; i < selections.size(); i++) {
       float[] selection = new float[selections.size()];
-      Arrays.fill(selection, 0);
       selection[i] = selection.length;
       engine.writeTensor(selections.get(i), selection);
     }

@@ -103,6 +103,9 @@ public final class UnifiedRl extends ActorCritic {
             config.exactPenalty(),
             p.hyper("eta", config.eta()),
             omega);
+    byGroup = new GroupMetrics(p, config.groups());
+    byGroup.select("q_mean", objective.mean());
+    byGroup.select("q_deviation", objective.deviation());
     TensorRef gradient = p.add("actor_gradient", ofValue, penalty.gradient());
     TensorRef actorNorm = updateActor(policy, gradient, 1);
 
@@ -115,9 +118,7 @@ public final class UnifiedRl extends ActorCritic {
     p.metric("reward", reward);
     p.metric("critic_gradient_norm", update.norm());
     p.metric("actor_gradient_norm", actorNorm);
-    byGroup = new GroupMetrics(p, config.groups());
-    byGroup.add("q_mean", objective.mean());
-    byGroup.add("q_deviation", objective.deviation());
+    byGroup.record();
   }
 
   @Override
