@@ -119,6 +119,13 @@ class ReportPageTest {
     // Seeds 1 and 4 at the last of 12 lines; seed 2 alone.
     assertThat(browser.evaluate("tip.innerText").asText())
         .contains("step 1,200", "A: 14.5 (13 to 16)", "B: 14", "C: 14");
+    // Steps 100 to 1,200 between the axis and the right end: 600 is in the middle of all from 0.
+    JsonNode line =
+        browser.evaluate(
+            "(() => { const r = chart.querySelector('.axis').getBoundingClientRect();"
+                + " return {x: (r.left + r.right) / 2}; })()");
+    browser.point(line.path("x").asDouble(), place.path("y").asDouble());
+    assertThat(browser.evaluate("tip.innerText").asText()).contains("step 600", "A: 8.5 (7 to 10)");
     browser.evaluate("document.querySelectorAll('.key')[1].click()");
     assertThat(browser.evaluate("getComputedStyle(chart.querySelector('.s1')).display").asText())
         .isEqualTo("none");

@@ -38,13 +38,18 @@ class ReportTest {
   @Test
   void runsThatDifferByTheirSeedAreOneCurveWithABand() throws IOException {
     List<Run> runs =
-        List.of(Run.read(run("a", 1, 1)), Run.read(run("b", 4, 1)), Run.read(run("c", 2, 3)));
+        List.of(
+            Run.read(run("a", 2, 1)),
+            Run.read(run("b", 4, 1)),
+            Run.read(run("c", 1, 1)),
+            Run.read(run("d", 3, 1)),
+            Run.read(run("e", 2, 3)));
     List<Group> groups = Group.of(runs);
     assertThat(groups).extracting(Group::label).containsExactly("A: eta 1.0", "B: eta 3.0");
     Curve curve = Curve.of(groups.get(0), Run::metrics, line -> line.value("q_mean/watch_time"));
     assertThat(curve.size()).isEqualTo(SampleRuns.LINES);
     assertThat(curve.steps()[2]).isEqualTo(300);
-    // Seeds 1 and 4 at the third line: 4 and 7.
+    // Seeds 2, 4, 1 and 3 at the third line: 5, 7, 4 and 6.
     assertThat(curve.mean()[2]).isCloseTo(5.5, within(1e-12));
     assertThat(curve.low()[2]).isEqualTo(4);
     assertThat(curve.high()[2]).isEqualTo(7);
