@@ -27,6 +27,7 @@ import picocli.CommandLine.Mixin;
 final class DemoCommand implements Callable<Integer> {
 
   @Mixin RunOptions common;
+  @Mixin WatchOptions watched;
   @Mixin ConfigOptions options;
 
   @Override
@@ -36,14 +37,16 @@ final class DemoCommand implements Callable<Integer> {
     EngineAccess.requireEngine(config.engineOptions());
     Environment environment = ConfigOptions.openUsers(config);
     RunFolder folder = RunFolder.plan(common.out, "demo");
-    Session session = new Session(config, environment, folder, common);
-    Baseline baseline = session.explore();
-    Supplier<Policy> policy = session.train(baseline, folder.train(), false);
-    session.evaluate(baseline, policy, folder.heldOut());
-    AbTest.Result test = session.compare(baseline.policy(), policy);
-    session.finish();
-    String title = environment.name() + ", seed " + config.seed();
-    session.draw(() -> Charts.write(folder.chart(), folder.readMetrics(), test, title));
+    try (Watch watch = watched.open(common)) {
+      Session session = new Session(config, environment, folder, common, watch);
+      Baseline baseline = session.explore();
+      Supplier<Policy> policy = session.train(baseline, folder.train(), false);
+      session.evaluate(baseline, policy, folder.heldOut());
+      AbTest.Result test = session.compare(baseline.policy(), policy);
+      session.finish();
+      String title = environment.name() + ", seed " + config.seed();
+      session.draw(() -> Charts.write(folder.chart(), folder.readMetrics(), test, title));
+    }
     return 0;
   }
 }

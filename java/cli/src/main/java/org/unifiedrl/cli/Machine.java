@@ -12,11 +12,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.stream.Stream;
+import org.unifiedrl.mtf.experiment.ProcessMemory;
 
 /** What the operating system and the JVM know of this process and its machine. */
 final class Machine {
 
-  private static final Path STATUS = Path.of("/proc/self/status");
   private static final Path MEMORY = Path.of("/proc/meminfo");
   private static final Path PROCESSOR = Path.of("/proc/cpuinfo");
 
@@ -36,9 +36,7 @@ final class Machine {
 
   /** Largest resident memory of this process so far, in MiB; NaN where the system does not say. */
   static double peakResidentMebibytes() {
-    return field(STATUS, "VmHWM")
-        .map(text -> Long.parseLong(text.replaceAll("[^0-9]", "")) / 1024.0)
-        .orElse(Double.NaN);
+    return ProcessMemory.peakMebibytes().orElse(Double.NaN);
   }
 
   /** Name of the processor. */

@@ -27,6 +27,7 @@ import picocli.CommandLine.ScopeType;
       "  ./unifiedrl setup        checks for what a build needs, and installs it",
       "                           (Debian, Ubuntu, as root) or says how",
       "  ./unifiedrl setup --cuda also has later builds make the CUDA back end, with nvcc",
+      "  ./unifiedrl setup --tests also installs what only the tests need: chromium",
       "  ./unifiedrl build        builds now; other commands build when sources are",
       "                           newer",
       "  UNIFIEDRL_JAVA_OPTIONS   options for the JVM, such as -Xmx8g"
@@ -43,6 +44,7 @@ import picocli.CommandLine.ScopeType;
       CompareCommand.class,
       ExperimentCommand.class,
       SweepCommand.class,
+      ReportCommand.class,
       ExportCommand.class,
       InspectCommand.class,
       ConfigCommand.class,

@@ -35,6 +35,7 @@ final class ProgressiveCommand implements Callable<Integer> {
   boolean resume;
 
   @Mixin RunOptions common;
+  @Mixin WatchOptions watched;
   @Mixin ConfigOptions options;
 
   @Override
@@ -51,12 +52,14 @@ final class ProgressiveCommand implements Callable<Integer> {
     }
     EngineAccess.requireEngine(config.engineOptions());
     Environment environment = ConfigOptions.openUsers(config);
-    Session session = Session.progressive(config, environment, folder, common);
-    ProgressiveTraining.Result run = session.rounds();
-    AbTest.Result test = session.compare(run.baseline().policy(), run.policy());
-    session.finish();
-    String title = environment.name() + ", seed " + config.seed();
-    session.draw(() -> Charts.write(folder.chart(), run.rounds(), test, title));
+    try (Watch watch = watched.open(common)) {
+      Session session = Session.progressive(config, environment, folder, common, watch);
+      ProgressiveTraining.Result run = session.rounds();
+      AbTest.Result test = session.compare(run.baseline().policy(), run.policy());
+      session.finish();
+      String title = environment.name() + ", seed " + config.seed();
+      session.draw(() -> Charts.write(folder.chart(), run.rounds(), test, title));
+    }
     return 0;
   }
 }

@@ -2,18 +2,14 @@ package org.unifiedrl.cli;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.BufferedWriter;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.time.LocalDateTime;
 import java.time.ZoneId;
 import java.time.format.DateTimeFormatter;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.stream.Stream;
 import org.unifiedrl.engine.DurableFiles;
 import org.unifiedrl.mtf.algorithm.MlpPolicy;
@@ -23,13 +19,14 @@ import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import org.unifiedrl.mtf.experiment.ProgressiveTraining;
 import org.unifiedrl.mtf.policy.Policy;
 import org.unifiedrl.mtf.session.Environment;
+import org.unifiedrl.report.JsonLines;
 
 /**
  * What a run leaves, and where: {@code config.yaml}, {@code baseline.json}, {@code shards/train},
- * {@code shards/held-out}, {@code checkpoints}, {@code metrics.jsonl}, {@code result.json}, {@code
- * chart.png}. Progressive training leaves its logs and checkpoints in {@code rounds/N}, each laid
- * out like this folder, and {@code rounds.md}; {@code checkpoints} is then a link to those of the
- * round whose policy is served at the end.
+ * {@code shards/held-out}, {@code checkpoints}, {@code metrics.jsonl}, {@code resources.jsonl},
+ * {@code result.json}, {@code chart.png}. Progressive training leaves its logs and checkpoints in
+ * {@code rounds/N}, each laid out like this folder, and {@code rounds.md}; {@code checkpoints} is
+ * then a link to those of the round whose policy is served at the end.
  */
 record RunFolder(Path path) {
 
@@ -144,7 +141,7 @@ record RunFolder(Path path) {
   }
 
   Path metrics() {
-    return path.resolve("metrics.jsonl");
+    return path.resolve(JsonLines.METRICS);
   }
 
   /** Table of the rounds of progressive training. */
@@ -284,45 +281,8 @@ record RunFolder(Path path) {
     }
   }
 
-  /** Appends one line of metrics. */
-  void appendMetrics(long step, Map<String, Double> values) {
-    ObjectNode node = Json.object();
-    node.put("step", step);
-    values.forEach((name, value) -> Json.put(node, name, value));
-    try (BufferedWriter writer =
-        Files.newBufferedWriter(metrics(), StandardOpenOption.CREATE, StandardOpenOption.APPEND)) {
-      writer.write(Json.line(node));
-      writer.write("\n");
-    } catch (IOException e) {
-      throw new UncheckedIOException("cannot write " + metrics() + ": " + FileErrors.reason(e), e);
-    }
-  }
-
-  /** Drops metrics beyond a step: training that goes on from there writes them again. */
-  void keepMetrics(long lastStep) {
-    if (!Files.exists(metrics())) {
-      return;
-    }
-    StringBuilder kept = new StringBuilder();
-    for (JsonNode line : readMetrics()) {
-      if (line.path("step").asLong() <= lastStep) {
-        kept.append(Json.line(line)).append('\n');
-      }
-    }
-    Json.writeText(metrics(), kept.toString());
-  }
-
-  /** All whole lines of metrics so far; a run that was killed may have left half a line. */
+  /** All whole lines of metrics so far. */
   List<JsonNode> readMetrics() {
-    List<JsonNode> lines = new ArrayList<>();
-    try {
-      String text = Files.readString(metrics());
-      for (String line : text.substring(0, text.lastIndexOf('\n') + 1).lines().toList()) {
-        lines.add(Json.MAPPER.readTree(line));
-      }
-    } catch (IOException e) {
-      throw new UncheckedIOException("cannot read " + metrics() + ": " + FileErrors.reason(e), e);
-    }
-    return lines;
+    return JsonLines.read(metrics());
   }
 }

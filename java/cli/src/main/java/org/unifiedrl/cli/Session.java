@@ -5,7 +5,6 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
 import org.unifiedrl.engine.replay.Replay;
@@ -15,6 +14,7 @@ import org.unifiedrl.mtf.evaluation.AbTest;
 import org.unifiedrl.mtf.evaluation.Headroom;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import org.unifiedrl.mtf.experiment.Learner;
+import org.unifiedrl.mtf.experiment.MetricsListener;
 import org.unifiedrl.mtf.experiment.OfflineEvaluation;
 import org.unifiedrl.mtf.experiment.Pipeline;
 import org.unifiedrl.mtf.experiment.ProgressiveTraining;
@@ -33,6 +33,7 @@ final class Session {
   private final Environment environment;
   private final RunFolder folder;
   private final RunOptions common;
+  private final Watch watch;
   private final Pipeline pipeline;
   private final ExperimentConfig.Population population;
   private final PrintWriter out;
@@ -49,14 +50,33 @@ final class Session {
         RunListener listener);
   }
 
+  /** A session that trains nothing. */
   Session(ExperimentConfig config, Environment environment, RunFolder folder, RunOptions common) {
-    this(config, environment, folder, common, Pipeline::new);
+    this(config, environment, folder, common, new Watch(common), Pipeline::new);
+  }
+
+  /**
+   * A session.
+   *
+   * @param watch what hears of its training; the caller's to close
+   */
+  Session(
+      ExperimentConfig config,
+      Environment environment,
+      RunFolder folder,
+      RunOptions common,
+      Watch watch) {
+    this(config, environment, folder, common, watch, Pipeline::new);
   }
 
   /** A session whose stages are those of progressive training. */
   static Session progressive(
-      ExperimentConfig config, Environment environment, RunFolder folder, RunOptions common) {
-    return new Session(config, environment, folder, common, Pipeline::progressive);
+      ExperimentConfig config,
+      Environment environment,
+      RunFolder folder,
+      RunOptions common,
+      Watch watch) {
+    return new Session(config, environment, folder, common, watch, Pipeline::progressive);
   }
 
   private Session(
@@ -64,7 +84,9 @@ final class Session {
       Environment environment,
       RunFolder folder,
       RunOptions common,
+      Watch watch,
       Stages stages) {
+    this.watch = watch;
     this.config = config;
     this.environment = environment;
     this.folder = folder;
@@ -130,7 +152,6 @@ final class Session {
     } else if (learner.step() == 0) { // of a logged policy there is nothing but its clone
       trained.writeBaseline(learner.policy().get(), 0, environment);
     }
-    trained.keepMetrics(learner.step());
   }
 
   /** Finds the baseline and logs exploration around it. */
@@ -180,7 +201,7 @@ final class Session {
             List.of(data),
             folder.checkpoints(),
             resume,
-            (Long step, Map<String, Double> means) -> folder.appendMetrics(step, means));
+            watch.metrics(folder));
     out.printf(
         "Trained %,d steps on back end %s (%s) in %.0f s; parameter hash %s%n",
         trained.steps(),
@@ -247,8 +268,8 @@ final class Session {
       }
 
       @Override
-      public void metrics(int number, long step, Map<String, Double> means) {
-        folder.round(number).appendMetrics(step, means);
+      public MetricsListener training(int number) {
+        return watch.metrics(folder.round(number));
       }
 
       @Override

@@ -21,6 +21,7 @@ import picocli.CommandLine.Option;
       "  unifiedrl train --data runs/log --out runs/policy --resume \\",
       "      --set training.steps=20000",
       "  unifiedrl train --data runs/log --backend cuda --precision bf16",
+      "  unifiedrl train --data runs/log --tensorboard --metrics-port 9400",
       "  unifiedrl train --data runs/log --backend check:reference,cpu \\",
       "      --set training.steps=10"
     })
@@ -39,6 +40,7 @@ final class TrainCommand implements Callable<Integer> {
   boolean resume;
 
   @Mixin RunOptions common;
+  @Mixin WatchOptions watched;
   @Mixin ConfigOptions options;
 
   @Override
@@ -56,9 +58,11 @@ final class TrainCommand implements Callable<Integer> {
       EngineAccess.requireEngine(config.engineOptions());
     }
     Environment environment = ConfigOptions.open(config);
-    Session session = new Session(config, environment, folder, common);
-    session.train(log.readBaseline(environment), log.train(), resume);
-    session.finish();
+    try (Watch watch = watched.open(common)) {
+      Session session = new Session(config, environment, folder, common, watch);
+      session.train(log.readBaseline(environment), log.train(), resume);
+      session.finish();
+    }
     return 0;
   }
 }

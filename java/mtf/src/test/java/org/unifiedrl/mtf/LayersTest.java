@@ -40,7 +40,12 @@ class LayersTest {
         .resideInAPackage("org.unifiedrl.mtf..")
         .should()
         .dependOnClassesThat()
-        .resideInAnyPackage("org.unifiedrl.cli..", "picocli..")
+        .resideInAnyPackage(
+            "org.unifiedrl.cli..",
+            "org.unifiedrl.report..",
+            "picocli..",
+            "io.micrometer..",
+            "com.google.protobuf..")
         .check(CLASSES);
   }
 

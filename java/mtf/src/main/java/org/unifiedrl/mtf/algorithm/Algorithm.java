@@ -40,7 +40,7 @@ public interface Algorithm {
     return program().trained();
   }
 
-  /** Names of what a step reports. */
+  /** Names of what a step reports; {@code NAME/I} is that of reward group I, from 0. */
   default List<String> metrics() {
     return program().metrics();
   }

@@ -1,5 +1,6 @@
 package org.unifiedrl.mtf.algorithm;
 
+import org.unifiedrl.engine.Engine;
 import org.unifiedrl.engine.HyperRef;
 import org.unifiedrl.engine.Program;
 import org.unifiedrl.engine.Tape;
@@ -12,6 +13,8 @@ import org.unifiedrl.engine.replay.ReplaySchema;
  * networks see its B l pairs as rows. Places that showed nothing are left out of every sum.
  */
 public final class EnhancedRl extends ActorCritic {
+
+  private final GroupMetrics byGroup;
 
   private final int pairs;
 
@@ -92,6 +95,9 @@ public final class EnhancedRl extends ActorCritic {
             config.exactPenalty(),
             p.hyper("eta", config.eta()),
             omega);
+    byGroup = new GroupMetrics(p, config.groups());
+    byGroup.select("q_mean", objective.mean());
+    byGroup.select("q_deviation", objective.deviation());
     TensorRef gradient = p.add("actor_gradient", ofValue, penalty.gradient());
     TensorRef actorNorm =
         updateActor(policy, p.multiply("shown_actor_gradient", gradient, shown), 1);
@@ -105,6 +111,13 @@ public final class EnhancedRl extends ActorCritic {
     p.metric("reward", batch.reward());
     p.metric("critic_gradient_norm", criticNorm);
     p.metric("actor_gradient_norm", actorNorm);
+    byGroup.record();
+  }
+
+  @Override
+  public void initialise(Engine engine, long seed, float[] start) {
+    super.initialise(engine, seed, start);
+    byGroup.write(engine);
   }
 
   /** A column of lists [1, B, l width] as one of pairs [1, B l, width]. */

@@ -1,6 +1,7 @@
 package org.unifiedrl.mtf.algorithm;
 
 import java.util.Optional;
+import org.unifiedrl.engine.Engine;
 import org.unifiedrl.engine.Tape;
 import org.unifiedrl.engine.TensorRef;
 import org.unifiedrl.engine.replay.ReplaySchema;
@@ -10,6 +11,8 @@ import org.unifiedrl.engine.replay.ReplaySchema;
  * targets are lowered outside the box instead of attenuated (section 2.4, U4).
  */
 public final class UnifiedRl extends ActorCritic {
+
+  private final GroupMetrics byGroup;
 
   /**
    * Writes the step down.
@@ -100,6 +103,9 @@ public final class UnifiedRl extends ActorCritic {
             config.exactPenalty(),
             p.hyper("eta", config.eta()),
             omega);
+    byGroup = new GroupMetrics(p, config.groups());
+    byGroup.select("q_mean", objective.mean());
+    byGroup.select("q_deviation", objective.deviation());
     TensorRef gradient = p.add("actor_gradient", ofValue, penalty.gradient());
     TensorRef actorNorm = updateActor(policy, gradient, 1);
 
@@ -112,5 +118,12 @@ public final class UnifiedRl extends ActorCritic {
     p.metric("reward", reward);
     p.metric("critic_gradient_norm", update.norm());
     p.metric("actor_gradient_norm", actorNorm);
+    byGroup.record();
+  }
+
+  @Override
+  public void initialise(Engine engine, long seed, float[] start) {
+    super.initialise(engine, seed, start);
+    byGroup.write(engine);
   }
 }

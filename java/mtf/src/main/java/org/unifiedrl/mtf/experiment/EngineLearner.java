@@ -260,11 +260,17 @@ public final class EngineLearner implements Learner {
 
   @Override
   public Supplier<Policy> policy() {
-    Map<String, Tensor> tensors = new LinkedHashMap<>();
-    for (NetworkRef network : algorithm.networks()) {
-      tensors.putAll(read(network, Section.PARAMETERS));
-    }
-    return algorithm.policy().of(name -> weights(tensors, name, stateShift, stateScale));
+    // Only the networks that act: a policy is asked for at every report, and critics are many.
+    return algorithm
+        .policy()
+        .of(name -> weights(read(network(name), Section.PARAMETERS), name, stateShift, stateScale));
+  }
+
+  private NetworkRef network(String name) {
+    return algorithm.networks().stream()
+        .filter(network -> network.name().equals(name))
+        .findFirst()
+        .orElseThrow(() -> new IllegalStateException("the algorithm has no network " + name));
   }
 
   @Override

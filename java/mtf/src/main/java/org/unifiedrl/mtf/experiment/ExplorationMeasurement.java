@@ -180,7 +180,7 @@ public final class ExplorationMeasurement {
           List.of(log),
           checkpoints,
           false,
-          (step, metrics) -> {});
+          MetricsListener.NONE);
       DeviationReturns.Judgement critics = deviations.judge(CriticEnsemble.load(checkpoints));
       PairedBootstrap bootstrap = bootstrap(config);
       ExperimentConfig.Exploration settings = config.exploration();

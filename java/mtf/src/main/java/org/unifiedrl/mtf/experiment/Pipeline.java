@@ -8,7 +8,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.function.BiConsumer;
 import java.util.function.LongFunction;
 import java.util.function.Supplier;
 import org.unifiedrl.engine.replay.Replay;
@@ -621,18 +620,20 @@ public final class Pipeline {
    * @param data folders of the shards to learn from
    * @param checkpoints folder of checkpoints
    * @param resume whether to continue from the newest checkpoint
-   * @param metrics receives (step, metrics by name) now and then
+   * @param metrics hears of it every {@code training.report} steps; not closed here
    */
   public Trained train(
       Learner.Start start,
       List<Path> data,
       Path checkpoints,
       boolean resume,
-      BiConsumer<Long, Map<String, Double>> metrics) {
+      MetricsListener metrics) {
     ExperimentConfig.Training settings = config.training();
     try (Replay replay = Replay.open(data, Replay.Options.DEFAULT);
         Learner learner = learners.open(config, replay, start, checkpoints, resume);
         RunListener.Stage stage = listener.begin("train", "steps", settings.steps())) {
+      metrics.begin(learner.step(), settings.steps());
+      TrainingMetrics told = new TrainingMetrics(config, environment, replay, metrics);
       while (learner.step() < settings.steps()) {
         // Reports and checkpoints fall on the same steps whether or not training was resumed.
         long next =
@@ -641,15 +642,16 @@ public final class Pipeline {
                 Math.min(
                     nextMultiple(learner.step(), settings.report()),
                     nextMultiple(learner.step(), settings.checkpoint())));
-        Map<String, Double> means = learner.run(next - learner.step());
+        Map<String, Double> means = told.run(learner, next - learner.step());
         if (next % settings.report() == 0 || next == settings.steps()) {
-          metrics.accept(next, means);
+          told.tell(learner, means);
         }
         if (next % settings.checkpoint() == 0 || next == settings.steps()) {
           learner.save();
         }
         stage.at(next, "");
       }
+      metrics.end();
       return new Trained(
           learner.step(),
           learner.backend(),

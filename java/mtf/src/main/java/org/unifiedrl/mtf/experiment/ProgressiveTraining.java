@@ -5,7 +5,6 @@ import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
@@ -46,8 +45,10 @@ public final class ProgressiveTraining {
     /** What a round explores around, and is compared with. */
     default void served(int number, Supplier<Policy> policy) {}
 
-    /** Metrics of a round's training, averaged since the ones before. */
-    default void metrics(int number, long step, Map<String, Double> means) {}
+    /** Hears the training of a round; closed when that is over. */
+    default MetricsListener training(int number) {
+      return MetricsListener.NONE;
+    }
 
     /** A round is over. */
     default void end(Round round) {}
@@ -226,14 +227,9 @@ public final class ProgressiveTraining {
             ? List.of(train(number))
             : IntStream.rangeClosed(1, number).mapToObj(this::train).toList();
     boolean begun = new CheckpointStore(checkpoints(number), 1).latest().isPresent();
-    try {
+    try (MetricsListener metrics = listener.training(number)) {
       return Round.Trained.of(
-          stages.train(
-              start(number, served, before),
-              data,
-              checkpoints(number),
-              begun,
-              (step, means) -> listener.metrics(number, step, means)));
+          stages.train(start(number, served, before), data, checkpoints(number), begun, metrics));
     } catch (NotFiniteException e) {
       delete(checkpoints(number));
       return Round.Trained.diverged(e);

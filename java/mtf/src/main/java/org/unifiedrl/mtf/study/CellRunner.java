@@ -21,6 +21,7 @@ import org.unifiedrl.mtf.evaluation.Headroom;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import org.unifiedrl.mtf.experiment.FolderLock;
 import org.unifiedrl.mtf.experiment.Learner;
+import org.unifiedrl.mtf.experiment.MetricsListener;
 import org.unifiedrl.mtf.experiment.OfflineEvaluation;
 import org.unifiedrl.mtf.experiment.Pipeline;
 import org.unifiedrl.mtf.experiment.ProgressiveTraining;
@@ -270,7 +271,7 @@ public final class CellRunner implements AutoCloseable {
             log.train(),
             folder,
             false,
-            (Long step, Map<String, Double> m) -> {});
+            MetricsListener.NONE);
     lap(seconds, "train", start);
     LogStore.delete(folder);
     return new Made(

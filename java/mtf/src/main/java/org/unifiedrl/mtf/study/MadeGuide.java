@@ -4,10 +4,10 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
 import org.unifiedrl.mtf.baseline.Baseline;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import org.unifiedrl.mtf.experiment.ExperimentConfig.ExplorationKind;
+import org.unifiedrl.mtf.experiment.MetricsListener;
 import org.unifiedrl.mtf.experiment.Pipeline;
 
 /**
@@ -61,7 +61,7 @@ final class MadeGuide {
           List.of(shards),
           run.resolve("checkpoints"),
           false,
-          (Long step, Map<String, Double> metrics) -> {});
+          MetricsListener.NONE);
     }
     return logged;
   }

@@ -249,7 +249,7 @@ class PipelineTest {
         List.of(log),
         guideRun.resolve("checkpoints"),
         false,
-        (step, metrics) -> {});
+        MetricsListener.NONE);
   }
 
   /** Kinds that look at the state: in their box, evaluable, and one log whatever the lanes. */

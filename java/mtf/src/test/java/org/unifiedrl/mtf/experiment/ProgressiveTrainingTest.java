@@ -9,7 +9,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.function.Supplier;
@@ -95,9 +94,6 @@ class ProgressiveTrainingTest {
 
               @Override
               public void begin(int number, int rounds) {}
-
-              @Override
-              public void metrics(int number, long step, Map<String, Double> means) {}
 
               @Override
               public void end(Round round) {}
@@ -203,7 +199,7 @@ class ProgressiveTrainingTest {
             List.of(log),
             temporary.resolve("checkpoints"),
             false,
-            (step, means) -> {});
+            MetricsListener.NONE);
     assertThat(progressive.rounds().get(0).trained().parameterHash())
         .isEqualTo(trained.parameterHash());
     assertThat(progressive.rounds().get(0).trained().steps()).isEqualTo(90);
