@@ -56,6 +56,10 @@ final class CudaLibrary {
       return "-D%s=%s %s: give the path of %s, or leave the property out to use the build's own"
           .formatted(PROPERTY, file, Files.exists(file) ? "is not a file" : "is not there", FILE);
     }
+    String cutOff = LinkDiagnosis.cutOff(file);
+    if (cutOff != null) {
+      return cutOff;
+    }
     if (Native.backendLoad(Backends.CUDA, file.toAbsolutePath().toString()) == 0) {
       return null;
     }

@@ -227,7 +227,7 @@ public final class Engine extends NativeHandle {
     writeNetwork64(target, Section.PARAMETERS, readNetwork64(source, Section.PARAMETERS));
   }
 
-  /** Writes a constant tensor. */
+  /** Writes a constant tensor: all its values in the order [members, rows, columns]. */
   public void writeTensor(TensorRef tensor, float... values) {
     requireOwned(program.owns(tensor), "tensor", tensor.name());
     if (values.length != tensor.elements()) {
@@ -235,17 +235,54 @@ public final class Engine extends NativeHandle {
           "tensor %s takes %d values, found %d"
               .formatted(tensor.shape(), tensor.elements(), values.length));
     }
-    FloatBuffer buffer = directFloats(values.length).put(values).flip();
+    writeTensor(tensor, directFloats(values.length).put(values).flip());
+  }
+
+  /**
+   * Writes a constant tensor from a buffer of the caller, such as a batch that another library has
+   * computed; one native copy, no allocation. The buffer may be changed as soon as this returns.
+   *
+   * @param tensor from {@link Program#constant}
+   * @param source direct, native order; all values of the tensor from its position on, in the order
+   *     [members, rows, columns]; its position does not move, and what follows is left alone
+   * @throws IllegalArgumentException if the buffer is of another kind or too short
+   * @throws EngineException if the tensor is no constant
+   */
+  public void writeTensor(TensorRef tensor, FloatBuffer source) {
+    requireOwned(program.owns(tensor), "tensor", tensor.name());
+    requireDirect("source", source, tensor.elements());
     long address = acquire();
     try {
-      Native.check(Native.tensorWrite(address, tensor.id(), buffer, values.length));
+      Native.check(Native.tensorWrite(address, tensor.id(), source, tensor.elements()));
     } finally {
       release();
-      Reference.reachabilityFence(buffer);
+      Reference.reachabilityFence(source);
     }
   }
 
-  /** Reads a tensor of the last step, where {@link EngineOptions#materialise} kept it. */
+  /**
+   * Reads a tensor of the last step, where {@link EngineOptions#materialise} kept it, into a buffer
+   * of the caller: an output, a loss, or the gradient with respect to an input, which another
+   * trainer propagates further.
+   *
+   * @param destination direct, native order; receives all values from its position on, in the order
+   *     [members, rows, columns]; its position does not move
+   * @throws IllegalArgumentException if the buffer is of another kind or too short
+   * @throws EngineException if the engine did not keep the tensor
+   */
+  public void readTensor(TensorRef tensor, FloatBuffer destination) {
+    requireOwned(program.owns(tensor), "tensor", tensor.name());
+    requireWritable("destination", destination, tensor.elements());
+    long address = acquire();
+    try {
+      Native.check(Native.tensorRead(address, tensor.id(), destination, tensor.elements()));
+    } finally {
+      release();
+      Reference.reachabilityFence(destination);
+    }
+  }
+
+  /** The same as doubles: exact where the back end computes in double. */
   public double[] readTensor(TensorRef tensor) {
     requireOwned(program.owns(tensor), "tensor", tensor.name());
     DoubleBuffer buffer = directDoubles(tensor.elements());

@@ -202,6 +202,13 @@ final class Native {
       @Cast("const float*") FloatBuffer source,
       long count);
 
+  @Name("unifiedrl_tensor_read")
+  static native int tensorRead(
+      @Cast("const unifiedrl_engine*") long engine,
+      int tensor,
+      FloatBuffer destination,
+      long count);
+
   @Name("unifiedrl_tensor_read64")
   static native int tensorRead64(
       @Cast("const unifiedrl_engine*") long engine,

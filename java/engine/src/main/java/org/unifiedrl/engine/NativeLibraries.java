@@ -14,6 +14,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.jar.JarEntry;
 import java.util.jar.JarFile;
+import java.util.zip.CRC32;
+import java.util.zip.CheckedInputStream;
 import org.bytedeco.javacpp.Loader;
 
 /**
@@ -86,7 +88,7 @@ final class NativeLibraries {
     String chosen = System.getProperty(PATH_PROPERTY);
     if (chosen != null) {
       if (!loadFolder(new File(chosen), tried)) {
-        throw failure(tried, null);
+        throw failure(tried, "-D" + PATH_PROPERTY + "=" + chosen + " does not hold both", null);
       }
     } else if (!loadPath(tried)) {
       loadJars(tried);
@@ -160,11 +162,17 @@ final class NativeLibraries {
     try {
       File file = Loader.cacheResource(NativeLibraries.class, name);
       if (file == null) {
-        throw failure(tried, null);
+        throw failure(
+            tried,
+            "no jar on the class path has "
+                + name
+                + ": add org.bytedeco:dnnl with the classifier of this platform, which"
+                + " unifiedrl-engine depends on",
+            null);
       }
       return file;
     } catch (IOException e) {
-      throw failure(tried, e);
+      throw failure(tried, "jar:" + name + " cannot be unpacked: " + e.getMessage(), e);
     }
   }
 
@@ -174,11 +182,16 @@ final class NativeLibraries {
     try {
       URL url = NativeLibraries.class.getResource(name);
       if (url == null) {
-        throw failure(tried, null);
+        throw failure(
+            tried,
+            "no jar on the class path has "
+                + name
+                + ": there is no unifiedrl-engine for this platform there",
+            null);
       }
       return extract(url, Loader.getCacheDir().toPath());
     } catch (IOException e) {
-      throw failure(tried, e);
+      throw failure(tried, "jar:" + name + " cannot be unpacked: " + e.getMessage(), e);
     }
   }
 
@@ -200,8 +213,13 @@ final class NativeLibraries {
       if (!Files.isRegularFile(file) || Files.size(file) != entry.getSize()) {
         Files.createDirectories(folder);
         Path temporary = Files.createTempFile(folder, name, ".part");
-        try (InputStream in = jar.getInputStream(entry)) {
+        CRC32 checksum = new CRC32();
+        try (InputStream in = new CheckedInputStream(jar.getInputStream(entry), checksum)) {
           Files.copy(in, temporary, StandardCopyOption.REPLACE_EXISTING);
+          if (checksum.getValue() != entry.getCrc()) {
+            throw new IOException(
+                jar.getName() + " is damaged (checksum of " + name + "): take another copy of it");
+          }
           Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE);
         } finally {
           Files.deleteIfExists(temporary);
@@ -212,19 +230,26 @@ final class NativeLibraries {
   }
 
   private static void load(File file, List<String> tried) {
+    String cutOff = LinkDiagnosis.cutOff(file.toPath());
+    if (cutOff != null) {
+      throw failure(tried, cutOff, null);
+    }
     try {
       System.load(file.getAbsolutePath());
     } catch (UnsatisfiedLinkError e) {
-      throw failure(tried, e);
+      String message = String.valueOf(e.getMessage()); // names the file
+      String diagnosis = new LinkDiagnosis().of(file.toPath(), message);
+      throw failure(tried, message + (diagnosis.isEmpty() ? "" : ". " + diagnosis), e);
     }
   }
 
-  private static UnsatisfiedLinkError failure(List<String> tried, Throwable cause) {
+  private static UnsatisfiedLinkError failure(List<String> tried, String reason, Throwable cause) {
     UnsatisfiedLinkError error =
         new UnsatisfiedLinkError(
             "The native engine could not be loaded on platform "
                 + Loader.getPlatform()
-                + (cause == null ? "" : " (" + cause.getMessage() + ")")
+                + ": "
+                + reason.replaceFirst("\\.$", "")
                 + ". Looked for, in this order: "
                 + String.join(", ", tried)
                 + ". Set -D"

@@ -726,7 +726,7 @@ public final class Program {
   }
 
   /**
-   * Expectile loss |tau - [q < v]| (q - v)^2 of each row.
+   * Expectile loss {@code |tau - [q < v]| (q - v)^2} of each row.
    *
    * @param q [1 or E, B, 1]
    * @param v [E, B, 1]

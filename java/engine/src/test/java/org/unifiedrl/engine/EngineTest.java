@@ -376,6 +376,95 @@ class EngineTest {
     }
   }
 
+  /**
+   * What another trainer does: its batch in, loss and gradients out. The network is a line, so that
+   * L = mean_b (x_b w + c - t_b)^2 has its gradients in closed form.
+   */
+  @ParameterizedTest
+  @MethodSource("backends")
+  void aBatchInBuffersOfTheCallerGivesLossAndGradients(String backend) {
+    int batch = 4;
+    Program program = new Program();
+    TensorRef x = program.constant("x", 1, batch, 2);
+    TensorRef target = program.constant("target", 1, batch, 1);
+    NetworkRef line = program.network("line", 1, Activation.LINEAR, 2, 1);
+    Forward forward = program.mlpForward("y", line, x, Tape.FULL);
+    SquaredError error = program.squaredError("loss", forward.y(), target);
+    program.mlpBackward("backward", forward, error.gradient());
+    TensorRef dx = program.mlpBackwardInput("dx", forward, error.gradient(), 0, 2);
+    program.metric("loss", error.loss());
+    float[] w = {0.5f, -2, 0.25f};
+    float[] xs = {1, 2, -1, 0.5f, 3, -2, 0.25f, 4};
+    float[] ts = {1, -1, 2, 0};
+    // What lies before and after the batch in the callers' buffers is not looked at.
+    FloatBuffer input = Engine.directFloats(10).put(9).put(xs).put(9).position(1);
+    FloatBuffer targets = Engine.directFloats(4).put(ts).flip();
+    try (Engine engine = Engine.create(program, null, options(backend).withMaterialise(true))) {
+      engine.writeNetwork(
+          line, Section.PARAMETERS, Engine.directFloats(3).put(w).flip().asReadOnlyBuffer());
+      engine.writeTensor(x, input.asReadOnlyBuffer());
+      engine.writeTensor(target, targets);
+      input.put(1, Float.NaN); // the caller's again
+      engine.run(1);
+      double loss = 0;
+      double[] gradient = new double[3];
+      double[] inputGradient = new double[8];
+      for (int b = 0; b < batch; b++) {
+        double residual = xs[2 * b] * w[0] + xs[2 * b + 1] * w[1] + w[2] - ts[b];
+        loss += residual * residual / batch;
+        for (int i = 0; i < 2; i++) {
+          gradient[i] += 2 * residual * xs[2 * b + i] / batch;
+          inputGradient[2 * b + i] = 2 * residual * w[i] / batch;
+        }
+        gradient[2] += 2 * residual / batch;
+      }
+      FloatBuffer out = Engine.directFloats(10);
+      assertThat(engine.drainMetrics(out)).isEqualTo(1);
+      assertThat((double) out.get(0)).isCloseTo(loss, within(1e-5 * loss));
+      engine.readNetwork(line, Section.GRADIENTS, out);
+      for (int i = 0; i < 3; i++) {
+        assertThat((double) out.get(i)).isCloseTo(gradient[i], within(1e-5));
+      }
+      engine.readTensor(dx, out.put(0, 7).position(1));
+      assertThat(out.position()).isOne();
+      assertThat(out.get(0)).isEqualTo(7);
+      for (int i = 0; i < 8; i++) {
+        assertThat((double) out.get(1 + i)).isCloseTo(inputGradient[i], within(1e-5));
+      }
+      assertThat(engine.readTensor(dx)[7]).isCloseTo(out.get(8), within(1e-6));
+    }
+  }
+
+  @Test
+  void buffersThatDoNotFitATensorAreRefused() {
+    Program program = new Program();
+    TensorRef x = program.constant("x", 1, 3, 2);
+    TensorRef twice = program.add("twice", x, x);
+    try (Engine engine = Engine.create(program, null, options("reference"))) {
+      assertThatThrownBy(() -> engine.writeTensor(x, Engine.directFloats(5)))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("source has room for 5 values, but 6 are needed");
+      assertThatThrownBy(() -> engine.writeTensor(x, FloatBuffer.allocate(6)))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("source must be a direct buffer");
+      ByteBuffer swapped = ByteBuffer.allocateDirect(24).order(ByteOrder.BIG_ENDIAN);
+      assertThatThrownBy(() -> engine.writeTensor(x, swapped.asFloatBuffer()))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("native byte order");
+      assertThatThrownBy(() -> engine.writeTensor(twice, Engine.directFloats(6)))
+          .isInstanceOf(EngineException.class)
+          .hasMessageContaining("twice");
+      FloatBuffer readOnly = Engine.directFloats(6).asReadOnlyBuffer();
+      assertThatThrownBy(() -> engine.readTensor(x, readOnly))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("destination is read-only");
+      TensorRef foreign = new Program().constant("foreign", 1, 3, 2);
+      assertThatThrownBy(() -> engine.readTensor(foreign, Engine.directFloats(6)))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("another program");
+    }
+  }
+
   @Test
   void refusesUseOfClosedViewsAndPolicies() {
     NativeReplay replay = data(20, 0);
