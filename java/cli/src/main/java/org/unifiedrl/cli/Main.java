@@ -39,6 +39,7 @@ import picocli.CommandLine.ScopeType;
       TrainCommand.class,
       EvaluateCommand.class,
       CompareCommand.class,
+      ServeCommand.class,
       ExperimentCommand.class,
       SweepCommand.class,
       InspectCommand.class,

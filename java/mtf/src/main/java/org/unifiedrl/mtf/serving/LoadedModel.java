@@ -135,12 +135,12 @@ final class LoadedModel {
           candidate[k] = Math.max(-1, Math.min(1, decoded[k] + range[k] * moved[k]));
         }
         float value = critic.finish(states, candidate, actions)[0];
-        if (value > highest || highest != highest) {
+        if (value > highest || Float.isNaN(highest)) {
           highest = value;
           System.arraycopy(candidate, 0, action, 0, actions);
         }
       }
-      if (highest != highest) {
+      if (Float.isNaN(highest)) {
         action[0] = Float.NaN; // the critic overflowed: nothing was chosen
       }
     }
