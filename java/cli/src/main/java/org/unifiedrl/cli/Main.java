@@ -42,6 +42,7 @@ import picocli.CommandLine.ScopeType;
       TrainCommand.class,
       EvaluateCommand.class,
       CompareCommand.class,
+      ServeCommand.class,
       ExperimentCommand.class,
       SweepCommand.class,
       ReportCommand.class,

@@ -160,6 +160,8 @@ class RunTest {
       assertThat(fitted.path("difference").has("low")).isTrue();
     }
 
+    ServeTest.servesTheRun(folder);
+
     CommandLineRun compare =
         CommandLineRun.of(
             "compare",

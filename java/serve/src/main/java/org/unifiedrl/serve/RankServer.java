@@ -97,7 +97,8 @@ public final class RankServer implements AutoCloseable {
     if (!options.poll().isZero()) {
       poller = Executors.newSingleThreadScheduledExecutor(RankServer::pollerThread);
       long nanos = options.poll().toNanos();
-      poller.scheduleWithFixedDelay(handler::poll, nanos, nanos, TimeUnit.NANOSECONDS);
+      // Nobody waits for it: a poll that fails says so itself.
+      var unused = poller.scheduleWithFixedDelay(handler::poll, nanos, nanos, TimeUnit.NANOSECONDS);
     }
     handler.setReady(true);
     return new RankServer(

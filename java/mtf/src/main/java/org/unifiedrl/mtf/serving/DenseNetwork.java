@@ -79,7 +79,7 @@ final class DenseNetwork {
         for (int i = 0; i < x.length; i++) {
           active[positive] = i;
           // Counted without a branch, which nothing could predict.
-          positive += x[i] > 0 || Float.isNaN(x[i]) ? 1 : 0;
+          positive += x[i] <= 0 ? 0 : 1; // NaN goes on, so that it is seen at the end
         }
         float[] y = outputs[l];
         System.arraycopy(biases[l], 0, y, 0, y.length);

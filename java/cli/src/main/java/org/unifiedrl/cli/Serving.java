@@ -1,0 +1,202 @@
+package org.unifiedrl.cli;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.PrintWriter;
+import java.io.UncheckedIOException;
+import java.net.InetAddress;
+import java.net.UnknownHostException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.function.BooleanSupplier;
+import org.unifiedrl.engine.checkpoint.CheckpointException;
+import org.unifiedrl.engine.replay.ReplayException;
+import org.unifiedrl.mtf.experiment.ExperimentConfig;
+import org.unifiedrl.mtf.experiment.TrainedPolicy;
+import org.unifiedrl.mtf.serving.FusionPolicy;
+import org.unifiedrl.mtf.serving.PolicyModel;
+import org.unifiedrl.mtf.serving.ServingLog;
+import org.unifiedrl.mtf.session.Environment;
+import org.unifiedrl.serve.RankServer;
+import org.unifiedrl.serve.ServeOptions;
+
+/** The service behind {@code serve}, apart from the command so that --help loads none of it. */
+final class Serving {
+
+  /**
+   * A policy and how it is renewed.
+   *
+   * @param reload looks for another model and serves it
+   * @param cheap whether looking costs next to nothing when there is none
+   */
+  private record Source(FusionPolicy policy, BooleanSupplier reload, boolean cheap) {}
+
+  private Serving() {}
+
+  static int run(ServeCommand command) {
+    ServeOptions asked = options(command);
+    Source source = source(command.model);
+    FusionPolicy policy = source.policy();
+    requireExplorable(command, policy.model());
+    ServeOptions options = source.cheap() ? asked : withoutPolling(asked);
+    ServingLog log = null;
+    try {
+      log = command.log == null ? null : ServingLog.open(command.log, policy);
+    } catch (ReplayException | IllegalArgumentException e) {
+      throw new UsageException("--log " + command.log + ": " + e.getMessage(), e);
+    }
+    try (ServingLog opened = log;
+        RankServer server = RankServer.start(policy, opened, source.reload(), options)) {
+      // At SIGTERM the main thread still waits below: the hook ends the service in its place.
+      Thread hook =
+          new Thread(
+              () -> {
+                server.close();
+                if (opened != null) {
+                  opened.close();
+                }
+              },
+              "unifiedrl-serve-end");
+      Runtime.getRuntime().addShutdownHook(hook);
+      announce(command, policy.model(), server);
+      server.join();
+      return 0;
+    } catch (UncheckedIOException e) { // the port is taken, or the address is not this machine's
+      throw new UsageException(e.getMessage(), e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return 0;
+    }
+  }
+
+  private static ServeOptions options(ServeCommand c) {
+    try {
+      return new ServeOptions(
+          c.host,
+          c.port,
+          c.threads,
+          c.maxBody,
+          c.maxCandidates,
+          c.maxHeader,
+          seconds(c.requestTimeout),
+          seconds(c.idleTimeout),
+          seconds(c.drainTimeout),
+          seconds(c.poll),
+          c.explore,
+          c.seed);
+    } catch (IllegalArgumentException e) {
+      throw new UsageException("--" + e.getMessage(), e);
+    }
+  }
+
+  private static Duration seconds(double seconds) {
+    return Duration.ofNanos(Math.round(1e9 * seconds));
+  }
+
+  private static ServeOptions withoutPolling(ServeOptions o) {
+    return new ServeOptions(
+        o.host(),
+        o.port(),
+        o.threads(),
+        o.maxBody(),
+        o.maxCandidates(),
+        o.maxHeader(),
+        o.requestTimeout(),
+        o.idleTimeout(),
+        o.drainTimeout(),
+        Duration.ZERO,
+        o.explore(),
+        o.seed());
+  }
+
+  private static Source source(Path path) {
+    try {
+      if (Files.isRegularFile(path) || Files.isRegularFile(path.resolve(PolicyModel.FILE))) {
+        FusionPolicy policy = FusionPolicy.open(path);
+        return new Source(policy, policy::reload, true);
+      }
+      if (!Files.exists(path)) {
+        throw new UsageException("--model " + path + ": there is no such file or folder");
+      }
+      if (!Files.isRegularFile(new RunFolder(path).config())) {
+        throw new UsageException(
+            "--model "
+                + path
+                + " holds no policy: give a policy.safetensors, a folder that holds one, or a run"
+                + " folder of train, demo or progressive");
+      }
+      return trained(path);
+    } catch (CheckpointException e) {
+      throw new UsageException("--model " + path + ": " + e.getMessage(), e);
+    }
+  }
+
+  private static Source trained(Path path) {
+    RunFolder run = RunFolder.open(path, "--model");
+    run.requirePolicy("--model");
+    FusionPolicy policy = FusionPolicy.of(model(run));
+    return new Source(
+        policy,
+        () -> {
+          PolicyModel now = model(run);
+          if (now.sha256().equals(policy.model().sha256())) {
+            return false;
+          }
+          policy.swap(now);
+          return true;
+        },
+        false);
+  }
+
+  /** The policy of a run's newest checkpoint. */
+  static PolicyModel model(RunFolder run) {
+    RunFolder trained = run.trained();
+    ExperimentConfig config = Configuration.read(trained.config());
+    Environment environment = ConfigOptions.open(config);
+    return TrainedPolicy.model(config, environment, trained.checkpoints());
+  }
+
+  private static void requireExplorable(ServeCommand command, PolicyModel model) {
+    boolean able = model.kind() != PolicyModel.Kind.PAIR_ACTOR && model.box().isPresent();
+    if (!able && (command.explore || command.log != null)) {
+      throw new UsageException(
+          (command.explore ? "--explore" : "--log")
+              + ": model "
+              + model.version()
+              + " acts on candidates or has no box, so that nothing is explored: leave the option"
+              + " out, or serve a model with a box");
+    }
+  }
+
+  private static void announce(ServeCommand command, PolicyModel model, RankServer server) {
+    PrintWriter out = command.common.text();
+    String address =
+        "http://%s:%d".formatted(server.address().getHostString(), server.address().getPort());
+    out.printf(
+        "Model %s (%s): %d features, %d scores%n",
+        model.version(), model.kind(), model.stateSize(), model.scores());
+    out.printf("Ranks at %s/v1/rank; ends at SIGTERM or Ctrl-C%n", address);
+    out.flush();
+    if (!isLoopback(command.host)) {
+      PrintWriter err = command.common.spec.commandLine().getErr();
+      err.println(
+          "unifiedrl: warning: "
+              + command.host
+              + " is reached from other machines: whoever reaches it may rank and reload");
+      err.flush();
+    }
+    ObjectNode result = Json.object();
+    result.put("address", address);
+    result.put("port", server.address().getPort());
+    result.put("model", model.version());
+    command.common.write(result);
+  }
+
+  private static boolean isLoopback(String host) {
+    try {
+      return InetAddress.getByName(host).isLoopbackAddress();
+    } catch (UnknownHostException e) {
+      return false;
+    }
+  }
+}
