@@ -97,7 +97,8 @@ public final class RankServer implements AutoCloseable {
     if (!options.poll().isZero()) {
       poller = Executors.newSingleThreadScheduledExecutor(RankServer::pollerThread);
       long nanos = options.poll().toNanos();
-      poller.scheduleWithFixedDelay(handler::poll, nanos, nanos, TimeUnit.NANOSECONDS);
+      // Ends with the poller; what a look throws is caught in it.
+      var unused = poller.scheduleWithFixedDelay(handler::poll, nanos, nanos, TimeUnit.NANOSECONDS);
     }
     handler.setReady(true);
     return new RankServer(
