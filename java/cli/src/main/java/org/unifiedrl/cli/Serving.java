@@ -39,33 +39,49 @@ final class Serving {
     FusionPolicy policy = source.policy();
     requireExplorable(command, policy.model());
     ServeOptions options = source.cheap() ? asked : withoutPolling(asked);
+    Service service = start(command, source, options);
+    // At SIGTERM the main thread still waits below: the hook ends the service in its place.
+    Runtime.getRuntime().addShutdownHook(new Thread(service::close, "unifiedrl-serve-end"));
+    try {
+      announce(command, policy.model(), service.server());
+      service.server().join();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } finally {
+      service.close();
+    }
+    return 0;
+  }
+
+  /**
+   * A service and its log, if it has one.
+   *
+   * @param log null for none
+   */
+  private record Service(RankServer server, ServingLog log) {
+    /** Requests first, so that all of them are in the log. */
+    void close() {
+      server.close();
+      if (log != null) {
+        log.close();
+      }
+    }
+  }
+
+  private static Service start(ServeCommand command, Source source, ServeOptions options) {
     ServingLog log = null;
     try {
-      log = command.log == null ? null : ServingLog.open(command.log, policy);
+      log = command.log == null ? null : ServingLog.open(command.log, source.policy());
     } catch (ReplayException | IllegalArgumentException e) {
       throw new UsageException("--log " + command.log + ": " + e.getMessage(), e);
     }
-    try (ServingLog opened = log;
-        RankServer server = RankServer.start(policy, opened, source.reload(), options)) {
-      // At SIGTERM the main thread still waits below: the hook ends the service in its place.
-      Thread hook =
-          new Thread(
-              () -> {
-                server.close();
-                if (opened != null) {
-                  opened.close();
-                }
-              },
-              "unifiedrl-serve-end");
-      Runtime.getRuntime().addShutdownHook(hook);
-      announce(command, policy.model(), server);
-      server.join();
-      return 0;
+    try {
+      return new Service(RankServer.start(source.policy(), log, source.reload(), options), log);
     } catch (UncheckedIOException e) { // the port is taken, or the address is not this machine's
+      if (log != null) {
+        log.close();
+      }
       throw new UsageException(e.getMessage(), e);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      return 0;
     }
   }
 

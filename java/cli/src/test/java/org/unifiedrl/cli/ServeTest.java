@@ -74,10 +74,14 @@ class ServeTest {
     }
 
     /** Sends SIGTERM and waits. */
-    @Override
-    public void close() throws InterruptedException {
+    void end() throws InterruptedException {
       process.destroy();
       assertThat(process.waitFor(30, TimeUnit.SECONDS)).isTrue();
+    }
+
+    @Override
+    public void close() {
+      process.destroyForcibly(); // of no effect after the end
     }
   }
 
@@ -167,7 +171,7 @@ class ServeTest {
         Thread.sleep(20);
       }
       assertThat(service.rank(body(model, 20, 0.1)).path("model").asText()).isEqualTo("second");
-      service.close();
+      service.end();
       assertThat(Files.readString(service.output())).contains("Model first (actor)");
     }
     try (Stream<Path> parts = Files.list(log);

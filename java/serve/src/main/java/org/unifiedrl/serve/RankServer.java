@@ -97,7 +97,7 @@ public final class RankServer implements AutoCloseable {
     if (!options.poll().isZero()) {
       poller = Executors.newSingleThreadScheduledExecutor(RankServer::pollerThread);
       long nanos = options.poll().toNanos();
-      // Nobody waits for it: a poll that fails says so itself.
+      // Ends with the poller; what a look throws is caught in it.
       var unused = poller.scheduleWithFixedDelay(handler::poll, nanos, nanos, TimeUnit.NANOSECONDS);
     }
     handler.setReady(true);

@@ -28,6 +28,17 @@ import org.unifiedrl.mtf.serving.ServingLog;
 
 class RankServerTest {
 
+  /** Of a request whose body of 100 bytes is still to come. */
+  private static final String HEAD =
+      String.join(
+          "\r\n",
+          "POST /v1/rank HTTP/1.1",
+          "Host: a",
+          "Content-Type: application/json",
+          "Content-Length: 100",
+          "",
+          "");
+
   @TempDir Path folder;
   private Path file;
   private FusionPolicy policy;
@@ -272,19 +283,15 @@ class RankServerTest {
 
   @Test
   void aBodyThatDoesNotComeIsCutOff() throws Exception {
-    String head =
-        "POST /v1/rank HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
-            + "Content-Length: 100\r\n\r\n";
     long start = System.nanoTime();
-    assertThat(Service.raw(server, head + "{\"k\":"))
+    assertThat(Service.raw(server, HEAD + "{\"k\":"))
         .startsWith("HTTP/1.1 408")
         .contains("body_too_slow");
     assertThat(System.nanoTime() - start).isLessThan(TimeUnit.SECONDS.toNanos(4));
 
     // A byte now and then does not keep it open.
-    start = System.nanoTime();
     try (Socket socket = Service.connect(server)) {
-      socket.getOutputStream().write(head.getBytes(StandardCharsets.ISO_8859_1));
+      socket.getOutputStream().write(HEAD.getBytes(StandardCharsets.ISO_8859_1));
       for (int i = 0; i < 8; i++) {
         socket.getOutputStream().write(' ');
         socket.getOutputStream().flush();
@@ -296,13 +303,10 @@ class RankServerTest {
 
   @Test
   void moreRequestsThanThreadsAreSentAway() throws Exception {
-    String head =
-        "POST /v1/rank HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
-            + "Content-Length: 100\r\n\r\n";
     try (Socket first = Service.connect(server);
         Socket second = Service.connect(server)) {
       for (Socket socket : List.of(first, second)) {
-        socket.getOutputStream().write(head.getBytes(StandardCharsets.ISO_8859_1));
+        socket.getOutputStream().write(HEAD.getBytes(StandardCharsets.ISO_8859_1));
         socket.getOutputStream().flush();
       }
       long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(10);
