@@ -36,6 +36,7 @@ import picocli.CommandLine.ScopeType;
       DemoCommand.class,
       ProgressiveCommand.class,
       ExploreCommand.class,
+      CollectCommand.class,
       ImportCommand.class,
       TrainCommand.class,
       EvaluateCommand.class,
@@ -58,7 +59,7 @@ public final class Main {
             new PrintWriter(System.out, true, StandardCharsets.UTF_8),
             new PrintWriter(System.err, true, StandardCharsets.UTF_8),
             arguments);
-    System.exit(code);
+    GracefulStop.exit(code);
   }
 
   /** Runs a command; returns the exit code. */
