@@ -289,7 +289,7 @@ public final class TopicLog implements AutoCloseable {
       for (TopicPartition partition : messages.partitions()) {
         for (ConsumerRecord<byte[], byte[]> message : messages.records(partition)) {
           take(message);
-          if (rows == until.rows()) {
+          if (until.rows() > 0 && rows == until.rows()) {
             return;
           }
         }

@@ -127,8 +127,8 @@ class TopicLogTest {
     assertThat(status).isEqualTo(new TopicLog.Status(260, 0, 4, 0));
     assertThat(Collected.names(folder))
         .containsExactly(
-            "." + topic + ".positions.json",
             ".lock",
+            "." + topic + ".positions.json",
             topic + "-0-0000000000000000000-0000000000000000100.jsonl",
             topic + "-0-0000000000000000100-0000000000000000200.jsonl",
             topic + "-0-0000000000000000200-0000000000000000250.jsonl",
@@ -186,7 +186,7 @@ class TopicLogTest {
   @Test
   void killedAtAnyMomentItLosesNothingAndRepeatsNothing() throws Exception {
     broker.create(topic, 3);
-    int kills = 8;
+    int kills = 6;
     Path output = temporary.resolve("output.txt");
     Path quarantine = temporary.resolve("bad.jsonl");
     String[] command = {
@@ -227,14 +227,14 @@ class TopicLogTest {
         Process process = TestBroker.java(output, command);
         // Most kills come while segments are made, a part before the first.
         long start = System.nanoTime();
-        while (kill % 4 != 3
+        while (kill % 3 != 2
             && segments() == before
             && process.isAlive()
             && System.nanoTime() - start < TimeUnit.SECONDS.toNanos(60)) {
           Thread.sleep(1);
         }
         boolean over =
-            process.waitFor(random.nextInt(kill % 4 == 3 ? 1200 : 400), TimeUnit.MILLISECONDS);
+            process.waitFor(random.nextInt(kill % 3 == 2 ? 1200 : 400), TimeUnit.MILLISECONDS);
         assertThat(over).as(Files.readString(output)).isFalse();
         process.destroyForcibly();
         assertThat(process.waitFor()).as("ended by the kill").isEqualTo(128 + 9);
