@@ -131,15 +131,22 @@ final class CollectCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     common.checkJson();
-    try (TopicLog log = open();
-        GracefulStop stop = new GracefulStop(log::stop)) {
-      long start = System.nanoTime();
-      TopicLog.Status status = log.run(until(), new Lines(common.quiet));
-      report(status, (System.nanoTime() - start) / 1e9);
+    TopicLog.Until until = until();
+    try (TopicLog log = open()) {
+      collect(log, until);
     } catch (CollectException e) {
       throw new UsageException(e.getMessage(), e);
     }
     return 0;
+  }
+
+  @SuppressWarnings("try") // the stop is there for its closing
+  private void collect(TopicLog log, TopicLog.Until until) {
+    try (GracefulStop stop = new GracefulStop(log::stop)) {
+      long start = System.nanoTime();
+      TopicLog.Status status = log.run(until, new Lines(common.quiet));
+      report(status, (System.nanoTime() - start) / 1e9);
+    }
   }
 
   private TopicLog open() {

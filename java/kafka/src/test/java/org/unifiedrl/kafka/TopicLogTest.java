@@ -244,7 +244,7 @@ class TopicLogTest {
       ended.set(true);
       sender.join();
     }
-    assertThat(segments()).isGreaterThan(10);
+    assertThat(segments()).isGreaterThan(3); // each of the later kills waited for one
     assertThat(midSegment).as("kills while a segment was open").isPositive();
     collect(IDLE, 1000, quarantine);
 
