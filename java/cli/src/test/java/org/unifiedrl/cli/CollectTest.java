@@ -112,8 +112,15 @@ class CollectTest {
     Path log = temporary.resolve("log");
     CommandLineRun imported =
         CommandLineRun.of(
-            "import", folder + "/*.jsonl", "--mapping", mapping, "--held-out", "0", "--quiet",
-            "--out", log);
+            "import",
+            folder + "/*.jsonl",
+            "--mapping",
+            mapping,
+            "--held-out",
+            "0",
+            "--quiet",
+            "--out",
+            log);
     assertThat(imported.code()).as(imported.err()).isZero();
     List<String> expected = new ArrayList<>();
     for (String request : requests(0, 200)) {

@@ -146,7 +146,8 @@ final class Broker implements AutoCloseable {
     translated(
         () -> {
           consumer.assign(positions.keySet().stream().map(this::partition).toList());
-          positions.forEach((number, position) -> consumer.seek(partition(number), position.next()));
+          positions.forEach(
+              (number, position) -> consumer.seek(partition(number), position.next()));
           return null;
         });
   }

@@ -116,7 +116,8 @@ final class TopicFolder {
       }
       return state;
     } catch (JacksonException e) {
-      throw new CollectException(file + " is damaged (" + e.getOriginalMessage() + "): " + damaged(), e);
+      throw new CollectException(
+          file + " is damaged (" + e.getOriginalMessage() + "): " + damaged(), e);
     }
   }
 

@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.SortedMap;
@@ -184,8 +183,7 @@ public final class TopicLog implements AutoCloseable {
       throw new CollectException(
           ("%s has messages of %s-%d, and the topic has %d partitions: it is another topic of that"
                   + " name; collect it into another folder")
-              .formatted(
-                  target.folder(), source.topic(), positions.lastKey(), topic.partitions()));
+              .formatted(target.folder(), source.topic(), positions.lastKey(), topic.partitions()));
     }
     boolean fresh = positions.isEmpty();
     Map<Integer, Long> begins = broker.begins(topic.partitions());
@@ -196,8 +194,7 @@ public final class TopicLog implements AutoCloseable {
       if (fresh) {
         start = (source.start() == Start.EARLIEST ? begins : ends).get(partition);
       }
-      Position position =
-          positions.getOrDefault(partition, new Position(start, start));
+      Position position = positions.getOrDefault(partition, new Position(start, start));
       positions.put(partition, position);
       checkKept(partition, position.next(), begins.get(partition), ends.get(partition));
     }
@@ -219,8 +216,7 @@ public final class TopicLog implements AutoCloseable {
   }
 
   private void add(int partition, Position position) {
-    writers.put(
-        partition, new SegmentWriter(target.folder(), source.topic(), partition, position));
+    writers.put(partition, new SegmentWriter(target.folder(), source.topic(), partition, position));
   }
 
   private void checkKept(int partition, long next, long begin, long end) {
@@ -342,8 +338,7 @@ public final class TopicLog implements AutoCloseable {
         throw new CollectException(
             ("%s-%d, offset %d: expected a JSON object, but %s; have such messages set aside (a"
                     + " quarantine), or mend what sends them")
-                .formatted(
-                    message.topic(), message.partition(), message.offset(), e.getMessage()),
+                .formatted(message.topic(), message.partition(), message.offset(), e.getMessage()),
             e);
       }
       quarantine.append(message, e.getMessage());

@@ -69,8 +69,6 @@ final class Collected {
 
   /** The newest segment of a partition. */
   static Path newest(Path folder, String topic, int partition) throws IOException {
-    return segments(folder, topic, partition).stream()
-        .max(Comparator.naturalOrder())
-        .orElseThrow();
+    return segments(folder, topic, partition).stream().max(Comparator.naturalOrder()).orElseThrow();
   }
 }

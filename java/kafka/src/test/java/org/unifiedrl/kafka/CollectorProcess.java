@@ -14,8 +14,7 @@ final class CollectorProcess {
     long idle = Long.parseLong(arguments[5]);
     try (TopicLog log =
         new TopicLog(
-            new TopicLog.Source(
-                arguments[0], arguments[1], TopicLog.Start.EARLIEST, Map.of()),
+            new TopicLog.Source(arguments[0], arguments[1], TopicLog.Start.EARLIEST, Map.of()),
             new TopicLog.Target(
                 Path.of(arguments[2]),
                 Long.parseLong(arguments[3]),

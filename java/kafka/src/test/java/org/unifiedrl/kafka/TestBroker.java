@@ -71,8 +71,7 @@ public final class TestBroker implements AutoCloseable {
     Path log = folder.resolve("server.log");
     String id = Uuid.randomUuid().toString();
     Process format =
-        java(
-            log, "kafka.tools.StorageTool", "format", "-t", id, "-c", properties.toString());
+        java(log, "kafka.tools.StorageTool", "format", "-t", id, "-c", properties.toString());
     if (format.waitFor() != 0) {
       throw new IllegalStateException("the broker's folder: " + Files.readString(log));
     }

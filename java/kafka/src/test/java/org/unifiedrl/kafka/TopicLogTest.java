@@ -98,8 +98,7 @@ class TopicLogTest {
   }
 
   private TopicLog.Status collect(TopicLog.Until until, long rows, Path quarantine) {
-    try (TopicLog log =
-        new TopicLog(source(TopicLog.Start.EARLIEST), target(rows, quarantine))) {
+    try (TopicLog log = new TopicLog(source(TopicLog.Start.EARLIEST), target(rows, quarantine))) {
       return log.run(until, status -> {});
     }
   }
@@ -299,9 +298,7 @@ class TopicLogTest {
         .all()
         .get();
     new TopicFolder(folder, topic)
-        .write(
-            new TopicFolder.State(
-                topicId(), new TreeMap<>(Map.of(0, new Position(20, 20)))));
+        .write(new TopicFolder.State(topicId(), new TreeMap<>(Map.of(0, new Position(20, 20)))));
     broker.send(topic, 0, messages(25, 30));
     assertThat(collect().rows()).isEqualTo(5);
     assertThat(Collected.field(folder, topic, 0, "id")).isEqualTo(ids(0, 30));
@@ -371,8 +368,7 @@ class TopicLogTest {
   private void delete(long before) throws Exception {
     broker
         .admin()
-        .deleteRecords(
-            Map.of(new TopicPartition(topic, 0), RecordsToDelete.beforeOffset(before)))
+        .deleteRecords(Map.of(new TopicPartition(topic, 0), RecordsToDelete.beforeOffset(before)))
         .all()
         .get();
   }
