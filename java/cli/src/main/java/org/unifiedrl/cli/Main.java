@@ -38,6 +38,7 @@ import picocli.CommandLine.ScopeType;
       ProgressiveCommand.class,
       ExploreCommand.class,
       ExampleCommand.class,
+      CollectCommand.class,
       ImportCommand.class,
       TrainCommand.class,
       EvaluateCommand.class,
@@ -63,7 +64,7 @@ public final class Main {
             new PrintWriter(System.out, true, StandardCharsets.UTF_8),
             new PrintWriter(System.err, true, StandardCharsets.UTF_8),
             arguments);
-    System.exit(code);
+    GracefulStop.exit(code);
   }
 
   /** Runs a command; returns the exit code. */

@@ -16,6 +16,7 @@ import java.util.TreeMap;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.unifiedrl.engine.DurableFiles;
+import org.unifiedrl.engine.FolderLock;
 
 /**
  * The completed stages of a long run in the run's folder, {@code journal.json}: of each stage its

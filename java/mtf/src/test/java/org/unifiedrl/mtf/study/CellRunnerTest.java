@@ -144,7 +144,7 @@ class CellRunnerTest {
       first.run(cells, 1, false, RunListener.NONE);
       assertThatThrownBy(() -> run(folder, cells, 1, new Counting(1)))
           .isInstanceOf(IllegalStateException.class)
-          .hasMessageContaining("another process works on the run in " + folder);
+          .hasMessageContaining("another process works on " + folder);
     }
     assertThat(run(folder, cells, 1, new Counting(1)).get(0).program()).isEqualTo("1");
   }

@@ -1,4 +1,4 @@
-package org.unifiedrl.mtf.experiment;
+package org.unifiedrl.engine;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -7,7 +7,6 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import org.unifiedrl.engine.DurableFiles;
 
 /**
  * Keeps a folder to one process at a time, until it is closed or the process ends. Its file, {@code
@@ -64,7 +63,7 @@ public final class FolderLock implements AutoCloseable {
 
   private static IllegalStateException busy(Path folder) {
     return new IllegalStateException(
-        "another process works on the run in " + folder + ": wait for it, or end it");
+        "another process works on " + folder + ": wait for it, or end it");
   }
 
   @Override
