@@ -53,7 +53,7 @@ final class EvaluateCommand implements Callable<Integer> {
     Session session = new Session(config, environment, folder, common);
     Baseline served = log.readBaseline(environment);
     session.evaluate(
-        served.isLogged() ? trained.readBaseline(environment) : served,
+        served.loggedOnly() ? trained.readBaseline(environment) : served,
         EngineAccess.learners().policy(trained.checkpoints()),
         log.heldOut());
     session.finish();

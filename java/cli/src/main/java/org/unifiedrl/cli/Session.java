@@ -193,7 +193,7 @@ final class Session {
   /** Trains on a log, possibly of another run. */
   Supplier<Policy> train(Baseline baseline, Path data, boolean resume) {
     long start = System.nanoTime();
-    trainedFrom = baseline.isLogged() ? null : baseline.policy().get();
+    trainedFrom = baseline.loggedOnly() ? null : baseline.policy().get();
     searchRequests = baseline.requests();
     Pipeline.Trained trained =
         pipeline.train(

@@ -43,7 +43,7 @@ public record Baseline(int stateSize, float[] action, MlpPolicy.Weights network,
   }
 
   /** Whether only its logged actions are known. */
-  public boolean isLogged() {
+  public boolean loggedOnly() {
     return action == null && network == null;
   }
 
@@ -53,7 +53,7 @@ public record Baseline(int stateSize, float[] action, MlpPolicy.Weights network,
    * @throws IllegalStateException if only its logged actions are known
    */
   public Supplier<Policy> policy() {
-    if (isLogged()) {
+    if (loggedOnly()) {
       throw new IllegalStateException("of this baseline only the logged actions are known");
     }
     return hasNetwork()
