@@ -34,13 +34,18 @@ class LayersTest {
   }
 
   @Test
-  void theDomainKnowsNothingOfTheCommandLine() {
+  void theDomainKnowsNothingOfTheCommandLineOrOfHttp() {
     noClasses()
         .that()
         .resideInAPackage("org.unifiedrl.mtf..")
         .should()
         .dependOnClassesThat()
-        .resideInAnyPackage("org.unifiedrl.cli..", "picocli..")
+        .resideInAnyPackage(
+            "org.unifiedrl.cli..",
+            "org.unifiedrl.serve..",
+            "picocli..",
+            "org.eclipse.jetty..",
+            "io.micrometer..")
         .check(CLASSES);
   }
 
