@@ -34,7 +34,7 @@ class LayersTest {
   }
 
   @Test
-  void theDomainKnowsNothingOfTheCommandLine() {
+  void theDomainKnowsNothingOfTheCommandLineOrOfHttp() {
     noClasses()
         .that()
         .resideInAPackage("org.unifiedrl.mtf..")
@@ -42,8 +42,14 @@ class LayersTest {
         .dependOnClassesThat()
         .resideInAnyPackage(
             "org.unifiedrl.cli..",
+            "org.unifiedrl.data..",
+            "org.unifiedrl.export..",
+            "org.unifiedrl.kafka..",
             "org.unifiedrl.report..",
+            "org.unifiedrl.serve..",
             "picocli..",
+            "org.duckdb..",
+            "org.eclipse.jetty..",
             "io.micrometer..",
             "com.google.protobuf..")
         .check(CLASSES);
