@@ -130,6 +130,7 @@ final class RankHandler extends Handler.Abstract {
 
   private void refuse(Refusal refusal, Response response, Callback callback) {
     metrics.refused(refusal.code());
+    LOG.debug("refused: {} {}: {}", refusal.code(), refusal.place(), refusal.getMessage());
     try {
       if (refusal.status() == 503) {
         response.getHeaders().put(HttpHeader.RETRY_AFTER, RETRY_SECONDS);
@@ -207,10 +208,6 @@ final class RankHandler extends Handler.Abstract {
           options.threads() + " requests are worked on already",
           "try again in " + RETRY_SECONDS + " s, or start the service with more --threads");
     }
-    // Until the answer is sent, silence is cut sooner: a silent client must not keep others out.
-    EndPoint connection = request.getConnectionMetaData().getConnection().getEndPoint();
-    long usual = connection.getIdleTimeout();
-    connection.setIdleTimeout(Math.min(usual, options.requestTimeout().toMillis()));
     try {
       long start = System.nanoTime();
       int length = read(request, work);
@@ -225,7 +222,6 @@ final class RankHandler extends Handler.Abstract {
       metrics.answered(
           System.nanoTime() - start, end - begin, work.body.candidates(), work.request.explored());
     } finally {
-      connection.setIdleTimeout(usual);
       free.add(work);
     }
   }
@@ -292,6 +288,10 @@ final class RankHandler extends Handler.Abstract {
     if (announced > options.maxBody()) {
       throw tooLarge("the body has " + announced + " bytes");
     }
+    // While a body comes, silence is cut sooner: a silent client must not keep others out.
+    EndPoint connection = request.getConnectionMetaData().getConnection().getEndPoint();
+    connection.setIdleTimeout(
+        Math.min(options.idleTimeout().toMillis(), options.requestTimeout().toMillis()));
     long deadline = System.nanoTime() + options.requestTimeout().toNanos();
     int length = 0;
     try (InputStream in = Content.Source.asInputStream(request)) {
@@ -319,6 +319,8 @@ final class RankHandler extends Handler.Abstract {
         throw tooSlow(length);
       }
       throw e;
+    } finally {
+      connection.setIdleTimeout(options.idleTimeout().toMillis());
     }
   }
 
