@@ -54,7 +54,7 @@ static float best(const float* state) { return 0.6f * tanhf(state[0] - state[1])
 static float states[ROWS * STATE], actions[ROWS * ACTION], rewards[ROWS];
 static uint8_t last[ROWS];
 
-int main(void) {
+int main(int argc, char **argv) {
   const int64_t widths[] = {STATE, ACTION, 1};
   const float* const columns[] = {states, actions, rewards};
   const int64_t critic_sizes[] = {STATE + ACTION, HIDDEN, HIDDEN, 1}, actor_sizes[] = {STATE, HIDDEN, ACTION};
@@ -128,7 +128,7 @@ int main(void) {
     CHECK(unifiedrl_program_op(p, "critic_loss", UNIFIEDRL_OP_METRIC, IDS(loss), NOTHING, INTEGERS(0), NOTHING));
 
     options.seed = 1;
-    CHECK(unifiedrl_engine_create(p, replay, "auto", &options, &engine));
+    CHECK(unifiedrl_engine_create(p, replay, argc > 1 ? argv[1] : "auto", &options, &engine));
     unifiedrl_program_close(p);
     CHECK(unifiedrl_tensor_write(engine, weight, &one, 1));
   }
