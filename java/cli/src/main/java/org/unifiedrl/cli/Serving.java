@@ -34,6 +34,8 @@ final class Serving {
   private Serving() {}
 
   static int run(ServeCommand command) {
+    // Before the server's first line of log: what it starts and stops is not the reader's concern.
+    System.setProperty("org.slf4j.simpleLogger.log.org.eclipse.jetty", "warn");
     ServeOptions asked = options(command);
     Source source = source(command.model);
     FusionPolicy policy = source.policy();

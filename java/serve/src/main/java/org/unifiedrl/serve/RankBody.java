@@ -1,6 +1,7 @@
 package org.unifiedrl.serve;
 
 import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonLocation;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
@@ -96,41 +97,13 @@ final class RankBody {
     Arrays.fill(counts, -1);
     Arrays.fill(given, false);
     try (JsonParser parser = json.createParser(bytes, 0, length)) {
-      if (parser.nextToken() != JsonToken.START_OBJECT) {
-        throw wrong("", "the body is " + found(parser) + ": expected a JSON object", KEYS);
+      try {
+        readObject(parser);
+      } catch (StreamConstraintsException e) {
+        throw limit(parser, e);
+      } catch (JsonProcessingException e) {
+        throw malformed(parser, e);
       }
-      while (parser.nextToken() == JsonToken.FIELD_NAME) {
-        String key = parser.currentName();
-        parser.nextToken();
-        switch (key) {
-          case "request_id" -> {
-            idIsText = parser.currentToken() == JsonToken.VALUE_STRING;
-            requestId = whole(parser, key, Long.MIN_VALUE, Long.MAX_VALUE);
-            hasId = true;
-          }
-          case "user" -> {
-            user = whole(parser, key, Long.MIN_VALUE, Long.MAX_VALUE);
-            hasUser = true;
-          }
-          case FEATURES -> readFeatures(parser);
-          case CANDIDATES -> readCandidates(parser);
-          case "k" -> size = (int) whole(parser, key, 1, maxCandidates);
-          case "explore" -> {
-            if (!parser.currentToken().isBoolean()) {
-              throw wrong(key, key + " is " + found(parser), "send true or false, or leave it out");
-            }
-            explore = parser.getBooleanValue();
-          }
-          default -> throw wrong(key, "unknown key '" + shown(key) + "'", "send " + KEYS);
-        }
-      }
-      if (parser.nextToken() != null) {
-        throw wrong("", "there is " + found(parser) + " behind the JSON object", "send one object");
-      }
-    } catch (StreamConstraintsException e) {
-      throw limit(e);
-    } catch (JsonProcessingException e) {
-      throw malformed(e);
     } catch (IOException e) {
       throw new IllegalStateException("bytes in memory are always read", e);
     }
@@ -138,6 +111,40 @@ final class RankBody {
     require(hasFeatures, FEATURES, stateNames.size() + " numbers, or an object of them by name");
     require(hasCandidates, CANDIDATES, "an object of arrays of scores: " + scoreNames);
     require(size > 0, "k", "the number of candidates to pick");
+  }
+
+  private void readObject(JsonParser parser) throws IOException, Refusal {
+    if (parser.nextToken() != JsonToken.START_OBJECT) {
+      throw wrong("", "the body is " + found(parser) + ": expected a JSON object", KEYS);
+    }
+    while (parser.nextToken() == JsonToken.FIELD_NAME) {
+      String key = parser.currentName();
+      parser.nextToken();
+      switch (key) {
+        case "request_id" -> {
+          idIsText = parser.currentToken() == JsonToken.VALUE_STRING;
+          requestId = whole(parser, key, Long.MIN_VALUE, Long.MAX_VALUE);
+          hasId = true;
+        }
+        case "user" -> {
+          user = whole(parser, key, Long.MIN_VALUE, Long.MAX_VALUE);
+          hasUser = true;
+        }
+        case FEATURES -> readFeatures(parser);
+        case CANDIDATES -> readCandidates(parser);
+        case "k" -> size = (int) whole(parser, key, 1, maxCandidates);
+        case "explore" -> {
+          if (!parser.currentToken().isBoolean()) {
+            throw wrong(key, key + " is " + found(parser), "send true or false, or leave it out");
+          }
+          explore = parser.getBooleanValue();
+        }
+        default -> throw wrong(key, "unknown key '" + shown(key) + "'", "send " + KEYS);
+      }
+    }
+    if (parser.nextToken() != null) {
+      throw wrong("", "there is " + found(parser) + " behind the JSON object", "send one object");
+    }
   }
 
   private static void require(boolean there, String key, String expected) throws Refusal {
@@ -150,26 +157,26 @@ final class RankBody {
     return new Refusal(400, "invalid_request", place, message, remedy);
   }
 
-  private static String at(JsonProcessingException e) {
-    return e.getLocation() == null
-        ? ""
-        : "line " + e.getLocation().getLineNr() + ", column " + e.getLocation().getColumnNr();
+  /** Where it is wrong; not every exception says so itself. */
+  private static String at(JsonParser parser, JsonProcessingException e) {
+    JsonLocation at = e.getLocation() == null ? parser.currentLocation() : e.getLocation();
+    return "line " + at.getLineNr() + ", column " + at.getColumnNr();
   }
 
-  private static Refusal malformed(JsonProcessingException e) {
+  private static Refusal malformed(JsonParser parser, JsonProcessingException e) {
     return new Refusal(
         400,
         "malformed_json",
-        at(e),
+        at(parser, e),
         "the body is not JSON: " + shortened(e.getOriginalMessage()),
         "send one JSON object of " + KEYS);
   }
 
-  private static Refusal limit(StreamConstraintsException e) {
+  private static Refusal limit(JsonParser parser, StreamConstraintsException e) {
     return new Refusal(
         400,
         "json_limit",
-        at(e),
+        at(parser, e),
         shortened(e.getOriginalMessage()),
         "nest no deeper than %d, and send numbers of at most %d and texts of at most %d characters"
             .formatted(MAX_DEPTH, MAX_NUMBER, MAX_TEXT));
