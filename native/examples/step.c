@@ -54,7 +54,7 @@ static float best(const float* state) { return 0.6f * tanhf(state[0] - state[1])
 static float states[ROWS * STATE], actions[ROWS * ACTION], rewards[ROWS];
 static uint8_t last[ROWS];
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   const int64_t widths[] = {STATE, ACTION, 1};
   const float* const columns[] = {states, actions, rewards};
   const int64_t critic_sizes[] = {STATE + ACTION, HIDDEN, HIDDEN, 1}, actor_sizes[] = {STATE, HIDDEN, ACTION};
