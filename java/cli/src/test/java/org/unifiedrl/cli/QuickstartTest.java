@@ -63,22 +63,11 @@ class QuickstartTest {
   }
 
   private String run(String command) throws Exception {
-    if (command.startsWith("./unifiedrl export ")) {
-      return export(command.substring("./unifiedrl ".length()));
-    }
     Process process = start(command);
     assertThat(process.waitFor(10, TimeUnit.MINUTES)).as(command).isTrue();
     String output = Files.readString(folder.resolve("output"));
     assertThat(process.exitValue()).as(command + "\n" + output).isZero();
     return output;
-  }
-
-  /** In this JVM: in one of its own, started from here, the process ends with signal 11. */
-  private String export(String command) {
-    String absolute = command.replace("runs/", folder + "/runs/");
-    CommandLineRun export = CommandLineRun.of((Object[]) absolute.split(" "));
-    assertThat(export.code()).as(export.err()).isZero();
-    return export.out();
   }
 
   @Test
