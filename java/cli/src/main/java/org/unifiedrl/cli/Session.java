@@ -195,13 +195,16 @@ final class Session {
     long start = System.nanoTime();
     trainedFrom = baseline.loggedOnly() ? null : baseline.policy().get();
     searchRequests = baseline.requests();
-    Pipeline.Trained trained =
-        pipeline.train(
-            Pipeline.start(baseline, List.of(data)),
-            List.of(data),
-            folder.checkpoints(),
-            resume,
-            watch.metrics(folder));
+    Pipeline.Trained trained;
+    try (MetricsListener metrics = watch.metrics(folder)) {
+      trained =
+          pipeline.train(
+              Pipeline.start(baseline, List.of(data)),
+              List.of(data),
+              folder.checkpoints(),
+              resume,
+              metrics);
+    }
     out.printf(
         "Trained %,d steps on back end %s (%s) in %.0f s; parameter hash %s%n",
         trained.steps(),

@@ -92,6 +92,12 @@ final class Watch implements AutoCloseable {
       of.end();
     }
 
+    /** This training is over, whether or not it ended well. */
+    @Override
+    public void close() {
+      of.end();
+    }
+
     @Override
     public String toString() {
       return of.toString();

@@ -12,6 +12,7 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
 import java.util.Locale;
+import java.util.Locale;
 import java.util.Set;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 
@@ -56,8 +57,9 @@ final class MessageLine {
       end--;
     }
     byte[] more =
-        "%s\"%s\":%d,\"%s\":%d,\"%s\":%d}\n"
-            .formatted(
+        String.format(
+                Locale.ROOT,
+                "%s\"%s\":%d,\"%s\":%d,\"%s\":%d}\n",
                 fields ? "," : "",
                 PARTITION,
                 message.partition(),

@@ -10,13 +10,13 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.function.Predicate;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.unifiedrl.engine.DurableFiles;
+import org.unifiedrl.engine.FolderLock;
 
 /** A file of messages that are no rows: one JSON object a line, the bytes in base 64. */
 final class Quarantine implements AutoCloseable {
@@ -25,12 +25,22 @@ final class Quarantine implements AutoCloseable {
 
   /** One line of the file; Jackson writes bytes in base 64. */
   record Entry(
-      String topic, int partition, long offset, long timestamp, String reason, byte[] value) {}
+      String topic,
+      String topicId,
+      int partition,
+      long offset,
+      long timestamp,
+      String reason,
+      byte[] value) {}
 
+  private final String topicId;
+  private final FolderLock lock;
   private final FileChannel channel;
   private boolean dirty;
 
-  private Quarantine(FileChannel channel) {
+  private Quarantine(String topicId, FolderLock lock, FileChannel channel) {
+    this.topicId = topicId;
+    this.lock = lock;
     this.channel = channel;
   }
 
@@ -38,52 +48,37 @@ final class Quarantine implements AutoCloseable {
    * Opens a file, which is created if missing. Entries that a killed collector wrote but did not
    * get past are dropped: their messages are read again.
    *
+   * @param topicId of the topic whose messages come
    * @param again which entries those are
    * @throws CollectException if it holds something else, or another collector writes to it
    */
-  static Quarantine open(Path file, Predicate<Entry> again) throws IOException {
+  static Quarantine open(Path file, String topicId, Predicate<Entry> again) throws IOException {
     Path absolute = file.toAbsolutePath();
-    DurableFiles.createFolders(absolute.getParent());
-    boolean fresh = !Files.exists(absolute);
-    FileChannel channel = lock(absolute);
+    FolderLock lock;
     try {
-      if (fresh) {
-        DurableFiles.forceFolder(absolute.getParent());
+      lock = FolderLock.beside(absolute);
+    } catch (IllegalStateException e) {
+      throw new CollectException(
+          file + ": another collector writes to it; give each a file of its own", e);
+    }
+    try {
+      if (Files.exists(absolute)) {
+        Path kept = absolute.resolveSibling("." + absolute.getFileName() + ".tmp");
+        if (copy(absolute, kept, again)) {
+          DurableFiles.force(kept);
+          DurableFiles.rename(kept, absolute);
+        } else {
+          Files.delete(kept);
+        }
       }
-      Path kept = absolute.resolveSibling("." + absolute.getFileName() + ".tmp");
-      if (copy(absolute, kept, again)) {
-        DurableFiles.force(kept);
-        DurableFiles.rename(kept, absolute);
-        channel.close();
-        channel = lock(absolute);
-      } else {
-        Files.delete(kept);
-      }
-      return new Quarantine(channel);
+      FileChannel channel =
+          FileChannel.open(absolute, StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+      DurableFiles.forceFolder(absolute.getParent());
+      return new Quarantine(topicId, lock, channel);
     } catch (IOException | RuntimeException e) {
-      channel.close();
+      lock.close();
       throw e;
     }
-  }
-
-  private static FileChannel lock(Path file) throws IOException {
-    FileChannel channel =
-        FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.APPEND);
-    boolean locked = false;
-    try {
-      locked = channel.tryLock() != null;
-    } catch (OverlappingFileLockException e) {
-      // Another collector of this process: the same as one of another process.
-    } finally {
-      if (!locked) {
-        channel.close();
-      }
-    }
-    if (!locked) {
-      throw new CollectException(
-          file + ": another collector writes to it; give each a file of its own");
-    }
-    return channel;
   }
 
   /** Copies what is to be kept; returns whether something was left out. */
@@ -131,6 +126,7 @@ final class Quarantine implements AutoCloseable {
     Entry entry =
         new Entry(
             message.topic(),
+            topicId,
             message.partition(),
             message.offset(),
             message.timestamp(),
@@ -154,6 +150,8 @@ final class Quarantine implements AutoCloseable {
 
   @Override
   public void close() throws IOException {
-    channel.close();
+    try (lock) {
+      channel.close();
+    }
   }
 }

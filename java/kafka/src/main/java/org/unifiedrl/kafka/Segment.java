@@ -1,6 +1,7 @@
 package org.unifiedrl.kafka;
 
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -39,11 +40,11 @@ record Segment(String topic, int partition, long from, long to) {
   }
 
   String fileName() {
-    return "%s-%d-%019d-%019d.jsonl".formatted(topic, partition, from, to);
+    return String.format(Locale.ROOT, "%s-%d-%019d-%019d.jsonl", topic, partition, from, to);
   }
 
   /** Hidden name of a partition's segment while it is written. */
   static String temporary(String topic, int partition) {
-    return ".%s-%d.jsonl.tmp".formatted(topic, partition);
+    return String.format(Locale.ROOT, ".%s-%d.jsonl.tmp", topic, partition);
   }
 }

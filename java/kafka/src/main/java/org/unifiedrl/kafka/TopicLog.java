@@ -131,6 +131,7 @@ public final class TopicLog implements AutoCloseable {
   private final SortedMap<Integer, SegmentWriter> writers = new TreeMap<>();
   private String topicId;
   private Quarantine quarantine;
+  private boolean replaced;
   private long rows;
   private long quarantined;
   private long segments;
@@ -200,7 +201,7 @@ public final class TopicLog implements AutoCloseable {
     }
     topicId = topic.id();
     if (target.quarantine() != null) {
-      quarantine = Quarantine.open(target.quarantine(), entry -> again(entry, positions));
+      quarantine = Quarantine.open(target.quarantine(), topicId, entry -> again(entry, positions));
     }
     // Known from now on: a killed collector's successor begins at the same messages.
     folder.write(new TopicFolder.State(topicId, positions));
@@ -211,6 +212,7 @@ public final class TopicLog implements AutoCloseable {
   private boolean again(Quarantine.Entry entry, Map<Integer, Position> positions) {
     Position position = positions.get(entry.partition());
     return entry.topic().equals(source.topic())
+        && topicId.equals(entry.topicId()) // an earlier topic's messages do not come again
         && position != null
         && entry.offset() >= position.next();
   }
@@ -260,7 +262,7 @@ public final class TopicLog implements AutoCloseable {
     } catch (IOException e) {
       throw unwritable(e);
     } finally {
-      if (!failed) {
+      if (!failed && !replaced) {
         publishAll();
       } else {
         writers.values().forEach(SegmentWriter::abort);
@@ -358,6 +360,7 @@ public final class TopicLog implements AutoCloseable {
     if (ended.stream().noneMatch(SegmentWriter::pending)) {
       return;
     }
+    requireSameTopic(); // what came may be another topic's, at the same offsets
     if (quarantine != null) {
       quarantine.force();
     }
@@ -378,12 +381,7 @@ public final class TopicLog implements AutoCloseable {
 
   /** Takes partitions that were added to the topic, from their first message. */
   private void addPartitions() throws IOException {
-    Broker.Topic topic = broker.topic();
-    if (!topic.id().equals(topicId)) {
-      throw new CollectException(
-          "topic %s was deleted and created again: collect the new one into another folder"
-              .formatted(source.topic()));
-    }
+    Broker.Topic topic = requireSameTopic();
     if (topic.partitions() == writers.size()) {
       return;
     }
@@ -395,8 +393,24 @@ public final class TopicLog implements AutoCloseable {
     broker.assign(positions);
   }
 
+  private Broker.Topic requireSameTopic() {
+    Broker.Topic topic = broker.topic();
+    if (!topic.id().equals(topicId)) {
+      replaced = true;
+      throw new CollectException(
+          "topic %s was deleted and created again: collect the new one into another folder"
+              .formatted(source.topic()));
+    }
+    return topic;
+  }
+
   private Status status() {
-    long lag = writers.keySet().stream().mapToLong(broker::lag).sum();
+    long lag = 0;
+    for (Map.Entry<Integer, SegmentWriter> writer : writers.entrySet()) {
+      // What was given may not all have been taken.
+      long given = broker.position(writer.getKey());
+      lag += broker.lag(writer.getKey()) + given - writer.getValue().position().next();
+    }
     return new Status(rows, quarantined, segments, lag);
   }
 

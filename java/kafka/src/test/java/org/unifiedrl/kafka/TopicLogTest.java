@@ -176,7 +176,8 @@ class TopicLogTest {
   void theLimitOfRowsIsExactAndTheRestComesLater() throws Exception {
     broker.create(topic, 1);
     broker.send(topic, 0, messages(0, 50));
-    assertThat(collect(new TopicLog.Until(null, 17), 1000, null).rows()).isEqualTo(17);
+    assertThat(collect(new TopicLog.Until(null, 17), 1000, null))
+        .isEqualTo(new TopicLog.Status(17, 0, 1, 33));
     assertThat(Collected.field(folder, topic, 0, "id")).isEqualTo(ids(0, 17));
     assertThat(collect().rows()).isEqualTo(33);
     assertThat(Collected.field(folder, topic, 0, "id")).isEqualTo(ids(0, 50));
@@ -484,6 +485,33 @@ class TopicLogTest {
       assertThat(first.run(IDLE, status -> {}).rows()).isEqualTo(3);
     }
     open().close();
+  }
+
+  /** A process of its own: within one, Java itself would notice. */
+  @Test
+  void aSecondCollectorIsKeptOutOfTheQuarantine() throws Exception {
+    broker.create(topic, 1);
+    Path quarantine = temporary.resolve("bad.jsonl");
+    Files.writeString(quarantine, "");
+    Path output = temporary.resolve("output.txt");
+    try (TopicLog first =
+        new TopicLog(source(TopicLog.Start.EARLIEST), target(1000, quarantine))) {
+      Process second =
+          TestBroker.java(
+              output,
+              CollectorProcess.class.getName(),
+              broker.bootstrap(),
+              topic,
+              temporary.resolve("other").toString(),
+              "40",
+              quarantine.toString(),
+              "300");
+      assertThat(second.waitFor()).isEqualTo(1);
+      assertThat(Files.readString(output)).contains("another collector writes to it");
+      broker.send(topic, 0, List.of("bad"));
+      assertThat(first.run(IDLE, status -> {}).quarantined()).isEqualTo(1);
+    }
+    assertThat(quarantined(quarantine)).hasSize(1);
   }
 
   @Test

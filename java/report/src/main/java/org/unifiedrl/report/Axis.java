@@ -31,8 +31,10 @@ final class Axis {
    * @param most ticks at most
    */
   static Axis linear(double low, double high, double from, double to, int most) {
-    double span = high > low ? high - low : Math.max(1e-9, Math.abs(high) * 0.2);
-    double margin = high > low ? 0 : span / 2;
+    // Numbers that only rounding tells apart are one: steps between them would be none.
+    boolean apart = high - low > 1e-12 * Math.max(Math.abs(low), Math.abs(high));
+    double span = apart ? high - low : Math.max(1e-9, Math.abs(high) * 0.2);
+    double margin = apart ? 0 : span / 2;
     double step = step(span, most);
     List<Double> ticks = new ArrayList<>();
     for (double k = Math.ceil((low - margin) / step - 1e-9);

@@ -9,7 +9,7 @@ import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
 
 /**
- * A number over the steps of a group's runs, at the steps that all of them tell it.
+ * A number over the steps of a group's runs, at the steps that all of those tell it that have lines.
  *
  * @param steps gradient steps, rising
  * @param mean over the seeds
@@ -33,8 +33,10 @@ record Curve(double[] steps, double[] mean, double[] low, double[] high) {
       ToDoubleFunction<Line> value,
       ToDoubleFunction<Line> lower,
       ToDoubleFunction<Line> upper) {
+    // A run of a test alone, or one that has just begun, has no curves.
+    List<Run> telling = group.runs().stream().filter(run -> !lines.apply(run).isEmpty()).toList();
     Set<Long> common = null;
-    for (Run run : group.runs()) {
+    for (Run run : telling) {
       Set<Long> own = new LinkedHashSet<>();
       for (Line line : lines.apply(run)) {
         if (Double.isFinite(value.applyAsDouble(line))) {
@@ -55,20 +57,20 @@ record Curve(double[] steps, double[] mean, double[] low, double[] high) {
     boolean seeds = value == lower && value == upper;
     Arrays.fill(low, seeds ? Double.POSITIVE_INFINITY : 0);
     Arrays.fill(high, seeds ? Double.NEGATIVE_INFINITY : 0);
-    for (Run run : group.runs()) {
+    for (Run run : telling) {
       int i = 0;
       for (Line line : lines.apply(run)) {
         if (i == at.length || line.step() != steps.get(i)) {
           continue;
         }
         double here = value.applyAsDouble(line);
-        mean[i] += here / group.runs().size();
+        mean[i] += here / telling.size();
         if (seeds) {
           low[i] = Math.min(low[i], here);
           high[i] = Math.max(high[i], here);
         } else {
-          low[i] += lower.applyAsDouble(line) / group.runs().size();
-          high[i] += upper.applyAsDouble(line) / group.runs().size();
+          low[i] += lower.applyAsDouble(line) / telling.size();
+          high[i] += upper.applyAsDouble(line) / telling.size();
         }
         i++;
       }

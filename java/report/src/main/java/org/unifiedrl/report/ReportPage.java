@@ -163,7 +163,9 @@ final class ReportPage {
                 .toList();
         if (!each.isEmpty()) {
           Interval whole = each.size() == 1 ? each.get(0) : mean(each);
-          String heading = group.brief() + "  " + Numbers.signed(whole) + " %";
+          int all = group.runs().size();
+          String of = each.size() < all ? " (%d of %d)".formatted(each.size(), all) : "";
+          String heading = group.brief() + of + "  " + Numbers.signed(whole) + " %";
           chart.add(heading, group, whole, each.size() == 1 ? List.of() : each);
         }
       }
@@ -238,7 +240,7 @@ final class ReportPage {
   private void value() {
     section(
         "What training learned",
-        "Averages since the report before, over the rows of the steps between. Values are of"
+        "Averages over the rows of the steps since the report or checkpoint before. Values are of"
             + " normalised rewards: what was logged, divided by the deviation of the logged return.");
     html.open("div", "class", "cards");
     if (names.isEmpty()) {
@@ -558,7 +560,9 @@ final class ReportPage {
       Group group = groupOf(run);
       List<String> remarks = new ArrayList<>(run.remarks());
       long longest = group.runs().stream().mapToLong(Run::lastStep).max().orElse(0);
-      if (!run.metrics().isEmpty() && run.lastStep() < longest) {
+      if (run.metrics().isEmpty() && longest > 0) {
+        remarks.add("no metrics of training: not in the curves of its group");
+      } else if (run.lastStep() < longest) {
         remarks.add(
             "ends at step %s of %s: curves of its group end there"
                 .formatted(Numbers.text((double) run.lastStep()), Numbers.text((double) longest)));

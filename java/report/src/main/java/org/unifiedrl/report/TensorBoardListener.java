@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.unifiedrl.mtf.experiment.MetricsListener;
@@ -42,7 +43,7 @@ public final class TensorBoardListener implements MetricsListener {
     close();
     try {
       Files.createDirectories(folder);
-      file = new EventFile(folder.resolve(PREFIX + String.format("%010d", next()) + ".unifiedrl"));
+      file = new EventFile(folder.resolve(PREFIX + String.format(Locale.ROOT, "%010d", next()) + ".unifiedrl"));
       file.restart(step + 1);
     } catch (IOException e) {
       throw failed(e);

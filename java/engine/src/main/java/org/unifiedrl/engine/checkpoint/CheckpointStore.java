@@ -15,6 +15,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
@@ -127,7 +128,7 @@ public final class CheckpointStore {
       throws IOException {
     removeLeftovers();
     refuseLaterSteps(step);
-    String name = String.format("step-%09d", step);
+    String name = String.format(Locale.ROOT, "step-%09d", step);
     Path temporary = Files.createDirectory(folder.resolve(TEMPORARY + name));
     Path target = folder.resolve(name);
     try {

@@ -13,6 +13,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import org.agrona.BufferUtil;
 import org.unifiedrl.engine.DurableFiles;
 import org.unifiedrl.engine.JvmAccess;
@@ -303,7 +304,7 @@ public final class ReplayWriter implements AutoCloseable {
     }
     try {
       if (shard == null) {
-        shardFile = folder.resolve(String.format("shard-%05d.arrow", shards.size()));
+        shardFile = folder.resolve(String.format(Locale.ROOT, "shard-%05d.arrow", shards.size()));
         shard = new ArrowShardWriter(temporary(shardFile), schema);
       }
       for (int i = 0; i < staged.length; i++) {

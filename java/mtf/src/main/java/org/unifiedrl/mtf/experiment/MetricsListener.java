@@ -27,7 +27,7 @@ public interface MetricsListener extends AutoCloseable {
   default void begin(long step, long steps) {}
 
   /**
-   * What the algorithm did, averaged over the steps since the call before. The same configuration
+   * What the algorithm did, averaged over the steps since the report or the checkpoint before. The same configuration
    * on the same back end gives the same values.
    *
    * @param step steps done so far
