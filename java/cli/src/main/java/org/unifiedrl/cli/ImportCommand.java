@@ -99,11 +99,9 @@ final class ImportCommand implements Callable<Integer> {
     if (logs.isEmpty() == (sql == null)) {
       throw new UsageException("give files to import, or --sql QUERY: one of them");
     }
-    if (quarantine != null && Files.exists(quarantine)) {
-      throw new UsageException("--quarantine " + quarantine + " exists: give a new file");
-    }
     RunFolder folder = RunFolder.plan(common.out, "import");
     Path path = folder.path().toAbsolutePath().normalize();
+    checkQuarantine(path);
     Path unfinished = path.resolveSibling("." + path.getFileName() + ".importing");
     try {
       DurableFiles.deleteTree(unfinished); // of an import that was killed
@@ -123,6 +121,27 @@ final class ImportCommand implements Callable<Integer> {
       remove(unfinished);
     }
     return 0;
+  }
+
+  private void checkQuarantine(Path out) {
+    if (quarantine == null) {
+      return;
+    }
+    if (Files.exists(quarantine)) {
+      throw new UsageException("--quarantine " + quarantine + " exists: give a new file");
+    }
+    Path absolute = quarantine.toAbsolutePath().normalize();
+    if (absolute.startsWith(out)) {
+      throw new UsageException(
+          "--quarantine " + quarantine + " lies in --out: give a file beside it");
+    }
+    try {
+      FileErrors.probe(absolute.getParent());
+      DurableFiles.createFolders(absolute.getParent());
+    } catch (IOException e) {
+      throw new UsageException(
+          "--quarantine " + quarantine + " cannot be written: " + FileErrors.reason(e), e);
+    }
   }
 
   private static void remove(Path folder) {
@@ -155,20 +174,25 @@ final class ImportCommand implements Callable<Integer> {
     DurableFiles.deleteTree(temporary);
     Environment environment = LoggedRequests.open(folder.path());
     folder.writeBaseline(imported.baselineAction(), environment);
-    folder.writeConfig(config(columns, seed, path));
+    folder.writeConfig(config(columns, imported, seed, path));
     ObjectNode result = result(imported, columns, (System.nanoTime() - start) / 1e9);
     Json.write(folder.result(), result);
     return result;
   }
 
-  private static ExperimentConfig config(LogMapping columns, long seed, Path path) {
+  private static ExperimentConfig config(
+      LogMapping columns, LogImport.Result imported, long seed, Path path) {
     Configuration configuration = Configuration.of(ExperimentConfig.defaults());
     configuration.put("environment", Environments.LOG + path);
     configuration.put("seed", seed);
     List<Double> weights = Collections.nCopies(columns.reward().size(), 1.0);
     configuration.put("training", "group_weights", weights);
+    // What the policy is explored in when it is served: no wider than its log was.
     if (columns.box().halfWidth() != null) {
       configuration.put("exploration", "half_width", columns.box().halfWidth());
+    } else {
+      configuration.put("exploration", "lower_bounds", imported.lowerBounds());
+      configuration.put("exploration", "upper_bounds", imported.upperBounds());
     }
     return configuration.get();
   }
@@ -184,6 +208,9 @@ final class ImportCommand implements Callable<Integer> {
         imported.heldOutRequests(),
         seconds,
         rows / seconds);
+    if (imported.heldOutRequests() == 0) {
+      out.println("No user is held out: evaluate has nothing to judge by (--held-out, --seed)");
+    }
     if (imported.quarantined() > 0) {
       out.printf("Left out %,d bad rows: %s%n", imported.quarantined(), quarantine);
     }

@@ -163,7 +163,8 @@ final class LogDistributions {
     float[] action = new float[actions];
     float[] low = new float[actions];
     float[] high = new float[actions];
-    double slack = 1e-6;
+    // As the engine has it: float32 numbers that were added up.
+    double slack = 1e-6 * Math.max(Math.abs(schema.actionLow()), Math.abs(schema.actionHigh()));
     for (long row = 0; row < rows; row++) {
       replay.get(row, schema.columnIndex(ReplaySchema.ACTION), action, 0);
       replay.get(row, schema.columnIndex(ReplaySchema.BOX_LOW), low, 0);

@@ -81,6 +81,9 @@ final class ImportQuery {
       }
     }
     mapping.reward().forEach(this::reward);
+    if (mapping.request() != null) {
+      type("request", mapping.request());
+    }
   }
 
   /**
@@ -222,8 +225,14 @@ final class ImportQuery {
                               .formatted(power ? "power" : "bias", low, high)
                           : "a normalised action value within [-1.0, 1.0]; normalise it, or set"
                               + " action_units to fusion"));
-              String normalised = fusion ? normalised(sql, range, !power) : sql;
-              String value = "TRY_CAST(" + normalised + " AS FLOAT)";
+              // What the checks refuse is NULL, so that nobody need run them to see that it is there.
+              String value =
+                  "TRY_CAST(CASE WHEN %s BETWEEN %s AND %s THEN %s END AS FLOAT)"
+                      .formatted(
+                          sql,
+                          range.get(0) - slack,
+                          range.get(1) + slack,
+                          fusion ? normalised(sql, range, !power) : sql);
               selected.add(value);
               all.add(value);
             });
@@ -248,6 +257,7 @@ final class ImportQuery {
           sum.append(sum.isEmpty() ? "" : " + ").append('(').append(weight).append(") * ");
           sum.append(sql);
         });
+    finite("reward." + group, "(" + sum + ")", "(" + sum + ")");
     selected.add("TRY_CAST((" + sum + ") AS FLOAT)");
   }
 
@@ -265,7 +275,9 @@ final class ImportQuery {
       } else {
         for (int k = 1; k <= list.length(); k++) {
           String own = list.name() + "[" + k + "]";
-          String element = quoted(list.name()) + "[" + k + "]";
+          String column = quoted(list.name());
+          String element =
+              "CASE WHEN len(" + column + ") = " + list.length() + " THEN " + column + "[" + k + "] END";
           String sql = number(place, own, element, list.type());
           finite(place + " " + own, sql, element);
           put(place, own, sql, values);
@@ -363,7 +375,8 @@ final class ImportQuery {
                 + ", x -> NOT coalesce(isfinite(TRY_CAST(x AS FLOAT)), false))), false)",
             column,
             "finite numbers"));
-    return new Value(names, "TRY_CAST(" + column + " AS " + type + ")");
+    // To float32 first: a cast of both at once may read a part of a longer list wrongly.
+    return new Value(names, "TRY_CAST(TRY_CAST(" + column + " AS FLOAT[]) AS " + type + ")");
   }
 
   /** A column that holds lists of a length. */
@@ -466,9 +479,12 @@ final class ImportQuery {
       return "TRY_CAST(" + column + " AS BIGINT)";
     }
     String text = "CAST(" + column + " AS VARCHAR)";
+    // Only what a number would be written as: 007 and 7 are two users.
     return "CASE WHEN regexp_full_match("
         + text
-        + ", '-?[0-9]{1,18}') THEN TRY_CAST("
+        + ", '0|-?[1-9][0-9]{0,18}') AND TRY_CAST("
+        + text
+        + " AS BIGINT) IS NOT NULL THEN TRY_CAST("
         + text
         + " AS BIGINT) ELSE CAST(md5_number_lower("
         + text

@@ -70,7 +70,7 @@ public final class LogImport {
             "%d threads, %d MB of memory: expected at least 1 thread and 64 MB"
                 .formatted(threads, memoryMegabytes));
       }
-      if (quarantine != null && LogSource.format(quarantine) == LogSource.Format.ARROW) {
+      if (quarantine != null && !quarantine.toString().matches(".*\\.(parquet|csv|jsonl)")) {
         throw new ImportException(quarantine + ": expected .parquet, .csv or .jsonl");
       }
     }
@@ -86,6 +86,9 @@ public final class LogImport {
    * @param quarantined bad rows, which were left out
    * @param baselineAction the served policy's normalised action if it was the same in all rows,
    *     else null
+   * @param lowerBounds how far below the baseline action every request was explored, A values below
+   *     0: the narrowest box of the log, not counting where the action range cut it
+   * @param upperBounds how far above it, A values above 0
    */
   public record Result(
       long requests,
@@ -93,7 +96,9 @@ public final class LogImport {
       long heldOutRequests,
       long outOfBox,
       long quarantined,
-      float[] baselineAction) {}
+      float[] baselineAction,
+      List<Double> lowerBounds,
+      List<Double> upperBounds) {}
 
   /**
    * Receives (rows done, all rows), from the importing thread. Every row is read first, and then
@@ -256,16 +261,25 @@ public final class LogImport {
     return new ImportException(found.getMessage(), found);
   }
 
-  /** File and row of a row's number in the whole log. */
-  private static String place(Connection connection, LogSource source, long number)
-      throws SQLException {
+  /** File and row of a row's number among those that pass a condition. */
+  private static String place(
+      Connection connection, LogSource source, String condition, long number) throws SQLException {
     long before = 0;
-    for (Map.Entry<String, String> place : source.parts().entrySet()) {
-      long rows = count(connection, place.getValue());
-      if (number <= before + rows) {
-        return place.getKey() + ": row " + (number - before);
+    for (Map.Entry<String, String> part : source.parts().entrySet()) {
+      String passing = part.getValue() + " WHERE " + condition;
+      long rows = count(connection, passing);
+      if (number > before + rows) {
+        before += rows;
+        continue;
       }
-      before += rows;
+      try (Statement statement = connection.createStatement();
+          ResultSet row =
+              statement.executeQuery(
+                  "SELECT n FROM (SELECT row_number() OVER () AS n, %s AS passes FROM %s) WHERE passes LIMIT 1 OFFSET %d"
+                      .formatted(condition, part.getValue(), number - before - 1))) {
+        row.next();
+        return part.getKey() + ": row " + row.getLong(1);
+      }
     }
     return "row " + number;
   }
@@ -392,7 +406,18 @@ public final class LogImport {
               ("%s: the action lies outside its box, as in %,d of %,d rows; correct box, or give"
                       + " log_density if exploration was not bounded")
                   .formatted(
-                      place(connection, source, writer.firstOutOfBox()), outOfBox, writer.rows()));
+                      place(
+                          connection,
+                          source,
+                          quarantined > 0 ? query.good() : "true",
+                          writer.firstOutOfBox()),
+                      outOfBox,
+                      writer.rows()));
+        }
+        if (writer.rows() == writer.heldRows()) {
+          throw new ImportException(
+              "all %,d requests are of held-out users: give a smaller --held-out, or another --seed"
+                  .formatted(writer.rows()));
         }
         done = true;
         return new Result(
@@ -401,9 +426,14 @@ public final class LogImport {
             writer.heldRows(),
             outOfBox,
             quarantined,
-            writer.served());
+            writer.served(),
+            writer.lowerBounds(),
+            writer.upperBounds());
       } catch (LogRows.BadRowException e) {
-        throw diagnosed(connection, source, query, e);
+        // With bad rows left out, the checks would only find those again.
+        throw quarantined > 0
+            ? new ImportException(e.getMessage(), e)
+            : diagnosed(connection, source, query, e);
       } finally {
         if (!done) {
           learn.abort();

@@ -125,14 +125,14 @@ public record LogMapping(
         columns("box.high", high);
       }
       if (halfWidth != null) {
-        positive("box.half_width", halfWidth);
+        width("box.half_width", halfWidth);
       }
       if (versions) {
         column("box.version", version);
         if (halfWidths == null || halfWidths.isEmpty()) {
           throw new ImportException("box.half_widths is missing: expected VERSION: HALF_WIDTH");
         }
-        halfWidths.forEach((name, width) -> positive("box.half_widths." + name, width));
+        halfWidths.forEach((name, width) -> width("box.half_widths." + name, width));
       }
     }
   }
@@ -308,9 +308,10 @@ public record LogMapping(
     names.forEach(name -> column(place, name));
   }
 
-  private static void positive(String place, Double value) {
-    if (value == null || !(value > 0) || Double.isInfinite(value)) {
-      throw new ImportException(place + " is " + value + ": expected a number above 0");
+  /** Of a normalised action, whose range is 2 wide. */
+  private static void width(String place, Double value) {
+    if (value == null || !(value >= 1e-6 && value <= 2)) {
+      throw new ImportException(place + " is " + value + ": expected 1e-6 to 2");
     }
   }
 }

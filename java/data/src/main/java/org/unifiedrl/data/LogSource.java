@@ -8,10 +8,12 @@ import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.stream.Collectors;
 import org.unifiedrl.engine.DurableFiles;
 
@@ -66,6 +68,7 @@ public final class LogSource implements Closeable {
   public static LogSource files(List<String> names, Path temporary) {
     Format format = null;
     Map<Path, Path> files = new LinkedHashMap<>();
+    Set<Path> seen = new HashSet<>();
     for (String name : names) {
       for (Path file : matching(name)) {
         requireContent(file);
@@ -78,9 +81,10 @@ public final class LogSource implements Closeable {
                   + ": import one kind at a time");
         }
         format = own;
-        if (files.put(file, file) != null) {
+        if (!seen.add(file.toAbsolutePath().normalize())) {
           throw new ImportException(file + " is given twice: its rows would be there twice");
         }
+        files.put(file, file);
       }
     }
     if (files.isEmpty()) {
@@ -174,7 +178,7 @@ public final class LogSource implements Closeable {
 
   /** All rows, as what may follow FROM. */
   String relation() {
-    return sql != null ? "(" + sql + ")" : read(List.copyOf(files.values()));
+    return sql != null ? "(" + sql + "\n)" : read(List.copyOf(files.values()));
   }
 
   /** What may follow FROM for each part of the log, by the part's name, in order. */
@@ -190,7 +194,8 @@ public final class LogSource implements Closeable {
   private String read(List<Path> paths) {
     String list =
         paths.stream()
-            .map(file -> ImportQuery.text(file.toString()))
+            // DuckDB would take these for patterns.
+            .map(file -> ImportQuery.text(file.toString().replaceAll("[\\[*?]", "[$0]")))
             .collect(Collectors.joining(", ", "[", "]"));
     return switch (format) {
       case PARQUET -> "read_parquet(" + list + ")";

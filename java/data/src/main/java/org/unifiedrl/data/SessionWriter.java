@@ -1,6 +1,8 @@
 package org.unifiedrl.data;
 
 import java.util.Arrays;
+import java.util.List;
+import java.util.stream.IntStream;
 import org.unifiedrl.engine.Philox;
 import org.unifiedrl.engine.replay.ReplayException;
 import org.unifiedrl.engine.replay.ReplaySchema;
@@ -10,6 +12,9 @@ import org.unifiedrl.engine.replay.ReplayWriter;
 final class SessionWriter implements UserPartitions.Sink {
 
   private static final long HELD_OUT = 0x494d_504fL;
+
+  /** Least width of a box that a configuration takes. */
+  private static final double LEAST = 1e-6;
 
   private final LogMapping mapping;
   private final LogImport.Options options;
@@ -21,6 +26,10 @@ final class SessionWriter implements UserPartitions.Sink {
   private final long gap;
   private final float[] row;
   private final float[] served;
+  private final double[] lower; // narrowest box so far, relative to the baseline action
+  private final double[] upper;
+  private final double[] cutLower; // widest one that the action range cut
+  private final double[] cutUpper;
   private boolean constant = true;
   private boolean open;
   private boolean held;
@@ -51,6 +60,16 @@ final class SessionWriter implements UserPartitions.Sink {
     gap = mapping.gapMillis();
     row = new float[schema.rowWidth()];
     served = new float[actions];
+    lower = filled(Double.NEGATIVE_INFINITY);
+    upper = filled(Double.POSITIVE_INFINITY);
+    cutLower = filled(0);
+    cutUpper = filled(0);
+  }
+
+  private double[] filled(double value) {
+    double[] values = new double[actions];
+    Arrays.fill(values, value);
+    return values;
   }
 
   @Override
@@ -133,6 +152,7 @@ final class SessionWriter implements UserPartitions.Sink {
         row[high + k] = (float) Math.min(centre + width, 1);
       }
     }
+    noteBox(next, low, high);
     double density = logDensity;
     if (mapping.logDensity() == null) {
       double volume = 1; // one logarithm a row: at most 2 to the power of A
@@ -151,6 +171,38 @@ final class SessionWriter implements UserPartitions.Sink {
     }
     System.arraycopy(next, rewards, row, high + actions, mapping.reward().size());
     row[row.length - 1] = (float) density;
+  }
+
+  private void noteBox(float[] next, int low, int high) {
+    for (int k = 0; k < actions; k++) {
+      double centre = next[states + actions + k];
+      double below = row[low + k] - centre;
+      double above = row[high + k] - centre;
+      if (row[low + k] > -1) {
+        lower[k] = Math.max(lower[k], below);
+      } else {
+        cutLower[k] = Math.min(cutLower[k], below);
+      }
+      if (row[high + k] < 1) {
+        upper[k] = Math.min(upper[k], above);
+      } else {
+        cutUpper[k] = Math.max(cutUpper[k], above);
+      }
+    }
+  }
+
+  /** How far below the baseline action all requests were explored, each below 0. */
+  List<Double> lowerBounds() {
+    return IntStream.range(0, actions)
+        .mapToObj(k -> Math.min(-LEAST, Double.isInfinite(lower[k]) ? cutLower[k] : lower[k]))
+        .toList();
+  }
+
+  /** How far above it, each above 0. */
+  List<Double> upperBounds() {
+    return IntStream.range(0, actions)
+        .mapToObj(k -> Math.max(LEAST, Double.isInfinite(upper[k]) ? cutUpper[k] : upper[k]))
+        .toList();
   }
 
   /** Rows written so far. */

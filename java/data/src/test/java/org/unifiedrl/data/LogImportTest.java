@@ -294,6 +294,84 @@ class LogImportTest {
     }
   }
 
+  /** What the fusion cannot have been given is refused, not moved to the edge of its range. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "3.00 | 0.1 | action p: expected a power within [0.0, 2.0]; widen the range in scores, found '3.00'",
+        "NULL | 0.1 | action p: expected a finite number, found nothing",
+        "1.50 | 0.0 | action b: expected a bias within [0.01, 1.0]",
+        "1.50 | 'nan' | action b: expected a finite number",
+      })
+  void impossiblePowersAndBiasesAreRefused(String power, String bias, String message)
+      throws IOException {
+    String text =
+        MAPPING
+            .replace("action: [a0, a1]", "action_units: fusion\naction: [p, b]")
+            .replace("[b0, b1]", "[p0, b0]");
+    String select =
+        "SELECT 5 AS member, 1 AS at, 1 AS age, 1 AS f_1, [1, 2] AS embedding, 1 AS seconds,"
+            + " true AS clicked, 0 AS liked, %s::DECIMAL(9, 2) AS p, %s::DOUBLE AS b, 1.9 AS p0,"
+            + " 0.1 AS b0";
+    Path file =
+        log(
+            "impossible.parquet",
+            List.of(select.formatted("1.90", "0.1"), select.formatted(power, bias)));
+    refused(file, text, "impossible.parquet: row 2, " + message);
+  }
+
+  /** Texts that a number would not be written as are texts; lists are parts of longer ones. */
+  @Test
+  void usersAndListsAreWhatTheyAre() throws IOException {
+    List<String> selects = new ArrayList<>();
+    for (String user : List.of("007", "7", "07", "1700000000000000001")) {
+      selects.add(
+          ONE.replaceAll("SELECT [0-9]+::BIGINT AS member", "SELECT '" + user + "' AS member")
+              .replaceAll(
+                  "\\[[^]]*]::FLOAT\\[] AS embedding",
+                  "[0.5, 1.5, 2.5, 3.5]::DOUBLE[] AS embedding"));
+    }
+    Path file = log("texts[1].parquet", selects);
+    Files.copy(log("texts1.parquet", List.of(ONE)), temporary.resolve("other.parquet"));
+    String mapping = MAPPING.replace("embedding[2]", "embedding[4]");
+    run(mapping(mapping), source(file), 0, "texts");
+    try (Replay replay = Replay.open(temporary.resolve("texts/train"))) {
+      assertThat(users(replay)).hasSize(4).contains(7L, 1_700_000_000_000_000_001L);
+    }
+    LogSource sliced =
+        LogSource.query(
+            "SELECT * REPLACE (embedding[3:4] AS embedding) FROM '"
+                + temporary
+                + "/texts[[]1].parquet' -- the last two");
+    run(mapping(MAPPING), sliced, 0, "sliced");
+    try (Replay replay = Replay.open(temporary.resolve("sliced/train"))) {
+      assertThat(replay.rows()).isEqualTo(4);
+      for (int row = 0; row < 4; row++) {
+        float[] state = values(replay, row, ReplaySchema.STATE);
+        assertThat(Arrays.copyOfRange(state, state.length - 2, state.length))
+            .containsExactly(2.5f, 3.5f);
+      }
+    }
+  }
+
+  /** The narrowest box counts, but not where the action range cut it. */
+  @Test
+  void theBoxOfTheLogIsKnown() throws IOException {
+    String wide = ONE.replaceAll("-?[0-9.]+::FLOAT AS ([ab])([01])", "0.9::FLOAT AS $1$2");
+    String narrow = ONE.replaceAll("-?[0-9.]+::FLOAT AS ([ab])([01])", "0.25::FLOAT AS $1$2");
+    Path file =
+        log("boxes.parquet", List.of(wide + ", 'v1' AS version", narrow + ", 'v2' AS version"));
+    String text =
+        MAPPING.replace(
+            "{half_width: 0.25}", "{version: version, half_widths: {v1: 0.5, v2: 0.125}}");
+    LogImport.Result result = run(mapping(text), source(file), 0, "boxes");
+    assertThat(result.lowerBounds()).containsExactly(-0.125, -0.125);
+    assertThat(result.upperBounds()).containsExactly(0.125, 0.125);
+    assertThatThrownBy(() -> run(mapping(MAPPING), source(query("one.parquet", ONE)), 0.9, "held"))
+        .hasMessageContaining("are of held-out users: give a smaller --held-out");
+  }
+
   @Test
   void missingStatesTakeTheValuesOfTheMapping() throws IOException {
     List<String> selects = new ArrayList<>(rows(1).stream().map(LogImportTest::select).toList());
@@ -363,6 +441,8 @@ class LogImportTest {
         "member | NULL::BIGINT | row 3, user member: expected a value, found nothing",
         "at | NULL::BIGINT | row 3, time at: expected a number, found nothing",
         "a1 | 1.5::FLOAT | row 3, action a1: expected a normalised action value within [-1.0, 1.0]",
+        "b1 | 7::FLOAT | row 3, baseline_action b1: expected a normalised action value",
+        "seconds | 1e300::DOUBLE | row 3, reward.watch seconds: expected a finite number",
         "liked | NULL::TINYINT | row 3, reward.others liked: expected a finite number"
       })
   void aBadRowIsRefusedByItsPlace(String column, String value, String message) throws IOException {
@@ -406,7 +486,7 @@ class LogImportTest {
   private static final String ONE =
       select(rows(1).get(0)); // a whole good row, to which more columns may be added
 
-  /** Arrow files of Python, compressed as Feather files are unless told otherwise. */
+  /** Arrow files, compressed as Python's Feather files are unless told otherwise. */
   @Test
   void arrowFilesAreImported() throws IOException {
     List<Row> rows = rows(5);
@@ -495,6 +575,7 @@ class LogImportTest {
         good, MAPPING.replace("[a0, a1]", "[a0]"), "action has 1 values, and there are 1 scores");
     refused(good, MAPPING.replace("time_unit: milliseconds\n", ""), "time_unit is missing");
     refused(good, MAPPING + "missing: {nobody: 1}\n", "missing.nobody: no such column");
+    refused(good, MAPPING + "request: id\n", "request: the log has no column 'id'; it has [");
     refused(
         good,
         MAPPING.replace("{half_width: 0.25}", "{low: [b0, b1], high: [a0, a1]}"),
@@ -550,10 +631,23 @@ class LogImportTest {
       assertThat(replay.timestamp(2)).isEqualTo(1003);
     }
     steps.set(0, steps.get(0).replace("1003::", "900::"));
+    Path quarantine = temporary.resolve("rejected.csv");
+    Path both = log("both.parquet", withBadAge(steps));
+    LogImport.Options leaving =
+        new LogImport.Options(0, 1, 1, 256, temporary.resolve("sorting"), quarantine);
+    assertThatThrownBy(() -> run(mapping(mapping), source(both), leaving, "refused"))
+        .hasMessageContaining("time goes back from 1002 to 900 ms");
+    assertThat(quarantine).doesNotExist();
     refused(
         log("back.parquet", steps),
         mapping,
         "session 5: time goes back from 1002 to 900 ms in the order of column 'step'");
+  }
+
+  private static List<String> withBadAge(List<String> selects) {
+    List<String> all = new ArrayList<>(selects);
+    all.add(selects.get(0).replaceAll("[0-9.]+::INTEGER AS age", "NULL::INTEGER AS age"));
+    return all;
   }
 
   /** Whatever a mapping says wrongly is named by its key. */
@@ -566,7 +660,7 @@ class LogImportTest {
         "session_gap: 30m | session_gap: soon | session_gap is 'soon': expected a duration as 30m",
         "session_gap: 30m | request: id | expected session (a column) or session_gap",
         "session_gap: 30m | order: at | expected session (a column) or session_gap",
-        "{half_width: 0.25} | {half_width: -1} | box.half_width is -1.0: expected a number above 0",
+        "{half_width: 0.25} | {half_width: -1} | box.half_width is -1.0: expected 1e-6 to 2",
         "{half_width: 0.25} | {} | box: expected half_width, or version and half_widths, or low and high",
         "box: {half_width: 0.25} | missing: {} | box is missing: UnifiedRL needs to know",
         "[0.01, 1] | [0, 1] | scores.click.bias is [0.0, 1.0]: expected a least bias above 0",
