@@ -83,16 +83,18 @@ final class ExportCommand implements Callable<Integer> {
     RunFolder target = RunFolder.plan(common.out, "export");
     ExperimentConfig config = Configuration.read(trained.config());
     Environment environment = ConfigOptions.open(config);
-    PolicyModel model = TrainedPolicy.model(config, environment, trained.checkpoints());
+    // One checkpoint for all that follows, though the run may still be training.
+    Checkpoint checkpoint = CheckpointStore.newest(trained.checkpoints());
+    PolicyModel model = TrainedPolicy.model(config, environment, checkpoint.folder());
     float[] states =
         logs.isEmpty() ? PolicyExport.drawStates(model, seed(config)) : states(model, logs);
     PolicyExport.Report report =
         PolicyExport.write(
             model,
-            EngineAccess.learners().policy(trained.checkpoints()).get(),
+            EngineAccess.learners().policy(checkpoint.folder()).get(),
             states,
             seed(config),
-            facts(run, trained, logs, environment),
+            facts(run, checkpoint, logs, environment),
             target.path());
     print(report, logs.isEmpty());
     common.writeJson(report.card());
@@ -159,8 +161,7 @@ final class ExportCommand implements Callable<Integer> {
   }
 
   private static ObjectNode facts(
-      RunFolder run, RunFolder trained, List<Path> logs, Environment environment) {
-    Checkpoint checkpoint = CheckpointStore.newest(trained.checkpoints());
+      RunFolder run, Checkpoint checkpoint, List<Path> logs, Environment environment) {
     ObjectNode facts = Json.object();
     JsonNode state = tree(checkpoint.stateJson(), checkpoint.folder().toString());
     facts.set("training", state);

@@ -33,6 +33,7 @@ final class Serving {
 
   private Serving() {}
 
+  @SuppressWarnings("try") // the stop is there for its closing
   static int run(ServeCommand command) {
     // Before the server's first line of log: what it starts and stops is not the reader's concern.
     System.setProperty("org.slf4j.simpleLogger.log.org.eclipse.jetty", "warn");
@@ -42,9 +43,7 @@ final class Serving {
     requireExplorable(command, policy.model());
     ServeOptions options = source.cheap() ? asked : withoutPolling(asked);
     Service service = start(command, source, options);
-    // At SIGTERM the main thread still waits below: the hook ends the service in its place.
-    Runtime.getRuntime().addShutdownHook(new Thread(service::close, "unifiedrl-serve-end"));
-    try {
+    try (GracefulStop stop = new GracefulStop(service.server()::close)) {
       announce(command, policy.model(), service.server());
       service.server().join();
     } catch (InterruptedException e) {
@@ -108,7 +107,8 @@ final class Serving {
   }
 
   private static Duration seconds(double seconds) {
-    return Duration.ofNanos(Math.round(1e9 * seconds));
+    // What is no number or beyond all limits is refused by its option.
+    return Duration.ofNanos(Math.round(1e9 * Math.max(-1, Math.min(1e9, seconds))));
   }
 
   private static ServeOptions withoutPolling(ServeOptions o) {
@@ -152,25 +152,28 @@ final class Serving {
   private static Source trained(Path path) {
     RunFolder run = RunFolder.open(path, "--model");
     run.requirePolicy("--model");
-    FusionPolicy policy = FusionPolicy.of(model(run));
+    // Opened once: it may be a whole data set.
+    Environment environment = ConfigOptions.open(Configuration.read(run.trained().config()));
+    FusionPolicy policy = FusionPolicy.of(model(run, environment));
     return new Source(
         policy,
         () -> {
-          PolicyModel now = model(run);
-          if (now.sha256().equals(policy.model().sha256())) {
-            return false;
+          synchronized (policy) { // an older checkpoint must not come after a newer one
+            PolicyModel now = model(run, environment);
+            if (now.sha256().equals(policy.model().sha256())) {
+              return false;
+            }
+            policy.swap(now);
+            return true;
           }
-          policy.swap(now);
-          return true;
         },
         false);
   }
 
   /** The policy of a run's newest checkpoint. */
-  static PolicyModel model(RunFolder run) {
+  private static PolicyModel model(RunFolder run, Environment environment) {
     RunFolder trained = run.trained();
     ExperimentConfig config = Configuration.read(trained.config());
-    Environment environment = ConfigOptions.open(config);
     return TrainedPolicy.model(config, environment, trained.checkpoints());
   }
 
@@ -188,8 +191,10 @@ final class Serving {
 
   private static void announce(ServeCommand command, PolicyModel model, RankServer server) {
     PrintWriter out = command.common.text();
+    String host = server.address().getHostString();
     String address =
-        "http://%s:%d".formatted(server.address().getHostString(), server.address().getPort());
+        "http://%s:%d"
+            .formatted(host.contains(":") ? "[" + host + "]" : host, server.address().getPort());
     out.printf(
         "Model %s (%s): %d features, %d scores%n",
         model.version(), model.kind(), model.stateSize(), model.scores());

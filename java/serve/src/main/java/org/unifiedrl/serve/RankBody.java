@@ -8,6 +8,7 @@ import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.core.exc.StreamConstraintsException;
+import java.io.CharConversionException;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -104,6 +105,13 @@ final class RankBody {
       } catch (JsonProcessingException e) {
         throw malformed(parser, e);
       }
+    } catch (CharConversionException e) { // begins like UTF-16 or UTF-32, and is none
+      throw new Refusal(
+          400,
+          "malformed_json",
+          "line 1, column 1",
+          "the body is not JSON: " + e.getMessage(),
+          "send one JSON object, in UTF-8");
     } catch (IOException e) {
       throw new IllegalStateException("bytes in memory are always read", e);
     }

@@ -40,6 +40,7 @@ final class RankHandler extends Handler.Abstract {
   private final ArrayBlockingQueue<Work> free;
   private final Metrics metrics;
   private volatile boolean ready;
+  private volatile String refusedBefore;
 
   /** Memory for one request at a time. */
   private static final class Work {
@@ -81,28 +82,30 @@ final class RankHandler extends Handler.Abstract {
       switch (Request.getPathInContext(request)) {
         case "/v1/rank" -> {
           method(request, response, "POST");
-          rank(request, response);
+          rank(request, response, callback);
         }
         case "/v1/model" -> {
           method(request, response, "GET");
-          send(response, 200, JSON, Answers.model(policy.model()));
+          send(response, 200, JSON, Answers.model(policy.model()), callback);
         }
         case "/v1/model/reload" -> {
           method(request, response, "POST");
-          send(response, 200, JSON, Answers.reloaded(look(), policy.model()));
+          send(response, 200, JSON, Answers.reloaded(look(), policy.model()), callback);
         }
         case "/health" -> {
           method(request, response, "GET");
-          send(response, 200, JSON, Answers.status("live"));
+          send(response, 200, JSON, Answers.status("live"), callback);
         }
         case "/ready" -> {
           method(request, response, "GET");
           boolean now = ready;
-          send(response, now ? 200 : 503, JSON, Answers.status(now ? "ready" : "draining"));
+          byte[] said = Answers.status(now ? "ready" : "draining");
+          send(response, now ? 200 : 503, JSON, said, callback);
         }
         case "/metrics" -> {
           method(request, response, "GET");
-          send(response, 200, TEXT, metrics.scrape().getBytes(StandardCharsets.UTF_8));
+          byte[] scraped = metrics.scrape().getBytes(StandardCharsets.UTF_8);
+          send(response, 200, TEXT, scraped, callback);
         }
         default ->
             throw new Refusal(
@@ -113,7 +116,6 @@ final class RankHandler extends Handler.Abstract {
                 "POST /v1/rank, GET /v1/model, POST /v1/model/reload, GET /health, /ready or"
                     + " /metrics");
       }
-      callback.succeeded();
     } catch (Refusal refusal) {
       refuse(refusal, response, callback);
     } catch (IOException e) {
@@ -131,18 +133,13 @@ final class RankHandler extends Handler.Abstract {
   private void refuse(Refusal refusal, Response response, Callback callback) {
     metrics.refused(refusal.code());
     LOG.debug("refused: {} {}: {}", refusal.code(), refusal.place(), refusal.getMessage());
-    try {
-      if (refusal.status() == 503) {
-        response.getHeaders().put(HttpHeader.RETRY_AFTER, RETRY_SECONDS);
-      }
-      if (refusal.status() == 408 || refusal.status() == 413) {
-        response.getHeaders().put(HttpHeader.CONNECTION, "close"); // the rest is not read
-      }
-      send(response, refusal.status(), JSON, Answers.error(refusal));
-      callback.succeeded();
-    } catch (IOException e) {
-      callback.failed(e);
+    if (refusal.status() == 503) {
+      response.getHeaders().put(HttpHeader.RETRY_AFTER, RETRY_SECONDS);
     }
+    if (refusal.status() == 408 || refusal.status() == 413) {
+      response.getHeaders().put(HttpHeader.CONNECTION, "close"); // the rest is not read
+    }
+    send(response, refusal.status(), JSON, Answers.error(refusal), callback);
   }
 
   private static void method(Request request, Response response, String expected) throws Refusal {
@@ -162,24 +159,30 @@ final class RankHandler extends Handler.Abstract {
     return method.length() <= 16 ? method : method.substring(0, 16);
   }
 
-  private static void send(Response response, int status, String type, byte[] body)
-      throws IOException {
+  /** No thread waits until the client has taken it. */
+  private static void send(
+      Response response, int status, String type, byte[] body, Callback callback) {
     response.setStatus(status);
     response.getHeaders().put(HttpHeader.CONTENT_TYPE, type);
-    Content.Sink.write(response, true, ByteBuffer.wrap(body));
+    response.write(true, ByteBuffer.wrap(body), callback);
   }
 
   private boolean look() throws Refusal {
     try {
       boolean another = reload.getAsBoolean();
+      refusedBefore = null;
       if (another) {
         metrics.modelReloaded();
         LOG.info("model {} serves now", policy.model().version());
       }
       return another;
     } catch (RuntimeException e) {
-      metrics.modelRefused();
-      LOG.error("model {} keeps serving: {}", policy.model().version(), e.getMessage());
+      String reason = String.valueOf(e.getMessage());
+      if (!reason.equals(refusedBefore)) { // each look says it again
+        refusedBefore = reason;
+        metrics.modelRefused();
+        LOG.error("model {} keeps serving: {}", policy.model().version(), reason);
+      }
       throw new Refusal(
           409,
           "model_refused",
@@ -198,7 +201,8 @@ final class RankHandler extends Handler.Abstract {
     }
   }
 
-  private void rank(Request request, Response response) throws Refusal, IOException {
+  private void rank(Request request, Response response, Callback callback)
+      throws Refusal, IOException {
     Work work = free.poll();
     if (work == null) {
       throw new Refusal(
@@ -218,9 +222,10 @@ final class RankHandler extends Handler.Abstract {
       Boolean logged = log(work);
       work.answer.reset();
       Answers.page(work.answer, work.body, work.request, shown, logged);
-      send(response, 200, JSON, work.answer.toByteArray());
+      byte[] answer = work.answer.toByteArray();
       metrics.answered(
           System.nanoTime() - start, end - begin, work.body.candidates(), work.request.explored());
+      send(response, 200, JSON, answer, callback);
     } finally {
       free.add(work);
     }
@@ -310,7 +315,7 @@ final class RankHandler extends Handler.Abstract {
           return length;
         }
         length += read;
-        if (System.nanoTime() > deadline) {
+        if (System.nanoTime() - deadline > 0) {
           throw tooSlow(length);
         }
       }

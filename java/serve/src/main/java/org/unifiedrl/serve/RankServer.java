@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.BindException;
 import java.net.InetSocketAddress;
+import java.nio.channels.ServerSocketChannel;
 import java.time.Duration;
 import java.util.Random;
 import java.util.concurrent.Executors;
@@ -102,7 +103,17 @@ public final class RankServer implements AutoCloseable {
     }
     handler.setReady(true);
     return new RankServer(
-        server, new InetSocketAddress(options.host(), connector.getLocalPort()), handler, poller);
+        server, address(connector), handler, poller);
+  }
+
+  /** Where it listens in truth, which is not always what was asked for. */
+  private static InetSocketAddress address(ServerConnector connector) {
+    try {
+      return (InetSocketAddress)
+          ((ServerSocketChannel) connector.getTransport()).getLocalAddress();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   private static String cannotListen(ServeOptions options, Exception e) {

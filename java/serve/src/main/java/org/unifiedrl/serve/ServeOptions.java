@@ -35,6 +35,8 @@ public record ServeOptions(
   /** The address of this machine that no other reaches. */
   public static final String LOOPBACK = "127.0.0.1";
 
+  private static final Duration LONGEST = Duration.ofDays(365);
+
   /** Loopback, port 8080, 8 requests at once, 4 MiB and 10,000 candidates each. */
   public static final ServeOptions DEFAULT =
       new ServeOptions(
@@ -65,8 +67,8 @@ public record ServeOptions(
     positive("request-timeout", requestTimeout);
     positive("idle-timeout", idleTimeout);
     positive("drain-timeout", drainTimeout);
-    if (poll.isNegative()) {
-      throw new IllegalArgumentException("poll is " + poll + ": expected 0 or more");
+    if (!poll.isZero()) {
+      positive("poll", poll);
     }
   }
 
@@ -78,8 +80,10 @@ public record ServeOptions(
   }
 
   private static void positive(String option, Duration value) {
-    if (value.isZero() || value.isNegative()) {
-      throw new IllegalArgumentException(option + " is " + value + ": expected more than 0");
+    // Milliseconds are what is counted: less would be no limit at all.
+    if (value.toMillis() < 1 || value.compareTo(LONGEST) > 0) {
+      throw new IllegalArgumentException(
+          option + " is " + value + ": expected 1 ms to " + LONGEST.toDays() + " days");
     }
   }
 }

@@ -62,6 +62,7 @@ public final class FusionPolicy {
   private final Path file; // null if it came as a value
   private final Shape shape;
   private Stamp seen; // guarded by this
+  private CheckpointException refused; // what kept that file from being served; guarded by this
   private volatile LoadedModel current;
 
   private FusionPolicy(Path file, Stamp seen, PolicyModel model, Shape shape) {
@@ -163,8 +164,8 @@ public final class FusionPolicy {
    * has not changed, so that a service may call it every few seconds, from a thread of its own.
    *
    * @return whether another model serves now
-   * @throws CheckpointException if there is a new file that cannot be served: the old model keeps
-   *     serving, and that file is not tried again
+   * @throws CheckpointException if what stands there cannot be served: the old model keeps serving.
+   *     A file that was refused is not read again, and each call says so until it changes
    * @throws IllegalStateException if the policy was not opened from a file
    */
   public synchronized boolean reload() {
@@ -174,11 +175,20 @@ public final class FusionPolicy {
     }
     Stamp stamp = Stamp.of(file);
     if (stamp.equals(seen)) {
+      if (refused != null) {
+        throw new CheckpointException(refused.getMessage(), refused);
+      }
       return false;
     }
     seen = stamp;
+    refused = null;
     String before = current.digest;
-    swap(file);
+    try {
+      swap(file);
+    } catch (CheckpointException e) {
+      refused = e;
+      throw e;
+    }
     return !current.digest.equals(before);
   }
 

@@ -461,7 +461,12 @@ public record PolicyModel(
       DurableFiles.createFolders(target.getParent());
       Safetensors.write(temporary, tensors, text);
       DurableFiles.rename(temporary, target);
-    } catch (IOException e) {
+    } catch (IOException | RuntimeException e) {
+      try {
+        Files.deleteIfExists(temporary);
+      } catch (IOException left) {
+        e.addSuppressed(left);
+      }
       throw new CheckpointException("cannot write the policy " + file + ": " + e, e);
     }
   }

@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.LongAdder;
 import java.util.concurrent.locks.LockSupport;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -110,6 +111,7 @@ public final class ServingLog implements AutoCloseable {
   private volatile boolean stopping;
   private volatile String failure;
   private volatile long lostRows;
+  private final LongAdder accepted = new LongAdder();
 
   // Below: the writing thread's, and the constructor's before it starts.
   private ReplayWriter writer;
@@ -204,7 +206,11 @@ public final class ServingLog implements AutoCloseable {
     at = copy(request.boxHigh(), row, at);
     row[at] = request.logDensity();
     row[at + 1] = number(model);
-    return ring.offer(request.id(), user, time, true, row);
+    boolean taken = ring.offer(request.id(), user, time, true, row);
+    if (taken) {
+      accepted.increment();
+    }
+    return taken;
   }
 
   private static int copy(float[] values, float[] row, int at) {
@@ -232,6 +238,7 @@ public final class ServingLog implements AutoCloseable {
     }
   }
 
+  @SuppressWarnings("NonAtomicVolatileUpdate") // written by this thread only
   private void run() {
     while (!stopping) {
       if (!step()) {
@@ -242,6 +249,8 @@ public final class ServingLog implements AutoCloseable {
       // What was appended before the end.
     }
     closePart();
+    // Where nothing could be written at the end, the ring still has rows.
+    lostRows += accepted.sum() - ring.writtenRows() - ring.discardedRows();
   }
 
   /** Moves rows on; returns whether there were any. */
@@ -257,7 +266,7 @@ public final class ServingLog implements AutoCloseable {
         return true;
       }
       return rows > 0;
-    } catch (RuntimeException | IOException e) {
+    } catch (RuntimeException | IOException | Error e) { // memory may be short for a while only
       fail(e);
       closePart();
       return false;
@@ -311,7 +320,7 @@ public final class ServingLog implements AutoCloseable {
         writeModels();
       }
       writer.close();
-    } catch (RuntimeException | IOException e) {
+    } catch (RuntimeException | IOException | Error e) {
       fail(e);
       writer.abort();
     }
@@ -326,7 +335,7 @@ public final class ServingLog implements AutoCloseable {
     writer = null;
   }
 
-  private void fail(Exception e) {
+  private void fail(Throwable e) {
     // The file system's own exceptions hold nothing but a path.
     failure = e instanceof ReplayException ? e.getMessage() : e.toString();
     LOG.error("explored requests are not logged: {}", failure);
