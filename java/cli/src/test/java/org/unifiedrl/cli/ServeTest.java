@@ -77,6 +77,7 @@ class ServeTest {
     void end() throws InterruptedException {
       process.destroy();
       assertThat(process.waitFor(30, TimeUnit.SECONDS)).isTrue();
+      assertThat(process.exitValue()).isZero();
     }
 
     @Override

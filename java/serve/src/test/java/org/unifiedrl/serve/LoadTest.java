@@ -110,7 +110,10 @@ class LoadTest {
                   .toString())
           .isEmpty();
       assertThat(latencies).hasSizeGreaterThanOrEqualTo(RATE * SECONDS);
-      assertThat(server.metrics()).contains("unifiedrl_serve_model_reloads_total");
+      assertThat(server.metrics())
+          .contains("unifiedrl_serve_model_reloads_total")
+          .doesNotContain("unifiedrl_serve_model_reloads_total 0.0")
+          .contains("unifiedrl_serve_log_dropped_total 0.0");
       assertThat(log.droppedRows()).isZero();
       assertThat(policy.model().version()).isNotEqualTo("seed-1");
     }

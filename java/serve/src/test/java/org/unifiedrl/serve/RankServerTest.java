@@ -196,7 +196,8 @@ class RankServerTest {
             "{\"request_id\":1,\n\"k\":NaN}",
             "{\"request_id\":1,\n\"k\":2",
             "{\"request_id\":1,\n\"request_id\":2}",
-            "\n<rank/>")) {
+            "\n<rank/>",
+            "{\0\0\0x")) { // begins like UTF-32
       Service.Answer answer = Service.rank(server, body);
       assertThat(answer.status()).as(body).isEqualTo(400);
       assertThat(answer.error("code")).isEqualTo("malformed_json");
@@ -360,6 +361,8 @@ class RankServerTest {
     assertThat(answer.error("remedy")).contains("seed-2 keeps serving");
     assertThat(Service.rank(server, Service.body()).json().path("model").asText())
         .isEqualTo("seed-2");
+    answer = Service.post(server, "/v1/model/reload", "");
+    assertThat(answer.status()).as("while it stands there").isEqualTo(409);
     assertThat(server.metrics())
         .contains("unifiedrl_serve_model_reloads_total 1.0")
         .contains("unifiedrl_serve_model_refused_total 1.0");
