@@ -225,7 +225,8 @@ final class ImportQuery {
                               .formatted(power ? "power" : "bias", low, high)
                           : "a normalised action value within [-1.0, 1.0]; normalise it, or set"
                               + " action_units to fusion"));
-              // What the checks refuse is NULL, so that nobody need run them to see that it is there.
+              // What the checks refuse is NULL, so that nobody need run them to see that it is
+              // there.
               String value =
                   "TRY_CAST(CASE WHEN %s BETWEEN %s AND %s THEN %s END AS FLOAT)"
                       .formatted(
@@ -277,7 +278,15 @@ final class ImportQuery {
           String own = list.name() + "[" + k + "]";
           String column = quoted(list.name());
           String element =
-              "CASE WHEN len(" + column + ") = " + list.length() + " THEN " + column + "[" + k + "] END";
+              "CASE WHEN len("
+                  + column
+                  + ") = "
+                  + list.length()
+                  + " THEN "
+                  + column
+                  + "["
+                  + k
+                  + "] END";
           String sql = number(place, own, element, list.type());
           finite(place + " " + own, sql, element);
           put(place, own, sql, values);

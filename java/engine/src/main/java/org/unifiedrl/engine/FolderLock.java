@@ -60,26 +60,26 @@ public final class FolderLock implements AutoCloseable {
   }
 
   private static FolderLock lock(Path locked, Path file) throws IOException {
-      if (!HELD.add(file)) {
+    if (!HELD.add(file)) {
+      throw busy(locked);
+    }
+    FolderLock lock = null;
+    try {
+      FileChannel channel =
+          FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+      lock = new FolderLock(locked, file, channel);
+      if (channel.tryLock() == null) { // held until the channel is closed
         throw busy(locked);
       }
-      FolderLock lock = null;
-      try {
-        FileChannel channel =
-            FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-        lock = new FolderLock(locked, file, channel);
-        if (channel.tryLock() == null) { // held until the channel is closed
-          throw busy(locked);
-        }
-        return lock;
-      } catch (IOException | RuntimeException e) {
-        if (lock == null) {
-          HELD.remove(file);
-        } else {
-          lock.close();
-        }
-        throw e;
+      return lock;
+    } catch (IOException | RuntimeException e) {
+      if (lock == null) {
+        HELD.remove(file);
+      } else {
+        lock.close();
       }
+      throw e;
+    }
   }
 
   private static IllegalStateException busy(Path locked) {

@@ -494,8 +494,7 @@ class TopicLogTest {
     Path quarantine = temporary.resolve("bad.jsonl");
     Files.writeString(quarantine, "");
     Path output = temporary.resolve("output.txt");
-    try (TopicLog first =
-        new TopicLog(source(TopicLog.Start.EARLIEST), target(1000, quarantine))) {
+    try (TopicLog first = new TopicLog(source(TopicLog.Start.EARLIEST), target(1000, quarantine))) {
       Process second =
           TestBroker.java(
               output,

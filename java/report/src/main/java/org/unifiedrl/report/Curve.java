@@ -9,7 +9,8 @@ import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
 
 /**
- * A number over the steps of a group's runs, at the steps that all of those tell it that have lines.
+ * A number over the steps of a group's runs, at the steps that all of those tell it that have
+ * lines.
  *
  * @param steps gradient steps, rising
  * @param mean over the seeds

@@ -43,7 +43,9 @@ public final class TensorBoardListener implements MetricsListener {
     close();
     try {
       Files.createDirectories(folder);
-      file = new EventFile(folder.resolve(PREFIX + String.format(Locale.ROOT, "%010d", next()) + ".unifiedrl"));
+      file =
+          new EventFile(
+              folder.resolve(PREFIX + String.format(Locale.ROOT, "%010d", next()) + ".unifiedrl"));
       file.restart(step + 1);
     } catch (IOException e) {
       throw failed(e);

@@ -102,15 +102,13 @@ public final class RankServer implements AutoCloseable {
       var unused = poller.scheduleWithFixedDelay(handler::poll, nanos, nanos, TimeUnit.NANOSECONDS);
     }
     handler.setReady(true);
-    return new RankServer(
-        server, address(connector), handler, poller);
+    return new RankServer(server, address(connector), handler, poller);
   }
 
   /** Where it listens in truth, which is not always what was asked for. */
   private static InetSocketAddress address(ServerConnector connector) {
     try {
-      return (InetSocketAddress)
-          ((ServerSocketChannel) connector.getTransport()).getLocalAddress();
+      return (InetSocketAddress) ((ServerSocketChannel) connector.getTransport()).getLocalAddress();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

@@ -27,8 +27,8 @@ public interface MetricsListener extends AutoCloseable {
   default void begin(long step, long steps) {}
 
   /**
-   * What the algorithm did, averaged over the steps since the report or the checkpoint before. The same configuration
-   * on the same back end gives the same values.
+   * What the algorithm did, averaged over the steps since the report or the checkpoint before. The
+   * same configuration on the same back end gives the same values.
    *
    * @param step steps done so far
    * @param values by name; finite
