@@ -298,8 +298,9 @@ class LogImportTest {
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
+      quoteCharacter = '"',
       value = {
-        "3.00 | 0.1 | action p: expected a power within [0.0, 2.0]; widen the range in scores, found '3.00'",
+        "3.00 | 0.1 | action p: expected a power within [0.0, 2.0]; widen the range in scores, found '3.0",
         "NULL | 0.1 | action p: expected a finite number, found nothing",
         "1.50 | 0.0 | action b: expected a bias within [0.01, 1.0]",
         "1.50 | 'nan' | action b: expected a finite number",
@@ -368,8 +369,17 @@ class LogImportTest {
     LogImport.Result result = run(mapping(text), source(file), 0, "boxes");
     assertThat(result.lowerBounds()).containsExactly(-0.125, -0.125);
     assertThat(result.upperBounds()).containsExactly(0.125, 0.125);
-    assertThatThrownBy(() -> run(mapping(MAPPING), source(query("one.parquet", ONE)), 0.9, "held"))
-        .hasMessageContaining("are of held-out users: give a smaller --held-out");
+    Path one = query("one.parquet", ONE);
+    assertThatThrownBy(
+            () -> {
+              for (int seed = 1; seed < 30; seed++) { // by one of them this user is held out
+                LogImport.Options most =
+                    new LogImport.Options(0.9, seed, 1, 256, temporary.resolve("sorting"), null);
+                run(mapping(MAPPING), source(one), most, "held-" + seed);
+              }
+            })
+        .isInstanceOf(ImportException.class)
+        .hasMessageContaining("all 1 requests are of held-out users: give a smaller --held-out");
   }
 
   @Test

@@ -196,14 +196,16 @@ class RankServerTest {
             "{\"request_id\":1,\n\"k\":NaN}",
             "{\"request_id\":1,\n\"k\":2",
             "{\"request_id\":1,\n\"request_id\":2}",
-            "\n<rank/>",
-            "{\0\0\0x")) { // begins like UTF-32
+            "\n<rank/>")) {
       Service.Answer answer = Service.rank(server, body);
       assertThat(answer.status()).as(body).isEqualTo(400);
       assertThat(answer.error("code")).isEqualTo("malformed_json");
       assertThat(answer.error("place")).matches("line 2, column \\d+");
       assertThat(answer.error("remedy")).isNotEmpty();
     }
+    Service.Answer begun = Service.rank(server, "{\0\0\0x"); // like UTF-32, and is none
+    assertThat(begun.status()).isEqualTo(400);
+    assertThat(begun.error("code")).isEqualTo("malformed_json");
   }
 
   @Test
