@@ -110,7 +110,8 @@ public final class ServingLog implements AutoCloseable {
   private volatile Numbered latest;
   private volatile boolean stopping;
   private volatile String failure;
-  private volatile long lostRows;
+  private volatile long lostRows; // of those that had left the ring
+  private volatile long leftRows; // in the ring, at the end
   private final LongAdder accepted = new LongAdder();
 
   // Below: the writing thread's, and the constructor's before it starts.
@@ -238,7 +239,6 @@ public final class ServingLog implements AutoCloseable {
     }
   }
 
-  @SuppressWarnings("NonAtomicVolatileUpdate") // written by this thread only
   private void run() {
     while (!stopping) {
       if (!step()) {
@@ -250,7 +250,7 @@ public final class ServingLog implements AutoCloseable {
     }
     closePart();
     // Where nothing could be written at the end, the ring still has rows.
-    lostRows += accepted.sum() - ring.writtenRows() - ring.discardedRows();
+    leftRows = accepted.sum() - ring.writtenRows() - ring.discardedRows();
   }
 
   /** Moves rows on; returns whether there were any. */
@@ -353,7 +353,7 @@ public final class ServingLog implements AutoCloseable {
 
   /** Rows that were taken and could not be written. */
   public long lostRows() {
-    return lostRows + ring.discardedRows();
+    return lostRows + ring.discardedRows() + leftRows;
   }
 
   /** What last kept the log from being written; null if nothing did. */
