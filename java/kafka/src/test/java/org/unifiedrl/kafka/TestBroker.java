@@ -6,6 +6,7 @@ import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
@@ -16,10 +17,16 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.TopicPartitionInfo;
 import org.apache.kafka.common.Uuid;
+import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /** A Kafka broker (its own controller) in a process of its own, which {@link #close} ends. */
@@ -127,9 +134,50 @@ public final class TestBroker implements AutoCloseable {
     return admin;
   }
 
-  /** Creates a topic. */
+  /** Creates a topic, and waits until each partition is led by the broker. */
   public void create(String topic, int partitions) throws Exception {
     admin.createTopics(List.of(new NewTopic(topic, partitions, (short) 1))).all().get();
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(START_SECONDS);
+    while (!led(topic, partitions)) {
+      if (System.nanoTime() > deadline) {
+        throw new IllegalStateException("no leader for " + topic + ": " + Files.readString(log));
+      }
+      Thread.sleep(5);
+    }
+  }
+
+  private boolean led(String topic, int partitions) throws Exception {
+    try {
+      List<TopicPartitionInfo> found =
+          admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic).partitions();
+      return found.size() == partitions && found.stream().allMatch(each -> each.leader() != null);
+    } catch (ExecutionException e) {
+      if (e.getCause() instanceof UnknownTopicOrPartitionException) {
+        return false; // the broker has not heard of it yet
+      }
+      throw e;
+    }
+  }
+
+  /** All messages of a topic, partition by partition, each in order. */
+  public List<ConsumerRecord<byte[], byte[]>> messages(String topic, int partitions) {
+    List<ConsumerRecord<byte[], byte[]>> messages = new ArrayList<>();
+    try (KafkaConsumer<byte[], byte[]> consumer =
+        new KafkaConsumer<>(
+            Map.of("bootstrap.servers", bootstrap),
+            new ByteArrayDeserializer(),
+            new ByteArrayDeserializer())) {
+      for (int i = 0; i < partitions; i++) {
+        TopicPartition partition = new TopicPartition(topic, i);
+        consumer.assign(List.of(partition));
+        consumer.seekToBeginning(List.of(partition));
+        long end = consumer.endOffsets(List.of(partition)).get(partition);
+        while (consumer.position(partition) < end) {
+          messages.addAll(consumer.poll(Duration.ofMillis(100)).records(partition));
+        }
+      }
+    }
+    return messages;
   }
 
   /** A producer; {@code settings} are names and values. */

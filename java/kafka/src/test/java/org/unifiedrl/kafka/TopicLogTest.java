@@ -24,6 +24,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.RecordsToDelete;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
@@ -199,17 +200,25 @@ class TopicLogTest {
       "0"
     };
     AtomicBoolean ended = new AtomicBoolean();
-    List<Future<RecordMetadata>> sent = new ArrayList<>();
     Thread sender =
         new Thread(
             () -> {
               SplittableRandom random = new SplittableRandom(3);
-              try (KafkaProducer<byte[], byte[]> producer = broker.producer("linger.ms", "0")) {
+              // A message that this producer gives up may be in the topic or not.
+              try (KafkaProducer<byte[], byte[]> producer =
+                  broker.producer(
+                      "linger.ms",
+                      "0",
+                      "request.timeout.ms",
+                      "5000", //
+                      "delivery.timeout.ms",
+                      "15000")) {
                 for (int id = 0; !ended.get(); id++) {
                   int partition = random.nextInt(3);
                   String text = id % 100 == 99 ? "bad " + id : message(id);
                   byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
-                  sent.add(producer.send(new ProducerRecord<>(topic, partition, null, bytes)));
+                  Future<RecordMetadata> unused =
+                      producer.send(new ProducerRecord<>(topic, partition, null, bytes));
                   if (id % 10 == 0) {
                     Thread.sleep(2);
                   }
@@ -250,13 +259,16 @@ class TopicLogTest {
 
     List<List<Integer>> expected = List.of(new ArrayList<>(), new ArrayList<>(), new ArrayList<>());
     List<String> expectedBad = new ArrayList<>();
-    for (int id = 0; id < sent.size(); id++) {
-      if (id % 100 == 99) {
-        expectedBad.add("bad " + id);
+    for (ConsumerRecord<byte[], byte[]> each : broker.messages(topic, 3)) {
+      String text = new String(each.value(), StandardCharsets.UTF_8);
+      if (text.startsWith("bad")) {
+        expectedBad.add(text);
       } else {
-        expected.get(sent.get(id).get().partition()).add(id);
+        expected.get(each.partition()).add(JSON.readTree(text).get("id").intValue());
       }
     }
+    assertThat(expectedBad).hasSizeGreaterThan(3);
+    assertThat(expected).allSatisfy(ids -> assertThat(ids).hasSizeGreaterThan(100));
     for (int partition = 0; partition < 3; partition++) {
       assertThat(Collected.field(folder, topic, partition, "id"))
           .isEqualTo(expected.get(partition));
