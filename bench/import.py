@@ -62,7 +62,9 @@ def write_log(file, rows):
             n = min(100_000, rows - start)
             base = random.uniform(-0.5, 0.5, (n, ACTIONS)).astype("f4")
             action = base + random.uniform(-0.15, 0.15, (n, ACTIONS)).astype("f4")
-            columns = [random.integers(0, rows // 20, n), 1_700_000_000_000 + 50 * numpy.arange(start, start + n)]
+            at = numpy.arange(start, start + n)
+            # 5,000 users are there at a time, each for about 20 requests: one session of 80 minutes.
+            columns = [at // 20 + random.integers(0, 5000, n), 1_700_000_000_000 + 50 * at]
             columns += list(random.standard_normal((STATES, n)).astype("f4"))
             columns += list(base.T) + list(action.T) + [random.exponential(9, n).astype("f4"), random.poisson(0.1, n).astype("f4")]
             out.write_table(pyarrow.table(columns, schema=schema))

@@ -87,8 +87,10 @@ final class ImportCommand implements Callable<Integer> {
   @Option(
       names = "--memory",
       paramLabel = "MB",
-      defaultValue = "1024",
-      description = "Memory of the query engine (default: ${DEFAULT-VALUE}).")
+      defaultValue = "2048",
+      description =
+          "Memory of the query engine, and as much again for rows before they go to files"
+              + " (default: ${DEFAULT-VALUE}).")
   int memory;
 
   @Mixin RunOptions common;

@@ -32,9 +32,9 @@ import org.unifiedrl.mtf.session.LoggedRequests;
  * Turns a production log into replay shards: checks every row, brings the rows of a session
  * together in the order of time, and writes them.
  *
- * <p>Memory is bounded whatever the log's size: rows are read in the log's order, put into files by
- * user, and sorted file by file. A log with a bad row is refused, by file, row and column; what
- * fails leaves no shards. One thread at a time.
+ * <p>Memory is bounded whatever the log's size: rows are read in the log's order, put into parts by
+ * user, in memory and then in files, and sorted part by part. A log with a bad row is refused, by
+ * file, row and column; what fails leaves no shards. One thread at a time.
  */
 public final class LogImport {
 
@@ -49,7 +49,8 @@ public final class LogImport {
    * @param heldOut share of users whose requests are kept for evaluation, 0 to 0.9
    * @param seed key of who they are
    * @param threads threads of DuckDB, at least 1
-   * @param memoryMegabytes memory of DuckDB, at least 64
+   * @param memoryMegabytes memory of DuckDB, and as much again for rows (at most half of the heap's
+   *     limit), at least 64
    * @param temporary folder for files while the import runs, which is created if missing
    * @param quarantine file that takes the bad rows, with what is wrong with each; null to refuse a
    *     log that has any. Its ending says how: {@code .parquet}, {@code .csv} or {@code .jsonl}
@@ -130,6 +131,7 @@ public final class LogImport {
     try (Connection connection = DriverManager.getConnection("jdbc:duckdb:", properties)) {
       try (Statement set = connection.createStatement()) {
         set.execute("SET threads = " + options.threads());
+        set.execute("SET enable_external_file_cache = false"); // files are read once
         set.execute("SET memory_limit = '" + options.memoryMegabytes() + "MB'");
         set.execute("SET temp_directory = " + ImportQuery.text(options.temporary().toString()));
         set.execute("SET TimeZone = 'UTC'");
@@ -459,7 +461,10 @@ public final class LogImport {
       throws SQLException, IOException, LogRows.BadRowException {
     RowLayout layout = new RowLayout(query.valueCount());
     Path folder = options.temporary().resolve("users");
-    try (UserPartitions partitions = new UserPartitions(folder, layout, total)) {
+    // Direct memory is as large as the heap may grow, unless the JVM was told otherwise.
+    long memory =
+        Math.min((long) options.memoryMegabytes() << 20, Runtime.getRuntime().maxMemory() / 2);
+    try (UserPartitions partitions = new UserPartitions(folder, layout, total, memory)) {
       try (PreparedStatement statement = connection.prepareStatement(query.rows(relation));
           DuckDBResultSet rows = (DuckDBResultSet) statement.executeQuery();
           RootAllocator allocator = new RootAllocator();

@@ -14,68 +14,80 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import org.agrona.BufferUtil;
 import org.agrona.IoUtil;
 import org.agrona.collections.Hashing;
 
 /**
- * Brings the rows of users together in little memory: each row goes to one of many files by its
- * user, and the files are then sorted one by one, keys in memory and rows where they lie. A sort of
- * whole rows would move them several times.
+ * Brings the rows of users together in bounded memory: each row goes to one of many parts by its
+ * user, and the parts are then sorted one by one, keys in memory and rows where they lie. A part's
+ * rows lie in memory as long as there is some, and in a file from then on. A sort of whole rows
+ * would move them several times.
  */
 final class UserPartitions implements Closeable {
 
   /**
-   * Rows of one file at most: their keys take about 40 bytes each of the heap. Files are made for
+   * Rows of one part at most: their keys take about 40 bytes each of the heap. Parts are made for
    * far fewer; one grows so large only through users with very many rows.
    */
   static final int MAX_ROWS = 1 << 24;
 
-  /** Ints that are written at a time. */
-  private static final int BUFFER = 1 << 14;
+  /** Bytes of a chunk, which is written at a time. */
+  private static final int CHUNK = 1 << 16;
 
   private static final int MAX_MAPPING = 1 << 30;
 
-  /** Bytes of a file that is meant. */
+  /** Bytes of a part that is meant. */
   private static final long TARGET = 96L << 20;
 
   private static final int MOST = 1024;
 
+  /** Rows by their user; all chunks but the last are full. */
+  private static final class Part {
+    final List<ByteBuffer> kept = new ArrayList<>();
+    ByteBuffer chunk;
+    IntBuffer values;
+    int buffered;
+    long rows;
+    Path file;
+    FileChannel channel;
+  }
+
   private final Path folder;
   private final int width;
   private final int mask;
-  private final int bufferRows;
+  private final int chunkRows;
   private final int maxRows;
-  private final int[][] buffers;
-  private final int[] buffered;
-  private final long[] rows;
-  private final FileChannel[] files;
-  private final ByteBuffer bytes;
+  private final Part[] parts;
+  private long memory;
 
   /**
-   * Prepares files for about so many rows.
+   * Prepares for about so many rows.
    *
-   * @param folder for the files, which is created; deleted by {@link #close}
+   * @param folder for files, which is created; deleted by {@link #close}
+   * @param memory bytes of rows that stay in memory, besides a chunk a part
    */
-  UserPartitions(Path folder, RowLayout layout, long expectedRows) throws IOException {
-    this(folder, layout, partitions(layout, expectedRows), MAX_ROWS);
+  UserPartitions(Path folder, RowLayout layout, long expectedRows, long memory) throws IOException {
+    this(folder, layout, partitions(layout, expectedRows), MAX_ROWS, memory);
   }
 
-  UserPartitions(Path folder, RowLayout layout, int partitions, int maxRows) throws IOException {
+  UserPartitions(Path folder, RowLayout layout, int partitions, int maxRows, long memory)
+      throws IOException {
     this.folder = Files.createDirectories(folder);
     this.maxRows = maxRows;
+    this.memory = memory;
     width = layout.width();
     mask = partitions - 1;
-    bufferRows = Math.max(1, BUFFER / width);
-    buffers = new int[partitions][];
-    buffered = new int[partitions];
-    rows = new long[partitions];
-    files = new FileChannel[partitions];
-    bytes =
-        ByteBuffer.allocateDirect(bufferRows * width * Integer.BYTES)
-            .order(ByteOrder.nativeOrder());
+    chunkRows = Math.max(1, CHUNK / (width * Integer.BYTES));
+    parts = new Part[partitions];
+    for (int p = 0; p < partitions; p++) {
+      parts[p] = new Part();
+      parts[p].file = folder.resolve("part-" + p);
+    }
   }
 
   private static int partitions(RowLayout layout, long expectedRows) {
@@ -85,34 +97,45 @@ final class UserPartitions implements Closeable {
 
   /** Adds the row that starts at {@code values[at]}. */
   void add(int[] values, int at) throws IOException {
-    long user = RowLayout.getLong(values, at + RowLayout.USER);
-    int p = Hashing.hash(user, mask);
-    if (buffers[p] == null) {
-      buffers[p] = new int[bufferRows * width];
+    Part part = parts[Hashing.hash(RowLayout.getLong(values, at + RowLayout.USER), mask)];
+    if (part.chunk == null) {
+      part.chunk =
+          ByteBuffer.allocateDirect(chunkRows * width * Integer.BYTES)
+              .order(ByteOrder.nativeOrder());
+      part.values = part.chunk.asIntBuffer();
     }
-    System.arraycopy(values, at, buffers[p], buffered[p] * width, width);
-    rows[p]++;
-    if (++buffered[p] == bufferRows) {
-      flush(p);
+    part.values.put(part.buffered * width, values, at, width);
+    part.rows++;
+    if (++part.buffered == chunkRows) {
+      store(part);
     }
   }
 
-  private void flush(int p) throws IOException {
-    if (files[p] == null) {
-      files[p] =
+  private void store(Part part) throws IOException {
+    if (part.channel == null && memory >= part.chunk.capacity()) {
+      memory -= part.chunk.capacity();
+      part.kept.add(part.chunk);
+      part.chunk = null;
+    } else {
+      write(part);
+    }
+    part.buffered = 0;
+  }
+
+  private void write(Part part) throws IOException {
+    if (part.channel == null) {
+      part.channel =
           FileChannel.open(
-              folder.resolve("part-" + p),
+              part.file,
               StandardOpenOption.CREATE_NEW,
               StandardOpenOption.READ,
               StandardOpenOption.WRITE);
     }
-    bytes.clear();
-    bytes.asIntBuffer().put(buffers[p], 0, buffered[p] * width);
-    bytes.limit(buffered[p] * width * Integer.BYTES);
-    while (bytes.hasRemaining()) {
-      files[p].write(bytes);
+    part.chunk.position(0).limit(part.buffered * width * Integer.BYTES);
+    while (part.chunk.hasRemaining()) {
+      part.channel.write(part.chunk);
     }
-    buffered[p] = 0;
+    part.chunk.clear();
   }
 
   /** Receives rows in the order of sessions. */
@@ -133,57 +156,71 @@ final class UserPartitions implements Closeable {
    * @throws ImportException if one user has too many rows
    */
   void sorted(Sink sink) throws IOException, LogRows.BadRowException {
-    for (int p = 0; p <= mask; p++) {
-      if (rows[p] > 0) {
-        if (buffered[p] > 0) {
-          flush(p);
-        }
-        buffers[p] = null;
-        sorted(p, sink);
-        files[p].close();
-        Files.delete(folder.resolve("part-" + p));
-        files[p] = null;
+    for (Part part : parts) {
+      if (part.rows > 0) {
+        sorted(part, sink);
+        free(part);
       }
     }
   }
 
-  private void sorted(int p, Sink sink) throws IOException, LogRows.BadRowException {
-    int perMapping = MAX_MAPPING / (width * Integer.BYTES);
-    int count = (int) Math.min(rows[p], Integer.MAX_VALUE);
-    MappedByteBuffer[] mapped = new MappedByteBuffer[(count - 1) / perMapping + 1];
-    IntBuffer[] ints = new IntBuffer[mapped.length];
-    FloatBuffer[] floats = new FloatBuffer[mapped.length];
+  private void sorted(Part part, Sink sink) throws IOException, LogRows.BadRowException {
+    List<MappedByteBuffer> mapped = new ArrayList<>();
     try {
-      for (int m = 0; m < mapped.length; m++) {
-        long from = (long) m * perMapping * width * Integer.BYTES;
-        long size = Math.min(files[p].size() - from, (long) perMapping * width * Integer.BYTES);
-        mapped[m] = files[p].map(FileChannel.MapMode.READ_ONLY, from, size);
-        ByteBuffer bytes = mapped[m].order(ByteOrder.nativeOrder());
-        ints[m] = bytes.asIntBuffer();
-        floats[m] = bytes.asFloatBuffer();
+      List<ByteBuffer> chunks = new ArrayList<>(part.kept);
+      if (part.channel != null) {
+        mapped.addAll(map(part.channel));
+        mapped.forEach(mapping -> addChunks(mapping, chunks));
       }
-      if (rows[p] > maxRows) {
-        throw tooMany(ints, perMapping, count);
+      if (part.buffered > 0) {
+        chunks.add(part.chunk);
       }
-      int[] order = order(ints, perMapping, count);
+      int count = (int) Math.min(part.rows, Integer.MAX_VALUE);
+      IntBuffer[] ints = new IntBuffer[chunks.size()];
+      FloatBuffer[] floats = new FloatBuffer[chunks.size()];
+      for (int c = 0; c < ints.length; c++) {
+        ByteBuffer chunk = chunks.get(c).order(ByteOrder.nativeOrder());
+        ints[c] = chunk.asIntBuffer();
+        floats[c] = chunk.asFloatBuffer();
+      }
+      if (part.rows > maxRows) {
+        throw tooMany(ints, count);
+      }
       int[] head = new int[RowLayout.VALUES];
       float[] values = new float[width - RowLayout.VALUES];
-      for (int i : order) {
-        int m = i / perMapping;
-        int at = (i - m * perMapping) * width;
-        ints[m].get(at, head);
-        floats[m].get(at + RowLayout.VALUES, values);
+      for (int i : order(ints, count)) {
+        int c = i / chunkRows;
+        int at = (i - c * chunkRows) * width;
+        ints[c].get(at, head);
+        floats[c].get(at + RowLayout.VALUES, values);
         sink.accept(head, values);
       }
     } finally {
-      for (MappedByteBuffer mapping : mapped) {
-        IoUtil.unmap(mapping);
-      }
+      mapped.forEach(IoUtil::unmap);
+    }
+  }
+
+  /** Maps a file, in pieces of whole chunks. */
+  private List<MappedByteBuffer> map(FileChannel file) throws IOException {
+    long chunk = (long) chunkRows * width * Integer.BYTES;
+    long piece = Math.max(1, MAX_MAPPING / chunk) * chunk;
+    List<MappedByteBuffer> mapped = new ArrayList<>();
+    for (long from = 0; from < file.size(); from += piece) {
+      mapped.add(
+          file.map(FileChannel.MapMode.READ_ONLY, from, Math.min(piece, file.size() - from)));
+    }
+    return mapped;
+  }
+
+  private void addChunks(ByteBuffer mapping, List<ByteBuffer> chunks) {
+    int chunk = chunkRows * width * Integer.BYTES;
+    for (int from = 0; from < mapping.capacity(); from += chunk) {
+      chunks.add(mapping.slice(from, Math.min(chunk, mapping.capacity() - from)));
     }
   }
 
   /** Places of the rows in the order of sessions: users as they come, each one's rows sorted. */
-  private int[] order(IntBuffer[] rows, int perMapping, int count) {
+  private int[] order(IntBuffer[] rows, int count) {
     int[] user = new int[count]; // numbered as they come
     long[] session = new long[count];
     long[] place = new long[count];
@@ -191,8 +228,7 @@ final class UserPartitions implements Closeable {
     Long2IntOpenHashMap numbers = new Long2IntOpenHashMap();
     int[] head = new int[RowLayout.NUMBER];
     for (int i = 0; i < count; i++) {
-      int m = i / perMapping;
-      rows[m].get((i - m * perMapping) * width, head);
+      rows[i / chunkRows].get(i % chunkRows * width, head);
       long id = RowLayout.getLong(head, RowLayout.USER);
       int next = numbers.size();
       int known = numbers.putIfAbsent(id, next);
@@ -230,11 +266,11 @@ final class UserPartitions implements Closeable {
     return order;
   }
 
-  private ImportException tooMany(IntBuffer[] values, int perMapping, int count) {
+  private ImportException tooMany(IntBuffer[] values, int count) {
     Map<Long, Integer> counts = new HashMap<>();
     for (int i = 0; i < count; i++) {
       counts.merge(
-          RowLayout.getLong(values[i / perMapping], i % perMapping * width), 1, Integer::sum);
+          RowLayout.getLong(values[i / chunkRows], i % chunkRows * width), 1, Integer::sum);
     }
     Map.Entry<Long, Integer> most =
         counts.entrySet().stream().max(Map.Entry.comparingByValue()).orElseThrow();
@@ -244,14 +280,23 @@ final class UserPartitions implements Closeable {
             .formatted(most.getKey(), most.getValue()));
   }
 
+  private static void free(Part part) throws IOException {
+    part.kept.forEach(BufferUtil::free);
+    part.kept.clear();
+    BufferUtil.free(part.chunk);
+    part.chunk = null;
+    part.values = null;
+    if (part.channel != null) {
+      part.channel.close();
+      Files.deleteIfExists(part.file);
+      part.channel = null;
+    }
+  }
+
   @Override
   public void close() throws IOException {
-    BufferUtil.free(bytes);
-    for (int p = 0; p <= mask; p++) {
-      if (files[p] != null) {
-        files[p].close();
-        Files.deleteIfExists(folder.resolve("part-" + p));
-      }
+    for (Part part : parts) {
+      free(part);
     }
     Files.deleteIfExists(folder);
   }

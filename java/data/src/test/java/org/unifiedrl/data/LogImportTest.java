@@ -707,22 +707,4 @@ class LogImportTest {
         .hasMessageContaining("has more than 1048576 bytes");
     assertThatThrownBy(() -> mapping("")).hasMessageContaining("is empty");
   }
-
-  /** One user with very many rows, and a session that no batch holds. */
-  @Test
-  void aUserOfEndlessRowsIsRefusedByName() throws Exception {
-    RowLayout layout = new RowLayout(1);
-    try (UserPartitions partitions =
-        new UserPartitions(temporary.resolve("users"), layout, 1, 1000)) {
-      int[] row = new int[layout.width()];
-      for (int i = 0; i < 1100; i++) {
-        RowLayout.putLong(row, RowLayout.USER, i < 900 ? 42 : i);
-        partitions.add(row, 0);
-      }
-      assertThatThrownBy(() -> partitions.sorted((head, values) -> {}))
-          .isInstanceOf(ImportException.class)
-          .hasMessageContaining("user 42 has 900 requests");
-    }
-    assertThat(temporary.resolve("users")).doesNotExist();
-  }
 }

@@ -48,6 +48,27 @@ final class RowRules {
     return Math.abs(value) <= Float.MAX_VALUE;
   }
 
+  /**
+   * The same of all values, several times faster than one by one: NaN stays, and 0 * inf is NaN.
+   */
+  private static boolean allFinite(float[] row) {
+    float a = 0;
+    float b = 0;
+    float c = 0;
+    float d = 0;
+    int i = 0;
+    for (; i <= row.length - 4; i += 4) {
+      a += 0 * row[i];
+      b += 0 * row[i + 1];
+      c += 0 * row[i + 2];
+      d += 0 * row[i + 3];
+    }
+    for (; i < row.length; i++) {
+      a += 0 * row[i];
+    }
+    return a + b + c + d == 0;
+  }
+
   /** Whether an action or a box edge lies within the action range. */
   boolean inRange(float value) {
     return value >= low - slack && value <= high + slack;
@@ -96,9 +117,11 @@ final class RowRules {
               + schema.columns()
               + " one after the other");
     }
-    for (int i = 0; i < row.length; i++) {
-      if (!finite(row[i])) {
-        throw refusal(sessionId, i, notFinite(row[i]));
+    if (!allFinite(row)) {
+      for (int i = 0; i < row.length; i++) {
+        if (!finite(row[i])) {
+          throw refusal(sessionId, i, notFinite(row[i]));
+        }
       }
     }
     if (action >= 0) {
