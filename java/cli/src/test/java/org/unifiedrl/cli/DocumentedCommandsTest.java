@@ -79,6 +79,8 @@ class DocumentedCommandsTest {
               "KuaiRand's files are not in the repository; QuickstartTest explores them"),
           entry("./unifiedrl setup", "installs packages; launcher/run tests it with others"),
           entry("./unifiedrl train --data runs/log --backend cuda", CUDA),
+          entry("./unifiedrl train --data runs/log --out runs/cuda --backend cuda", CUDA),
+          entry("./unifiedrl bench step --backend cuda", CUDA),
           entry("./mvnw -B verify", MAVEN),
           entry("./mvnw -B -pl java/examples", MAVEN),
           entry("./mvnw -B -Prelease", MAVEN),
@@ -165,6 +167,7 @@ class DocumentedCommandsTest {
     List<String> seen =
         commands.isEmpty() ? List.of() : shell.run(String.join("\n", commands)).lines().toList();
     assertThat(seen).hasSameSizeAs(commands);
+    CommandLine commandLine = Main.commandLine();
     for (String line : seen) {
       String[] arguments = line.split("\0");
       if (arguments[0].equals("setup")) { // the launcher's
@@ -173,9 +176,7 @@ class DocumentedCommandsTest {
         continue;
       }
       String command = String.join(" ", arguments);
-      assertThatCode(() -> Main.commandLine().parseArgs(arguments))
-          .as(command)
-          .doesNotThrowAnyException();
+      assertThatCode(() -> commandLine.parseArgs(arguments)).as(command).doesNotThrowAnyException();
       Configuration configuration = Configuration.of(ExperimentConfig.defaults());
       for (int i = 0; i + 1 < arguments.length; i++) {
         if (arguments[i].equals("--set")) {
@@ -193,11 +194,12 @@ class DocumentedCommandsTest {
   @ParameterizedTest
   @MethodSource("pages")
   void everyCommandInASentenceIsOneThatThereIs(String page) throws IOException {
+    CommandLine all = Main.commandLine();
     for (String span : Documentation.spans(page)) {
       boolean isLaunched = span.startsWith(LAUNCHER);
       String[] words =
           span.replaceFirst("^\\./", "").replaceFirst("^unifiedrl ", "").split(" ", -1);
-      CommandLine line = Main.commandLine();
+      CommandLine line = all;
       int next = 0;
       while (next < words.length && line.getSubcommands().containsKey(words[next])) {
         line = line.getSubcommands().get(words[next++]);
