@@ -13,7 +13,7 @@ final class DocumentationShell {
 
   private final Path folder;
 
-  /** Makes what the launcher is after its build. */
+  /** Makes what the launcher is after its build, but for what makes short runs shorter. */
   DocumentationShell(Path folder) throws IOException {
     this.folder = folder;
     launcher(

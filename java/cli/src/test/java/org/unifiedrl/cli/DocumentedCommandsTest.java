@@ -15,7 +15,6 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -56,7 +55,6 @@ class DocumentedCommandsTest {
   private static final Map<String, String> SMALLER =
       Map.ofEntries(
           entry("./unifiedrl demo", SMALL_RUN),
-          entry("./unifiedrl progressive", SMALL_RUN),
           entry("./unifiedrl train ", SMALL_TRAINING),
           entry("./unifiedrl bench step ", " --repeats 1 --seconds 0.01 --critics 1"),
           entry("./unifiedrl sweep --over ", SMALL_RUN));
@@ -77,6 +75,10 @@ class DocumentedCommandsTest {
           entry(
               "./unifiedrl demo --environment kuairand:DIR",
               "KuaiRand's files are not in the repository; QuickstartTest explores them"),
+          entry("./unifiedrl progressive", "ProgressiveTest runs it smaller"),
+          entry(
+              "./unifiedrl sweep --over training.eta=0.1..10:log --out runs/eta",
+              "docs/experiments.md has another, which is run"),
           entry("./unifiedrl setup", "installs packages; launcher/run tests it with others"),
           entry("./unifiedrl train --data runs/log --backend cuda", CUDA),
           entry("./unifiedrl train --data runs/log --out runs/cuda --backend cuda", CUDA),
@@ -114,7 +116,7 @@ class DocumentedCommandsTest {
 
   /** Runs that the commands of the pages speak of. */
   @BeforeAll
-  static void prepare() throws IOException {
+  static void prepare() throws Exception {
     Path runs = shared.resolve("runs");
     Path config = CommandLineRun.tinyConfiguration(shared, "steps: 20", "report: 10");
     Path example = shared.resolve("example");
@@ -134,16 +136,13 @@ class DocumentedCommandsTest {
         runs.resolve("log"),
         "--out",
         runs.resolve("policy"));
-    Map<String, String> settings = new TreeMap<>();
-    settings.put("demo", "seed=3");
-    settings.put("seed-1", "seed=1");
-    settings.put("seed-2", "seed=2");
-    settings.put("box", "exploration.half_width=0.2");
-    settings.put("gaussian", "exploration.kind=gaussian");
+    Map<String, String> settings =
+        Map.of("seed-1", "seed=1", "seed-2", "seed=2", "gaussian", "exploration.kind=gaussian");
     for (Map.Entry<String, String> run : settings.entrySet()) {
       Path out = runs.resolve(run.getKey());
       prepare("demo", "--config", config, "--quiet", "--out", out, "--set", run.getValue());
     }
+    new DocumentationShell(shared).run("cp -r runs/seed-1 runs/demo && cp -r runs/seed-1 runs/box");
   }
 
   private static void prepare(Object... arguments) {
