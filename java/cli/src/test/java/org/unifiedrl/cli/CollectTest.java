@@ -160,8 +160,8 @@ class CollectTest {
     DocumentationShell shell = new DocumentationShell(temporary);
     Process collector = shell.start("exec " + commands.get(0), "collector");
     try {
-      Path positions = temporary.resolve("logs/requests/.documented.positions.json");
-      while (!Files.exists(positions) && collector.isAlive()) {
+      Path written = temporary.resolve("logs/requests/.documented-0.jsonl.tmp");
+      while (!Files.exists(written) && collector.isAlive()) {
         Thread.sleep(20);
       }
       shell.end(collector, "collector");

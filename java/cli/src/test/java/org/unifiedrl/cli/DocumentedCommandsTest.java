@@ -46,8 +46,8 @@ class DocumentedCommandsTest {
           + " --set training.hidden=[16]";
   private static final String SMALL_RUN =
       SMALL_TRAINING
-          + " --set simulator.train_users=1200 --set exploration.users=300"
-          + " --set exploration.held_out_users=300 --set evaluation.users=100"
+          + " --set simulator.train_users=1200 --set exploration.users=150"
+          + " --set exploration.held_out_users=150 --set evaluation.users=60"
           + " --set evaluation.resamples=100 --set evaluation.headroom=false"
           + " --set enhancedrl.critics_per_group=2";
 
