@@ -12,8 +12,8 @@ import picocli.CommandLine.ScopeType;
 @Command(
     name = "unifiedrl",
     description = {
-      "Learns the weights with which a recommender fuses its predicted scores, from logged",
-      "exploration, and judges them.%n"
+      "Learns the weights with which a recommender fuses its predicted scores, from logged"
+          + " exploration, and judges them.%n"
     },
     synopsisSubcommandLabel = "COMMAND",
     scope = ScopeType.INHERIT,
@@ -70,11 +70,7 @@ public final class Main {
   /** Runs a command; returns the exit code. */
   static int run(PrintWriter out, PrintWriter err, String... arguments) {
     CommandLine line =
-        new CommandLine(new Main())
-            .setOut(out)
-            .setErr(err)
-            .setCaseInsensitiveEnumValuesAllowed(true)
-            .setExecutionExceptionHandler(handler());
+        commandLine().setOut(out).setErr(err).setExecutionExceptionHandler(handler());
     if (arguments.length == 0) {
       line.usage(err);
       return CommandLine.ExitCode.USAGE;
@@ -88,6 +84,11 @@ public final class Main {
     out.flush();
     err.flush();
     return code;
+  }
+
+  /** All commands and their options. */
+  static CommandLine commandLine() {
+    return new CommandLine(new Main()).setCaseInsensitiveEnumValuesAllowed(true);
   }
 
   private static IExecutionExceptionHandler handler() {

@@ -50,10 +50,7 @@ class CollectTest {
 
   /** The mapping that the documentation shows. */
   private static String mapping() throws IOException {
-    Path root = Path.of(System.getProperty("unifiedrl.root"));
-    String text = Files.readString(root.resolve("docs").resolve("kafka.md"));
-    int start = text.indexOf("```yaml\n") + "```yaml\n".length();
-    return text.substring(start, text.indexOf("```", start));
+    return String.join("\n", Documentation.blocks("docs/kafka.md", "yaml").get(0));
   }
 
   private static List<String> requests(int from, int to) {
@@ -144,6 +141,39 @@ class CollectTest {
       }
     }
     assertThat(found).containsExactlyInAnyOrderElementsOf(expected);
+  }
+
+  /** As they stand, but for the broker's address, the wait and the steps of training. */
+  @Test
+  void theCommandsOfThePageWork() throws Exception {
+    List<String> commands = new ArrayList<>();
+    for (String command : Documentation.commands("docs/kafka.md")) {
+      commands.add(
+          command
+              .replace("kafka:9092", broker.bootstrap())
+              .replace("--topic requests", "--topic documented")
+              .replace("--until-idle 10", "--until-idle 1"));
+    }
+    assertThat(commands).hasSize(4);
+    broker.create("documented", 2);
+    broker.send("documented", 0, requests(0, 300));
+    DocumentationShell shell = new DocumentationShell(temporary);
+    Process collector = shell.start("exec " + commands.get(0), "collector");
+    try {
+      Path written = temporary.resolve("logs/requests/.documented-0.jsonl.tmp");
+      while (!Files.exists(written) && collector.isAlive()) {
+        Thread.sleep(20);
+      }
+      shell.end(collector, "collector");
+    } finally {
+      collector.destroyForcibly();
+    }
+    broker.send("documented", 1, requests(300, 400));
+    assertThat(shell.run(commands.get(1))).contains("Collected ");
+    Files.writeString(temporary.resolve("mapping.yaml"), mapping());
+    assertThat(shell.run(commands.get(2))).contains("Imported ");
+    shell.run(commands.get(3) + " --set training.steps=20 --set training.critics_per_group=2");
+    assertThat(temporary.resolve("runs/policy/result.json")).exists();
   }
 
   private static String row(long user, long at, float age, float seconds) {
