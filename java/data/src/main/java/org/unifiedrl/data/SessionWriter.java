@@ -24,6 +24,9 @@ final class SessionWriter implements UserPartitions.Sink {
   private final int actions;
   private final boolean edges;
   private final long gap;
+  private final double halfWidth; // NaN if it goes by a column
+  private final int rewards;
+  private final boolean density; // whether the log has it
   private final float[] row;
   private final float[] served;
   private final double[] lower; // narrowest box so far, relative to the baseline action
@@ -58,6 +61,10 @@ final class SessionWriter implements UserPartitions.Sink {
     actions = query.actionSize();
     edges = query.edges();
     gap = mapping.gapMillis();
+    Double width = mapping.box().halfWidth();
+    halfWidth = width == null ? Double.NaN : width;
+    rewards = mapping.reward().size();
+    density = mapping.logDensity() != null;
     row = new float[schema.rowWidth()];
     served = new float[actions];
     lower = filled(Double.NEGATIVE_INFINITY);
@@ -141,53 +148,50 @@ final class SessionWriter implements UserPartitions.Sink {
     System.arraycopy(next, 0, row, 0, states + 2 * actions);
     int low = states + 2 * actions;
     int high = low + actions;
-    int rewards = next.length - mapping.reward().size();
     if (edges) {
       System.arraycopy(next, low, row, low, 2 * actions);
     } else {
-      double width = mapping.box().halfWidth() != null ? mapping.box().halfWidth() : versionWidth;
+      double width = Double.isNaN(halfWidth) ? versionWidth : halfWidth;
       for (int k = 0; k < actions; k++) {
         double centre = next[states + actions + k];
-        row[low + k] = (float) Math.max(centre - width, -1);
-        row[high + k] = (float) Math.min(centre + width, 1);
+        row[low + k] = (float) (centre - width < -1 ? -1 : centre - width);
+        row[high + k] = (float) (centre + width > 1 ? 1 : centre + width);
       }
     }
-    noteBox(next, low, high);
-    double density = logDensity;
-    if (mapping.logDensity() == null) {
-      double volume = 1; // one logarithm a row: at most 2 to the power of A
-      density = 0;
-      for (int k = 0; k < actions; k++) {
-        double width = (double) row[high + k] - row[low + k];
-        if (width > 0) { // elsewhere nothing was drawn
-          volume *= width;
-        }
-        if (volume < 1e-100) {
-          density -= Math.log(volume);
-          volume = 1;
-        }
-      }
-      density -= Math.log(volume);
-    }
-    System.arraycopy(next, rewards, row, high + actions, mapping.reward().size());
-    row[row.length - 1] = (float) density;
-  }
-
-  private void noteBox(float[] next, int low, int high) {
+    double volume = 1; // one logarithm a row: at most 2 to the power of A
+    double logVolume = 0;
     for (int k = 0; k < actions; k++) {
       double centre = next[states + actions + k];
-      double below = row[low + k] - centre;
-      double above = row[high + k] - centre;
-      if (row[low + k] > -1) {
-        lower[k] = Math.max(lower[k], below);
-      } else {
-        cutLower[k] = Math.min(cutLower[k], below);
+      noteBox(k, row[low + k], row[high + k], centre);
+      double width = (double) row[high + k] - row[low + k];
+      if (width > 0) { // elsewhere nothing was drawn
+        volume *= width;
       }
-      if (row[high + k] < 1) {
-        upper[k] = Math.min(upper[k], above);
-      } else {
-        cutUpper[k] = Math.max(cutUpper[k], above);
+      if (volume < 1e-100) {
+        logVolume += Math.log(volume);
+        volume = 1;
       }
+    }
+    System.arraycopy(next, next.length - rewards, row, high + actions, rewards);
+    row[row.length - 1] = density ? logDensity : (float) -(logVolume + Math.log(volume));
+  }
+
+  private void noteBox(int k, float low, float high, double centre) {
+    double below = low - centre;
+    double above = high - centre;
+    if (low > -1) {
+      if (below > lower[k]) {
+        lower[k] = below;
+      }
+    } else if (below < cutLower[k]) {
+      cutLower[k] = below;
+    }
+    if (high < 1) {
+      if (above < upper[k]) {
+        upper[k] = above;
+      }
+    } else if (above > cutUpper[k]) {
+      cutUpper[k] = above;
     }
   }
 

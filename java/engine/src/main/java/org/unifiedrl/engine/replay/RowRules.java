@@ -20,6 +20,11 @@ final class RowRules {
   private final double high;
   private final double slack;
 
+  /** The action range with its slack, rounded inwards: the same answers without a conversion. */
+  private final float least;
+
+  private final float most;
+
   /** Where these columns start in a row; -1 if there is no such column. */
   private final int action;
 
@@ -32,6 +37,10 @@ final class RowRules {
     this.low = schema.actionLow();
     this.high = schema.actionHigh();
     this.slack = RELATIVE_SLACK * Math.max(Math.abs(low), Math.abs(high));
+    float below = (float) (low - slack);
+    float above = (float) (high + slack);
+    this.least = below < low - slack ? Math.nextUp(below) : below;
+    this.most = above > high + slack ? Math.nextDown(above) : above;
     this.action = offset(ReplaySchema.ACTION);
     this.boxLow = offset(ReplaySchema.BOX_LOW);
     this.boxHigh = offset(ReplaySchema.BOX_HIGH);
@@ -71,11 +80,14 @@ final class RowRules {
 
   /** Whether an action or a box edge lies within the action range. */
   boolean inRange(float value) {
-    return value >= low - slack && value <= high + slack;
+    return value >= least && value <= most;
   }
 
   /** Whether an action's element lies between the edges of its box. */
   boolean inBox(float value, float edgeLow, float edgeHigh) {
+    if (value >= edgeLow && value <= edgeHigh) {
+      return true;
+    }
     double a = value;
     return a >= edgeLow - slack && a <= edgeHigh + slack;
   }
