@@ -6,6 +6,7 @@ import java.util.List;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IExecutionExceptionHandler;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ScopeType;
 
 /** Entry point. Exit codes: 0 done, 1 failed, 2 wrong use. */
@@ -32,28 +33,29 @@ import picocli.CommandLine.ScopeType;
       "                           newer",
       "  UNIFIEDRL_JAVA_OPTIONS   options for the JVM, such as -Xmx8g"
     },
-    exitCodeList = {"0:done", "1:failed", "2:wrong use"},
-    subcommands = {
-      DemoCommand.class,
-      ProgressiveCommand.class,
-      ExploreCommand.class,
-      ExampleCommand.class,
-      CollectCommand.class,
-      ImportCommand.class,
-      TrainCommand.class,
-      EvaluateCommand.class,
-      CompareCommand.class,
-      ServeCommand.class,
-      ExperimentCommand.class,
-      SweepCommand.class,
-      ReportCommand.class,
-      ExportCommand.class,
-      InspectCommand.class,
-      ConfigCommand.class,
-      DoctorCommand.class,
-      BenchCommand.class
-    })
+    exitCodeList = {"0:done", "1:failed", "2:wrong use"})
 public final class Main {
+
+  private static final List<Class<?>> COMMANDS =
+      List.of(
+          DemoCommand.class,
+          ProgressiveCommand.class,
+          ExploreCommand.class,
+          ExampleCommand.class,
+          CollectCommand.class,
+          ImportCommand.class,
+          TrainCommand.class,
+          EvaluateCommand.class,
+          CompareCommand.class,
+          ServeCommand.class,
+          ExperimentCommand.class,
+          SweepCommand.class,
+          ReportCommand.class,
+          ExportCommand.class,
+          InspectCommand.class,
+          ConfigCommand.class,
+          DoctorCommand.class,
+          BenchCommand.class);
 
   private Main() {}
 
@@ -70,7 +72,7 @@ public final class Main {
   /** Runs a command; returns the exit code. */
   static int run(PrintWriter out, PrintWriter err, String... arguments) {
     CommandLine line =
-        commandLine().setOut(out).setErr(err).setExecutionExceptionHandler(handler());
+        commandLine(arguments).setOut(out).setErr(err).setExecutionExceptionHandler(handler());
     if (arguments.length == 0) {
       line.usage(err);
       return CommandLine.ExitCode.USAGE;
@@ -88,7 +90,34 @@ public final class Main {
 
   /** All commands and their options. */
   static CommandLine commandLine() {
-    return new CommandLine(new Main()).setCaseInsensitiveEnumValuesAllowed(true);
+    CommandLine line = new CommandLine(new Main());
+    COMMANDS.forEach(line::addSubcommand);
+    return line.setCaseInsensitiveEnumValuesAllowed(true);
+  }
+
+  /**
+   * The commands as far as these arguments need them: the one that is called, or names and
+   * descriptions of all. Finding the options of all takes half of a start.
+   */
+  private static CommandLine commandLine(String... arguments) {
+    List<String> words = List.of(arguments);
+    List<Class<?>> called =
+        COMMANDS.stream().filter(each -> words.contains(annotation(each).name())).toList();
+    CommandLine line = new CommandLine(new Main());
+    if (called.isEmpty()) {
+      for (Class<?> each : COMMANDS) {
+        CommandSpec spec = CommandSpec.create().name(annotation(each).name());
+        spec.usageMessage().description(annotation(each).description());
+        line.addSubcommand(spec);
+      }
+    } else {
+      called.forEach(line::addSubcommand);
+    }
+    return line.setCaseInsensitiveEnumValuesAllowed(true);
+  }
+
+  private static Command annotation(Class<?> command) {
+    return command.getAnnotation(Command.class);
   }
 
   private static IExecutionExceptionHandler handler() {
