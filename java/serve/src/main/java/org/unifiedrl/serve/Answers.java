@@ -105,7 +105,7 @@ final class Answers {
           json.writeEndArray();
           json.writeArrayFieldStart("scores");
           for (int i = 0; i < shown; i++) {
-            json.writeNumber(request.fused()[request.page()[i]]);
+            json.writeNumber(request.score(i));
           }
           json.writeEndArray();
           if (request.model().kind() != PolicyModel.Kind.PAIR_ACTOR) {

@@ -228,7 +228,13 @@ public final class FusionPolicy {
     private float[] powers;
     private float[] biases;
     private float[] pairs = new float[0];
+    private float[] best = new float[0]; // fused scores of the page's candidates, at their indices
     private float[] fused = new float[0];
+    private boolean isFused;
+    private float[] ranked;
+    private int rankedOffset;
+    private int rankedStride;
+    private int rankedCount;
     private float[] row = new float[0];
     private int[] page = new int[0];
 
@@ -263,6 +269,7 @@ public final class FusionPolicy {
       }
       id[0] = requestId;
       explored = false;
+      ranked = null;
       stage = Stage.BEGUN;
       return this;
     }
@@ -434,18 +441,29 @@ public final class FusionPolicy {
                 + ", no negative number, and rows that do not overlap");
       }
       int shown = Math.min(size, candidates);
-      if (fused.length < candidates) {
-        fused = new float[candidates];
-      }
       if (page.length < shown) {
         page = new int[shown];
       }
-      if (loaded.pairwise()) {
+      ranked = scores;
+      rankedOffset = offset;
+      rankedStride = stride;
+      rankedCount = candidates;
+      isFused = loaded.pairwise();
+      if (isFused) {
+        grow();
         rankPairs(scores, offset, stride, candidates);
-      } else {
-        loaded.fusion.fuse(scores, offset, stride, candidates, action, 0, fused);
+        return Fusion.top(fused, candidates, shown, page);
       }
-      return Fusion.top(fused, candidates, shown, page);
+      if (best.length < candidates) {
+        best = new float[candidates];
+      }
+      return loaded.fusion.rank(scores, offset, stride, candidates, action, 0, shown, best, page);
+    }
+
+    private void grow() {
+      if (fused.length < rankedCount) {
+        fused = new float[rankedCount];
+      }
     }
 
     private void rankPairs(float[] scores, int offset, int stride, int candidates) {
@@ -554,9 +572,31 @@ public final class FusionPolicy {
       }
     }
 
-    /** Fused scores of the candidates, in log space, n values or more. */
+    /**
+     * Fused scores of all candidates, in log space, n values or more. {@link #rank} does not need
+     * them: they are computed here, from the scores that it was given, which must not have changed.
+     *
+     * @throws IllegalStateException before {@link #rank}
+     */
     public float[] fused() {
+      if (ranked == null) {
+        throw new IllegalStateException("call rank before fused");
+      }
+      if (!isFused) {
+        grow();
+        loaded.fusion.fuse(ranked, rankedOffset, rankedStride, rankedCount, action, 0, fused);
+        isFused = true;
+      }
       return fused;
+    }
+
+    /**
+     * Fused score of a picked candidate, in log space.
+     *
+     * @param place in {@link #page}, from 0
+     */
+    public float score(int place) {
+      return isFused ? fused[page[place]] : best[page[place]];
     }
 
     /** Indices of the picked candidates, best first, as many as {@link #rank} returned. */

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import java.lang.management.ManagementFactory;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.stream.IntStream;
 import net.jqwik.api.ForAll;
@@ -66,6 +67,94 @@ class FusionTest {
     float[] broken = {Float.NaN, 0, 0, 0, 0, 0};
     new Fusion(MAP).fuse(new float[9], 0, 3, 3, broken, 0, fused);
     assertThat(Fusion.top(fused, 3, 3, page)).isZero();
+  }
+
+  /** Few levels make ties; wild scores and powers of both signs try the bound. */
+  @Property(tries = 1000)
+  void rankingGivesThePageOfAllFusedScores(
+      @ForAll long seed, @ForAll @IntRange(min = 0, max = 12) int size) {
+    ActionMap wide =
+        new ActionMap(
+            new double[] {-3, 0, -1},
+            new double[] {3, 4, 0.01},
+            new double[] {1e-8, 1e-3, 1e-3},
+            new double[] {2, 2, 2});
+    int n = (int) (200 * Philox.uniform(seed, 0, 0));
+    boolean levels = Philox.uniform(seed, 0, 1) < 0.3;
+    float[] action = new float[6];
+    for (int k = 0; k < 6; k++) {
+      action[k] = (float) (2 * Philox.uniform(seed, 1, k) - 1);
+    }
+    float[] broken = {
+      Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY, -1, 0, 1e30f, Float.MAX_VALUE
+    };
+    float[] scores = new float[2 + 3 * (n + 5)];
+    for (int i = 0; i < scores.length; i++) {
+      double u = Philox.uniform(seed, 2, i);
+      int kind = (int) (200 * Philox.uniform(seed, 3, i));
+      scores[i] =
+          kind < broken.length
+              ? broken[kind]
+              : levels ? (int) (3 * u) : (float) Math.pow(u, 1 + kind % 5);
+    }
+    Fusion fusion = new Fusion(wide);
+    float[] fused = new float[n];
+    fusion.fuse(scores, 2, n + 5, n, action, 0, fused);
+    int[] expected = new int[size];
+    int count = Fusion.top(fused, n, size, expected);
+    float[] best = new float[n];
+    int[] page = new int[size];
+    assertThat(fusion.rank(scores, 2, n + 5, n, action, 0, size, best, page)).isEqualTo(count);
+    assertThat(Arrays.copyOf(page, count)).isEqualTo(Arrays.copyOf(expected, count));
+    for (int place = 0; place < count; place++) {
+      assertThat(best[page[place]]).isEqualTo(fused[page[place]]);
+    }
+  }
+
+  /** Where bits tell least: just below the middle of an octave they are 0.06 too low. */
+  @Test
+  void rankingFindsTheBestWhereBitsMisleadMost() {
+    ActionMap two =
+        new ActionMap(
+            new double[] {-2, -2},
+            new double[] {2, 2},
+            new double[] {1e-9, 1e-9},
+            new double[] {1, 1});
+    float root = 1.4427f;
+    float product = root * root;
+    for (int sign : new int[] {1, -1}) {
+      float[] scores = new float[2 * 16];
+      Arrays.fill(scores, 0, 16, 1f);
+      Arrays.fill(scores, 16, 32, product * (1 - sign * 1e-4f));
+      scores[9] = root;
+      scores[16 + 9] = root;
+      if (sign < 0) { // the others' bits are the ones that are too low
+        for (int c = 0; c < 16; c++) {
+          scores[c] = c == 9 ? 1f : root;
+          scores[16 + c] = c == 9 ? product * (1 - 1e-4f) : root;
+        }
+      }
+      float[] action = {0.5f * sign, 0.5f * sign, -1, -1};
+      int[] page = new int[2];
+      float[] best = new float[16];
+      assertThat(new Fusion(two).rank(scores, 0, 16, 16, action, 0, 1, best, page)).isEqualTo(1);
+      assertThat(page[0]).isEqualTo(9);
+    }
+  }
+
+  @Test
+  void rankingFindsTheFewThatAreNotBroken() {
+    float[] scores = new float[3 * 40];
+    Arrays.fill(scores, Float.NaN);
+    for (int i = 0; i < 3; i++) {
+      scores[i * 40] = 1;
+      scores[i * 40 + 20] = 1e-3f;
+    }
+    int[] page = new int[3];
+    float[] action = {0.5f, 0.5f, 0.9f, 0, 0, 0};
+    assertThat(new Fusion(MAP).rank(scores, 0, 40, 40, action, 0, 3, new float[40], page))
+        .isEqualTo(2);
+    assertThat(page).startsWith(0, 20);
   }
 
   @Property(tries = 500)
