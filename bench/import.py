@@ -57,9 +57,10 @@ def write_log(file, rows):
         + [(f"{kind}{k}", pyarrow.float32()) for kind in "ba" for k in range(ACTIONS)]
         + [("watch", pyarrow.float32()), ("likes", pyarrow.float32())]
     )
-    with pyarrow.parquet.ParquetWriter(file, schema, compression="snappy") as out:
-        for start in range(0, rows, 100_000):
-            n = min(100_000, rows - start)
+    # Plain floats, as the writers of Spark and DuckDB leave values that hardly repeat: a dictionary of them would be larger than they are.
+    with pyarrow.parquet.ParquetWriter(file, schema, compression="snappy", use_dictionary=["user", "likes"]) as out:
+        for start in range(0, rows, 500_000):
+            n = min(500_000, rows - start)
             base = random.uniform(-0.5, 0.5, (n, ACTIONS)).astype("f4")
             action = base + random.uniform(-0.15, 0.15, (n, ACTIONS)).astype("f4")
             at = numpy.arange(start, start + n)

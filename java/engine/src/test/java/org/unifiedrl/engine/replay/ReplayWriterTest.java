@@ -113,6 +113,43 @@ class ReplayWriterTest {
     }
   }
 
+  /** Edges are sums of float32 numbers: rounding may put one a little outside the range. */
+  @Test
+  void whatRoundingPutOutsideTheActionRangeIsTaken() {
+    int low = SampleData.STATE + 2 * SampleData.ACTION;
+    int high = SampleData.STATE + 3 * SampleData.ACTION;
+    float[] row = SampleData.row(new SplittableRandom(2));
+    row[low] = -1 - 5e-7f;
+    row[high] = Math.nextUp(1f);
+    try (ReplayWriter writer = new ReplayWriter(folder, SampleData.schema())) {
+      writer.append(1, 1, 1, true, row);
+      assertRefused(writer, high, 1 + 2e-6f, "'box_high'[0]: expected a value within");
+      assertRefused(writer, low, -1 - 2e-6f, "'box_low'[0]: expected a value within");
+    }
+    try (Replay replay = Replay.open(folder)) {
+      assertThat(replay.rows()).isEqualTo(1);
+      assertThat(replay.outOfBoxRows()).isZero();
+      assertThat(ReplayTest.readRow(replay, 0)).containsExactly(row);
+    }
+  }
+
+  @Test
+  void aValueThatIsNotFiniteIsRefusedWhereverItIs() {
+    int width = SampleData.schema().rowWidth();
+    try (ReplayWriter writer = new ReplayWriter(folder, SampleData.schema())) {
+      for (int at = 0; at < width; at++) {
+        String column = SampleData.schema().describeRowIndex(at).substring("column ".length());
+        for (float bad : new float[] {Float.NaN, Float.POSITIVE_INFINITY, -1 / 0f}) {
+          assertRefused(writer, at, bad, column + ": expected a finite number, found " + bad);
+        }
+      }
+      writer.append(1, 1, 1, true, SampleData.row(new SplittableRandom(2)));
+    }
+    try (Replay replay = Replay.open(folder)) {
+      assertThat(replay.rows()).isEqualTo(1);
+    }
+  }
+
   private static void assertRefused(ReplayWriter writer, int at, float value, String message) {
     float[] bad = SampleData.row(new SplittableRandom(3));
     bad[at] = value;
