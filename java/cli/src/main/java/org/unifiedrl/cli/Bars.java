@@ -90,10 +90,28 @@ final class Bars implements RunListener {
 
       private void print() {
         double seconds = (System.nanoTime() - start) / 1e9;
-        stream.print(
-            String.format(
-                Locale.ROOT, "%-8s %,d/%,d %s, %.0f s%n", name, done, total, unit, seconds));
+        stream.println(line(name, done, total, unit, seconds));
       }
     };
+  }
+
+  /** What is done, and after a second of work how fast, and the time that the rest takes so. */
+  static String line(String name, long done, long total, String unit, double seconds) {
+    String line =
+        String.format(Locale.ROOT, "%-8s %,d/%,d %s, %.0f s", name, done, total, unit, seconds);
+    if (seconds < 1 || done == 0) {
+      return line;
+    }
+    double rate = done / seconds;
+    line += String.format(Locale.ROOT, rate < 10 ? ", %.2g/s" : ", %,.0f/s", rate);
+    return done < total ? line + ", " + time((total - done) / rate) + " left" : line;
+  }
+
+  private static String time(double seconds) {
+    return seconds < 120
+        ? String.format(Locale.ROOT, "%.0f s", seconds)
+        : seconds < 7200
+            ? String.format(Locale.ROOT, "%.0f min", seconds / 60)
+            : String.format(Locale.ROOT, "%.1f h", seconds / 3600);
   }
 }

@@ -3,6 +3,8 @@ package org.unifiedrl.cli;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import java.util.function.Supplier;
+import org.unifiedrl.engine.checkpoint.Checkpoint;
+import org.unifiedrl.engine.checkpoint.CheckpointStore;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import org.unifiedrl.mtf.policy.Policy;
 import org.unifiedrl.mtf.session.Environment;
@@ -59,7 +61,9 @@ final class CompareCommand implements Callable<Integer> {
     }
     RunFolder folder = RunFolder.plan(common.out, "compare");
     Session session = new Session(config, environment, folder, common);
-    session.compare(other, EngineAccess.learners().policy(trained.checkpoints()));
+    Checkpoint checkpoint = CheckpointStore.newest(trained.checkpoints());
+    session.judge(checkpoint);
+    session.compare(other, EngineAccess.learners().policy(checkpoint.folder()));
     session.finish();
     return 0;
   }

@@ -2,6 +2,8 @@ package org.unifiedrl.cli;
 
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
+import org.unifiedrl.engine.checkpoint.Checkpoint;
+import org.unifiedrl.engine.checkpoint.CheckpointStore;
 import org.unifiedrl.mtf.baseline.Baseline;
 import org.unifiedrl.mtf.experiment.ExperimentConfig;
 import org.unifiedrl.mtf.session.Environment;
@@ -51,10 +53,12 @@ final class EvaluateCommand implements Callable<Integer> {
     Environment environment = ConfigOptions.open(config);
     RunFolder folder = RunFolder.plan(common.out, "evaluate");
     Session session = new Session(config, environment, folder, common);
+    Checkpoint checkpoint = CheckpointStore.newest(trained.checkpoints());
+    session.judge(checkpoint);
     Baseline served = log.readBaseline(environment);
     session.evaluate(
         served.loggedOnly() ? trained.readBaseline(environment) : served,
-        EngineAccess.learners().policy(trained.checkpoints()),
+        EngineAccess.learners().policy(checkpoint.folder()),
         log.heldOut());
     session.finish();
     return 0;

@@ -38,7 +38,7 @@ import picocli.CommandLine.Option;
     footer = {
       "  unifiedrl export --policy runs/demo --out runs/export",
       "  unifiedrl export --policy runs/policy --data runs/log \\",
-      "      --out runs/export"
+      "      --evaluation runs/evaluation --out runs/export"
     })
 final class ExportCommand implements Callable<Integer> {
 
@@ -51,7 +51,7 @@ final class ExportCommand implements Callable<Integer> {
           "backend",
           "engine",
           "steps",
-          "parameter_hash",
+          RunFolder.PARAMETER_HASH,
           "log",
           "rounds",
           "limits");
@@ -71,6 +71,14 @@ final class ExportCommand implements Callable<Integer> {
               + " one): the model card describes it, and the check takes its states.")
   Path data;
 
+  @Option(
+      names = "--evaluation",
+      paramLabel = "DIR",
+      description =
+          "Run folder of evaluate or compare that judged this policy: what it found goes onto the"
+              + " model card. May be repeated.")
+  List<Path> evaluations = new ArrayList<>();
+
   @Mixin RunOptions common;
 
   @Override
@@ -80,6 +88,7 @@ final class ExportCommand implements Callable<Integer> {
     run.requirePolicy("--policy");
     RunFolder trained = run.trained();
     List<Path> logs = logs(run);
+    List<RunFolder> judged = judged();
     RunFolder target = RunFolder.plan(common.out, "export");
     ExperimentConfig config = Configuration.read(trained.config());
     Environment environment = ConfigOptions.open(config);
@@ -94,7 +103,7 @@ final class ExportCommand implements Callable<Integer> {
             EngineAccess.learners().policy(checkpoint.folder()).get(),
             states,
             seed(config),
-            facts(run, checkpoint, logs, environment),
+            facts(run, checkpoint, logs, judged, environment),
             target.path());
     print(report, logs.isEmpty());
     common.writeJson(report.card());
@@ -161,12 +170,34 @@ final class ExportCommand implements Callable<Integer> {
   }
 
   private static ObjectNode facts(
-      RunFolder run, Checkpoint checkpoint, List<Path> logs, Environment environment) {
+      RunFolder run,
+      Checkpoint checkpoint,
+      List<Path> logs,
+      List<RunFolder> judged,
+      Environment environment) {
     ObjectNode facts = Json.object();
     JsonNode state = tree(checkpoint.stateJson(), checkpoint.folder().toString());
     facts.set("training", state);
     facts.set("data", data(run, logs, environment));
-    facts.set("metrics", metrics(run, state.path("parameter_hash").asText()));
+    ObjectNode metrics = facts.putObject("metrics");
+    String parameterHash = RunFolder.parameterHash(checkpoint);
+    if (Files.isRegularFile(run.result())) {
+      JsonNode own = result(run);
+      if (own.path(RunFolder.PARAMETER_HASH).asText().equals(parameterHash)) {
+        putMetrics(metrics, own); // else of another checkpoint
+      }
+    }
+    for (RunFolder evaluation : judged) {
+      JsonNode result = result(evaluation);
+      String other = result.path(RunFolder.PARAMETER_HASH).asText("none");
+      if (!other.equals(parameterHash)) {
+        throw new UsageException(
+            ("--evaluation %s judged other parameters (hash %s) than those of --policy (%s); run"
+                    + " evaluate or compare again")
+                .formatted(evaluation.path(), other, parameterHash));
+      }
+      putMetrics(metrics.putObject(evaluation.path().toString()), result);
+    }
     environment.limits().forEach(facts.putArray("limits")::add);
     ObjectNode software = facts.putObject("software");
     software.put("unifiedrl", Main.version());
@@ -202,22 +233,32 @@ final class ExportCommand implements Callable<Integer> {
     return node;
   }
 
-  /** What the run measured of this very policy. */
-  private static ObjectNode metrics(RunFolder run, String parameterHash) {
-    ObjectNode metrics = Json.object();
-    if (!Files.isRegularFile(run.result())) {
-      return metrics;
+  /** Run folders that --evaluation names. */
+  private List<RunFolder> judged() {
+    List<RunFolder> folders = new ArrayList<>();
+    for (Path path : evaluations) {
+      RunFolder folder = RunFolder.open(path, "--evaluation");
+      if (!Files.isRegularFile(folder.result())) {
+        throw new UsageException(
+            "--evaluation "
+                + path
+                + " holds no result.json; give a run folder of evaluate or compare");
+      }
+      folders.add(folder);
     }
-    JsonNode result;
+    return folders;
+  }
+
+  private static JsonNode result(RunFolder folder) {
     try {
-      result = tree(Files.readString(run.result()), run.result().toString());
+      return tree(Files.readString(folder.result()), folder.result().toString());
     } catch (IOException e) {
       throw new UncheckedIOException(
-          "cannot read " + run.result() + ": " + FileErrors.reason(e), e);
+          "cannot read " + folder.result() + ": " + FileErrors.reason(e), e);
     }
-    if (!result.path("parameter_hash").asText().equals(parameterHash)) {
-      return metrics; // of another checkpoint
-    }
+  }
+
+  private static void putMetrics(ObjectNode metrics, JsonNode result) {
     result
         .properties()
         .forEach(
@@ -226,7 +267,6 @@ final class ExportCommand implements Callable<Integer> {
                 metrics.set(entry.getKey(), entry.getValue());
               }
             });
-    return metrics;
   }
 
   private static JsonNode tree(String json, String where) {

@@ -70,7 +70,7 @@ final class Results {
         result.put("engine", round.trained().engine());
       }
       if (round.number() == run.served()) {
-        result.put("parameter_hash", round.trained().parameterHash());
+        result.put(RunFolder.PARAMETER_HASH, round.trained().parameterHash());
       }
     }
     result.put("served_round", run.served());

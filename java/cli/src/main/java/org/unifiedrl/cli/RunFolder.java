@@ -1,5 +1,6 @@
 package org.unifiedrl.cli;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
@@ -12,6 +13,7 @@ import java.time.format.DateTimeFormatter;
 import java.util.List;
 import java.util.stream.Stream;
 import org.unifiedrl.engine.DurableFiles;
+import org.unifiedrl.engine.checkpoint.Checkpoint;
 import org.unifiedrl.mtf.algorithm.MlpPolicy;
 import org.unifiedrl.mtf.baseline.Baseline;
 import org.unifiedrl.mtf.baseline.ConstantPolicy;
@@ -29,6 +31,9 @@ import org.unifiedrl.report.JsonLines;
  * then a link to those of the round whose policy is served at the end.
  */
 record RunFolder(Path path) {
+
+  /** Key in results and checkpoints: whose they are. */
+  static final String PARAMETER_HASH = "parameter_hash";
 
   private static final String REFUSED = "refused";
   private static final String LOGGED = "logged_actions";
@@ -113,6 +118,15 @@ record RunFolder(Path path) {
     if (!Files.isDirectory(checkpoints())) {
       throw new UsageException(
           option + " " + path + " holds no policy; give the folder of train or demo");
+    }
+  }
+
+  /** Hash of the parameters that a checkpoint holds, as results say whom they are of. */
+  static String parameterHash(Checkpoint checkpoint) {
+    try {
+      return Json.MAPPER.readTree(checkpoint.stateJson()).path(PARAMETER_HASH).asText();
+    } catch (JsonProcessingException e) {
+      throw new UsageException(checkpoint.folder() + ": not JSON: " + e.getMessage(), e);
     }
   }
 

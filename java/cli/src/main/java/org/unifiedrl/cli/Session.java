@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.function.Supplier;
+import org.unifiedrl.engine.checkpoint.Checkpoint;
 import org.unifiedrl.engine.replay.Replay;
 import org.unifiedrl.mtf.baseline.Baseline;
 import org.unifiedrl.mtf.baseline.SearchBudgetException;
@@ -215,8 +216,13 @@ final class Session {
     result.put("backend", trained.backend());
     result.put("engine", trained.engine());
     result.put("steps", trained.steps());
-    result.put("parameter_hash", trained.parameterHash());
+    result.put(RunFolder.PARAMETER_HASH, trained.parameterHash());
     return trained.policy();
+  }
+
+  /** Says in the result whose it is. */
+  void judge(Checkpoint checkpoint) {
+    result.put(RunFolder.PARAMETER_HASH, RunFolder.parameterHash(checkpoint));
   }
 
   /** Judges a policy by logged requests of held-out users. */

@@ -3,6 +3,7 @@ package org.unifiedrl.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -132,6 +133,45 @@ class ExportTest {
     for (JsonNode file : card.path("check").path("largest_difference")) {
       assertThat(file).isNotEmpty().allMatch(difference -> difference.asDouble() <= 1e-5);
     }
+  }
+
+  @Test
+  void theCardTakesWhatOtherRunsFoundOfThePolicy() throws IOException {
+    Path judged = temporary.resolve("judged");
+    Path tested = temporary.resolve("tested");
+    run("evaluate", "--quiet", "--policy", demo, "--data", demo, "--out", judged);
+    run("compare", "--quiet", "--policy", demo, "--out", tested, "--seed", 6);
+    Path out = temporary.resolve("export");
+    Object[] export = {
+      "export", "--policy", demo, "--evaluation", judged, "--evaluation", tested, "--out", out
+    };
+    run(export);
+    JsonNode metrics = json(out.resolve("model-card.json")).path("metrics");
+    JsonNode offline = json(judged.resolve("result.json"));
+    assertThat(metrics.path(judged.toString()).path("mtf_gauc"))
+        .isEqualTo(offline.path("mtf_gauc"))
+        .isNotEmpty();
+    assertThat(metrics.path(judged.toString()).has("parameter_hash")).isFalse();
+    JsonNode test = json(tested.resolve("result.json"));
+    assertThat(metrics.path(tested.toString()).path("uvc_lift"))
+        .isEqualTo(test.path("uvc_lift"))
+        .isNotEmpty()
+        .isNotEqualTo(metrics.path("uvc_lift")); // that of the demo, by other users
+    assertThat(Files.readString(out.resolve("model-card.md")))
+        .contains("| " + tested + ".uvc_lift.mean |");
+
+    ((ObjectNode) offline).put("parameter_hash", "0123");
+    Json.write(judged.resolve("result.json"), (ObjectNode) offline);
+    export[export.length - 1] = temporary.resolve("refused");
+    CommandLineRun other = CommandLineRun.of(export);
+    assertThat(other.code()).isEqualTo(2);
+    assertThat(other.err())
+        .contains("--evaluation " + judged + " judged other parameters (hash 0123) than those");
+    Files.delete(judged.resolve("result.json"));
+    CommandLineRun none = CommandLineRun.of(export);
+    assertThat(none.code()).isEqualTo(2);
+    assertThat(none.err()).contains("--evaluation " + judged + " holds no result.json");
+    assertThat(temporary.resolve("refused")).doesNotExist();
   }
 
   @Test
