@@ -99,7 +99,8 @@ class LogImportTest {
                 random.nextInt(5000) / 4.0,
                 random.nextInt(2) == 1,
                 random.nextInt(3)));
-        at += random.nextInt(4) == 0 ? 1_800_001 : 1 + random.nextInt(1_800_000);
+        // A pause of exactly the gap ends no session, one of a millisecond more does.
+        at += random.nextInt(4) == 0 ? 1_800_000 + i % 2 : 1 + random.nextInt(1_800_000);
       }
     }
     for (int i = rows.size() - 1; i > 0; i--) {
@@ -360,9 +361,15 @@ class LogImportTest {
   @Test
   void theBoxOfTheLogIsKnown() throws IOException {
     String wide = ONE.replaceAll("-?[0-9.]+::FLOAT AS ([ab])([01])", "0.9::FLOAT AS $1$2");
+    String below = ONE.replaceAll("-?[0-9.]+::FLOAT AS ([ab])([01])", "-0.9::FLOAT AS $1$2");
     String narrow = ONE.replaceAll("-?[0-9.]+::FLOAT AS ([ab])([01])", "0.25::FLOAT AS $1$2");
     Path file =
-        log("boxes.parquet", List.of(wide + ", 'v1' AS version", narrow + ", 'v2' AS version"));
+        log(
+            "boxes.parquet",
+            List.of(
+                wide + ", 'v1' AS version",
+                below + ", 'v1' AS version",
+                narrow + ", 'v2' AS version"));
     String text =
         MAPPING.replace(
             "{half_width: 0.25}", "{version: version, half_widths: {v1: 0.5, v2: 0.125}}");
