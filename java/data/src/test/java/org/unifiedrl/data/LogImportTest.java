@@ -390,6 +390,25 @@ class LogImportTest {
   }
 
   @Test
+  void anActionOutsideItsBoxIsNamedByFileAndRow() throws IOException {
+    String outside =
+        ONE.replaceAll("-?[0-9.]+::FLOAT AS a([01])", "0.9::FLOAT AS a$1")
+            .replaceAll("-?[0-9.]+::FLOAT AS b([01])", "0.25::FLOAT AS b$1");
+    Path first = log("first.parquet", List.of(ONE, ONE, outside));
+    Path second = log("second.parquet", List.of(outside, ONE));
+    Path good = log("good.parquet", List.of(ONE, ONE));
+    assertThatThrownBy(() -> run(mapping(MAPPING), source(first, good), 0, "last-of-first"))
+        .isInstanceOf(ImportException.class)
+        .hasMessageContaining(
+            "first.parquet: row 3: the action lies outside its box, as in 1 of 5");
+    assertThatThrownBy(() -> run(mapping(MAPPING), source(good, second), 0, "first-of-second"))
+        .isInstanceOf(ImportException.class)
+        .hasMessageContaining(
+            "second.parquet: row 1: the action lies outside its box, as in 1 of 4");
+    assertThat(temporary.resolve("first-of-second/train")).doesNotExist();
+  }
+
+  @Test
   void missingStatesTakeTheValuesOfTheMapping() throws IOException {
     List<String> selects = new ArrayList<>(rows(1).stream().map(LogImportTest::select).toList());
     String nothing = selects.get(0).replaceAll("[0-9.]+::DOUBLE AS f_1", "'nan'::DOUBLE AS f_1");
@@ -455,6 +474,7 @@ class LogImportTest {
         "f_1 | 'nan'::DOUBLE | row 3, state f_1: expected a finite number, found 'nan'",
         "f_1 | 1e300::DOUBLE | row 3, state f_1: expected a finite number",
         "embedding | [1]::FLOAT[] | row 3, state embedding: expected a list of 2 numbers, found '1'",
+        "embedding | [1, 2, 3]::FLOAT[] | row 3, state embedding: expected a list of 2 numbers, found '3'",
         "member | NULL::BIGINT | row 3, user member: expected a value, found nothing",
         "at | NULL::BIGINT | row 3, time at: expected a number, found nothing",
         "a1 | 1.5::FLOAT | row 3, action a1: expected a normalised action value within [-1.0, 1.0]",
@@ -614,7 +634,15 @@ class LogImportTest {
     assertThatThrownBy(() -> run(mapping(MAPPING), source(good, other), 0, "refused"))
         .hasMessageContaining("other.parquet: column 'more' has type INTEGER, and in ")
         .hasMessageContaining("good.parquet it is not there");
+    Path typed =
+        query("typed.parquet", ONE.replaceAll("([0-9.]+)::DOUBLE AS f_1", "$1::FLOAT AS f_1"));
+    assertThatThrownBy(() -> run(mapping(MAPPING), source(good, typed), 0, "refused"))
+        .hasMessageContaining("typed.parquet: column 'f_1' has type FLOAT, and in ")
+        .hasMessageContaining("good.parquet it has type DOUBLE");
     assertThatThrownBy(() -> source(good, good)).hasMessageContaining("is given twice");
+    Path again = good.getParent().resolve("new/..").resolve(good.getFileName());
+    Files.createDirectories(again.getParent().getParent());
+    assertThatThrownBy(() -> source(good, again)).hasMessageContaining("is given twice");
     assertThatThrownBy(() -> source(good, text("a.csv", "x\n1\n")))
         .hasMessageContaining("is of another kind than");
     assertThatThrownBy(() -> source(text("empty.csv", "")))
