@@ -52,17 +52,22 @@ final class CompareCommand implements Callable<Integer> {
     ExperimentConfig config = options.resolve(trained.config(), common.seed);
     Environment environment = ConfigOptions.openUsers(config);
     Supplier<Policy> other;
+    Checkpoint opponent = null;
     if (against == null) {
       other = trained.readBaseline(environment).policy();
     } else {
       RunFolder rival = RunFolder.open(against, "--against");
       rival.requirePolicy("--against");
-      other = EngineAccess.learners().policy(rival.checkpoints());
+      opponent = CheckpointStore.newest(rival.checkpoints());
+      other = EngineAccess.learners().policy(opponent.folder());
     }
     RunFolder folder = RunFolder.plan(common.out, "compare");
     Session session = new Session(config, environment, folder, common);
     Checkpoint checkpoint = CheckpointStore.newest(trained.checkpoints());
     session.judge(checkpoint);
+    if (opponent != null) {
+      session.against(opponent);
+    }
     session.compare(other, EngineAccess.learners().policy(checkpoint.folder()));
     session.finish();
     return 0;

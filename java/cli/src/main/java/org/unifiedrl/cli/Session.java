@@ -225,6 +225,11 @@ final class Session {
     result.put(RunFolder.PARAMETER_HASH, RunFolder.parameterHash(checkpoint));
   }
 
+  /** Says in the result that lifts are over another trained policy, not over the baseline. */
+  void against(Checkpoint checkpoint) {
+    result.put("against", RunFolder.parameterHash(checkpoint));
+  }
+
   /** Judges a policy by logged requests of held-out users. */
   void evaluate(Baseline baseline, Supplier<Policy> policy, Path data) {
     OfflineEvaluation offline = pipeline.evaluate(baseline.policy(), policy, data);

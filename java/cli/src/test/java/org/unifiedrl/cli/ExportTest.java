@@ -141,9 +141,21 @@ class ExportTest {
     Path tested = temporary.resolve("tested");
     run("evaluate", "--quiet", "--policy", demo, "--data", demo, "--out", judged);
     run("compare", "--quiet", "--policy", demo, "--out", tested, "--seed", 6);
+    Path itself = temporary.resolve("itself");
+    run("compare", "--quiet", "--policy", demo, "--against", demo, "--out", itself);
     Path out = temporary.resolve("export");
     Object[] export = {
-      "export", "--policy", demo, "--evaluation", judged, "--evaluation", tested, "--out", out
+      "export",
+      "--policy",
+      demo,
+      "--evaluation",
+      judged,
+      "--evaluation",
+      tested,
+      "--evaluation",
+      itself,
+      "--out",
+      out
     };
     run(export);
     JsonNode metrics = json(out.resolve("model-card.json")).path("metrics");
@@ -157,6 +169,10 @@ class ExportTest {
         .isEqualTo(test.path("uvc_lift"))
         .isNotEmpty()
         .isNotEqualTo(metrics.path("uvc_lift")); // that of the demo, by other users
+    assertThat(metrics.path(tested.toString()).has("against")).as("the baseline").isFalse();
+    assertThat(metrics.path(itself.toString()).path("against"))
+        .isEqualTo(json(demo.resolve("result.json")).path("parameter_hash"));
+    assertThat(metrics.path(itself.toString()).path("uvc_lift").path("mean").asDouble()).isZero();
     assertThat(Files.readString(out.resolve("model-card.md")))
         .contains("| " + tested + ".uvc_lift.mean |");
 

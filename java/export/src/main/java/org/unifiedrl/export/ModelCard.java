@@ -145,7 +145,9 @@ final class ModelCard {
     section(text, "Data", root.path("data"));
     section(text, "Metrics", root.path("metrics"));
     if (!root.path("metrics").isEmpty()) {
-      text.append("\nLifts are percent over the baseline; low and high end a 95 % interval.\n");
+      text.append(
+          "\nLifts are percent over the baseline, or over the trained policy whose parameter hash"
+              + " 'against' gives; low and high end a 95 % interval.\n");
     }
     section(text, "Check", root.path("check"));
     text.append("\n## Limits\n\n").append(limits());
