@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.within;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.sun.management.ThreadMXBean;
+import java.io.File;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
@@ -170,7 +171,7 @@ class ServingLogTest {
         request.begin(i).features(state(1)).explore(7);
         log.append(request, 1, 1);
         int expected = i + 1;
-        await(() -> shards() == expected);
+        await(() -> shards(folder) == expected);
       }
     }
     assertThat(parts()).hasSize(2);
@@ -182,12 +183,20 @@ class ServingLogTest {
     }
   }
 
-  private long shards() {
-    try (Stream<Path> files = Files.walk(folder)) {
-      return files.filter(f -> f.getFileName().toString().matches("shard-.*\\.arrow")).count();
-    } catch (IOException e) {
-      throw new AssertionError(e);
+  /** Shards below a log's folder while it writes: its files change their names, and parts go. */
+  private static long shards(Path log) {
+    long shards = 0;
+    for (File part : listed(log.toFile())) {
+      for (File file : listed(part)) {
+        shards += file.getName().matches("shard-.*\\.arrow") ? 1 : 0;
+      }
     }
+    return shards;
+  }
+
+  private static File[] listed(File folder) {
+    File[] files = folder.listFiles();
+    return files == null ? new File[0] : files; // null: it has gone, or is none yet
   }
 
   @Test
@@ -218,7 +227,7 @@ class ServingLogTest {
       await(() -> log.failure() != null);
       Files.delete(inside);
       long end = System.nanoTime() + Duration.ofSeconds(30).toNanos();
-      while (shards() == 0 && System.nanoTime() < end) {
+      while (shards(inside) == 0 && System.nanoTime() < end) {
         taken += log.append(request, 1, 1) ? 1 : 0;
         Thread.sleep(1);
       }
