@@ -476,11 +476,12 @@ public final class LogImport {
           progress.at(Math.min(read.count(), total) / 2, total);
         }
       }
+      long[] done = {0};
       partitions.sorted(
-          (head, values) -> {
-            writer.accept(head, values);
-            if ((writer.rows() & 0xFFFF) == 0) {
-              progress.at((total + writer.rows()) / 2, total);
+          (user, session, time, values, at) -> {
+            writer.accept(user, session, time, values, at);
+            if ((++done[0] & 0xFFFF) == 0) {
+              progress.at((total + done[0]) / 2, total);
             }
           });
       writer.finish();

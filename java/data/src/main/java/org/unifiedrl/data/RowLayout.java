@@ -1,40 +1,40 @@
 package org.unifiedrl.data;
 
-import java.nio.IntBuffer;
-
 /**
- * How a read row lies in an array or file of ints, from its first on: user, session, milliseconds,
- * place in the session, number in the log (two ints each), log density, half width of the box, then
- * the float32 values. Floats lie there as their bits.
+ * How a read row lies in memory or a file, apart from its keys: float32 values, log density and
+ * half width of the box, all as their bits, and the row's number in the log in two ints.
  *
  * @param values number of float32 values
  */
 record RowLayout(int values) {
 
+  /** The keys of a row, by which it is sorted, are longs. */
   static final int USER = 0;
-  static final int SESSION = 2;
-  static final int TIME = 4;
-  static final int ORDER = 6;
-  static final int NUMBER = 8;
-  static final int DENSITY = 10;
-  static final int HALF_WIDTH = 11;
-  static final int VALUES = 12;
+
+  static final int SESSION = 1;
+  static final int ORDER = 2;
+  static final int TIME = 3;
+  static final int KEYS = 4;
+
+  int density() {
+    return values;
+  }
+
+  int halfWidth() {
+    return values + 1;
+  }
+
+  /** Where the low half of the row's number lies; the high one follows. */
+  int number() {
+    return values + 2;
+  }
 
   /** Ints of a row. */
   int width() {
-    return VALUES + values;
+    return values + 4;
   }
 
-  static long getLong(int[] rows, int at) {
-    return (rows[at] & 0xFFFF_FFFFL) | (long) rows[at + 1] << 32;
-  }
-
-  static long getLong(IntBuffer rows, int at) {
-    return (rows.get(at) & 0xFFFF_FFFFL) | (long) rows.get(at + 1) << 32;
-  }
-
-  static void putLong(int[] rows, int at, long value) {
-    rows[at] = (int) value;
-    rows[at + 1] = (int) (value >>> 32);
+  static long number(int low, int high) {
+    return (low & 0xFFFF_FFFFL) | (long) high << 32;
   }
 }

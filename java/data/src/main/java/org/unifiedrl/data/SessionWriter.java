@@ -1,5 +1,6 @@
 package org.unifiedrl.data;
 
+import java.nio.FloatBuffer;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -7,6 +8,7 @@ import org.unifiedrl.engine.Philox;
 import org.unifiedrl.engine.replay.ReplayException;
 import org.unifiedrl.engine.replay.ReplaySchema;
 import org.unifiedrl.engine.replay.ReplayWriter;
+import org.unifiedrl.engine.replay.RowBlock;
 
 /** Cuts sorted rows into sessions; a row is written when the next one is known. */
 final class SessionWriter implements UserPartitions.Sink {
@@ -16,34 +18,62 @@ final class SessionWriter implements UserPartitions.Sink {
   /** Least width of a box that a configuration takes. */
   private static final double LEAST = 1e-6;
 
+  /** Rows that go to a writer at a time: they stay in a processor's cache. */
+  private static final int BLOCK = 256;
+
+  /** Where the rows of some users go; its last row waits until it is known what follows. */
+  private static final class Output {
+    final ReplayWriter writer;
+    final RowBlock block;
+    final float[] state;
+    final float[] action;
+    final float[] baseline;
+    final float[] low;
+    final float[] high;
+    final float[] reward;
+    final float[] density;
+    final long[] numbers = new long[BLOCK]; // of the rows in the log
+    long rows;
+
+    Output(ReplayWriter writer, ReplaySchema schema) {
+      this.writer = writer;
+      block = new RowBlock(schema, BLOCK);
+      state = block.column(schema.find(ReplaySchema.STATE));
+      action = block.column(schema.find(ReplaySchema.ACTION));
+      baseline = block.column(schema.find(ReplaySchema.BASELINE_ACTION));
+      low = block.column(schema.find(ReplaySchema.BOX_LOW));
+      high = block.column(schema.find(ReplaySchema.BOX_HIGH));
+      reward = block.column(schema.find(ReplaySchema.REWARD));
+      density = block.column(schema.find(ReplaySchema.LOG_DENSITY));
+    }
+  }
+
   private final LogMapping mapping;
   private final LogImport.Options options;
-  private final ReplayWriter learn;
-  private final ReplayWriter kept;
+  private final RowLayout layout;
+  private final Output learn;
+  private final Output kept;
   private final int states;
   private final int actions;
   private final boolean edges;
   private final long gap;
   private final double halfWidth; // NaN if it goes by a column
   private final int rewards;
-  private final boolean density; // whether the log has it
-  private final float[] row;
+  private final boolean logged; // whether the log has densities
+  private final float[] rest; // of a row, behind its state
   private final float[] served;
   private final double[] lower; // narrowest box so far, relative to the baseline action
   private final double[] upper;
   private final double[] cutLower; // widest one that the action range cut
   private final double[] cutUpper;
+  private boolean begun;
   private boolean constant = true;
-  private boolean open;
-  private boolean held;
+  private Output open; // the last row's
   private long user;
   private long session;
   private long time;
-  private long number;
   private long sessions;
   private long learned;
-  private long rows;
-  private long heldRows;
   private long outOfBox;
 
   SessionWriter(
@@ -55,8 +85,9 @@ final class SessionWriter implements UserPartitions.Sink {
       ReplayWriter kept) {
     this.mapping = mapping;
     this.options = options;
-    this.learn = learn;
-    this.kept = kept;
+    this.layout = new RowLayout(query.valueCount());
+    this.learn = new Output(learn, schema);
+    this.kept = new Output(kept, schema);
     states = query.stateNames().size();
     actions = query.actionSize();
     edges = query.edges();
@@ -64,8 +95,8 @@ final class SessionWriter implements UserPartitions.Sink {
     Double width = mapping.box().halfWidth();
     halfWidth = width == null ? Double.NaN : width;
     rewards = mapping.reward().size();
-    density = mapping.logDensity() != null;
-    row = new float[schema.rowWidth()];
+    logged = mapping.logDensity() != null;
+    rest = new float[layout.width() - states];
     served = new float[actions];
     lower = filled(Double.NEGATIVE_INFINITY);
     upper = filled(Double.POSITIVE_INFINITY);
@@ -80,90 +111,101 @@ final class SessionWriter implements UserPartitions.Sink {
   }
 
   @Override
-  public void accept(int[] head, float[] read) throws LogRows.BadRowException {
-    long newUser = RowLayout.getLong(head, RowLayout.USER);
-    long newSession = RowLayout.getLong(head, RowLayout.SESSION);
-    long newTime = RowLayout.getLong(head, RowLayout.TIME);
-    boolean other = newUser != user || newSession != session || (gap > 0 && newTime - time > gap);
-    if (open) {
-      if (!other && newTime < time) {
-        throw new LogRows.BadRowException(
-            ("user %d, session %d: time goes back from %d to %d ms in the order of column '%s';"
-                    + " correct the times, or leave order out")
-                .formatted(user, session, time, newTime, mapping.order()));
-      }
-      put(other);
+  public void accept(long newUser, long newSession, long newTime, FloatBuffer values, int at)
+      throws LogRows.BadRowException {
+    boolean other =
+        open == null
+            || newUser != user
+            || newSession != session
+            || (gap > 0 && newTime - time > gap);
+    if (!other && newTime < time) {
+      throw new LogRows.BadRowException(
+          ("user %d, session %d: time goes back from %d to %d ms in the order of column '%s';"
+                  + " correct the times, or leave order out")
+              .formatted(user, session, time, newTime, mapping.order()));
     }
-    if (other || !open) {
+    if (other) {
+      endSession();
       sessions++;
-      held =
+      boolean held =
           Philox.uniformFloat((int) Philox.bits(options.seed() ^ HELD_OUT, 0, newUser))
               < options.heldOut();
       learned += held ? 0 : 1;
+      open = held ? kept : learn;
     }
-    noteServed(read);
-    open = true;
+    if (open.block.rows() == BLOCK) {
+      write(open);
+    }
     user = newUser;
     session = newSession;
     time = newTime;
-    number = RowLayout.getLong(head, RowLayout.NUMBER);
-    fill(
-        read,
-        Float.intBitsToFloat(head[RowLayout.DENSITY]),
-        Float.intBitsToFloat(head[RowLayout.HALF_WIDTH]));
+    int row = open.block.rows();
+    open.block.rows(row + 1);
+    open.block.sessionIds()[row] = sessions;
+    open.block.userIds()[row] = newUser;
+    open.block.timestamps()[row] = newTime;
+    open.block.last()[row] = false;
+    values.get(at, open.state, row * states, states);
+    values.get(at + states, rest);
+    fill(open, row);
   }
 
-  private void noteServed(float[] next) {
-    if (rows == 0 && !open) {
-      System.arraycopy(next, states + actions, served, 0, actions);
-    } else if (constant) {
-      int from = states + actions;
-      constant = Arrays.equals(served, 0, actions, next, from, from + actions);
+  private void endSession() {
+    if (open != null) {
+      open.block.last()[open.block.rows() - 1] = true;
     }
   }
 
-  private void put(boolean last) throws LogRows.BadRowException {
-    ReplayWriter writer = held ? kept : learn;
+  private void write(Output output) throws LogRows.BadRowException {
+    RowBlock block = output.block;
     try {
-      writer.append(sessions, user, time, last, row);
+      int outside = output.writer.append(block);
+      if (outside >= 0 && outOfBox == 0) {
+        outOfBox = output.numbers[outside];
+      }
     } catch (ReplayException e) {
-      throw new LogRows.BadRowException("user " + user + " at " + time + " ms: " + e.getMessage());
+      int row = block.refused();
+      String place =
+          row < 0
+              ? ""
+              : "user %d at %d ms: ".formatted(block.userIds()[row], block.timestamps()[row]);
+      throw new LogRows.BadRowException(place + e.getMessage());
     }
-    if (outOfBox == 0 && writer.outOfBoxRows() > 0) {
-      outOfBox = number;
-    }
-    rows++;
-    heldRows += held ? 1 : 0;
+    output.rows += block.rows();
+    block.rows(0);
   }
 
-  /** Writes the last row. */
+  /** Writes what is left. */
   void finish() throws LogRows.BadRowException {
-    if (open) {
-      put(true);
-    }
+    endSession();
+    write(learn);
+    write(kept);
   }
 
-  /** The row in the order of the schema: what the box leaves open is made here. */
-  private void fill(float[] next, float logDensity, float versionWidth) {
-    System.arraycopy(next, 0, row, 0, states + 2 * actions);
-    int low = states + 2 * actions;
-    int high = low + actions;
+  /** A row's values behind its state, by column: what the box leaves open is made here. */
+  private void fill(Output to, int row) {
+    int first = row * actions; // of the row in columns of actions
+    System.arraycopy(rest, 0, to.action, first, actions);
+    System.arraycopy(rest, actions, to.baseline, first, actions);
+    noteServed();
     if (edges) {
-      System.arraycopy(next, low, row, low, 2 * actions);
+      System.arraycopy(rest, 2 * actions, to.low, first, actions);
+      System.arraycopy(rest, 3 * actions, to.high, first, actions);
     } else {
-      double width = Double.isNaN(halfWidth) ? versionWidth : halfWidth;
+      double width = Double.isNaN(halfWidth) ? rest[layout.halfWidth() - states] : halfWidth;
       for (int k = 0; k < actions; k++) {
-        double centre = next[states + actions + k];
-        row[low + k] = (float) (centre - width < -1 ? -1 : centre - width);
-        row[high + k] = (float) (centre + width > 1 ? 1 : centre + width);
+        double centre = rest[actions + k];
+        to.low[first + k] = (float) (centre - width < -1 ? -1 : centre - width);
+        to.high[first + k] = (float) (centre + width > 1 ? 1 : centre + width);
       }
     }
     double volume = 1; // one logarithm a row: at most 2 to the power of A
     double logVolume = 0;
     for (int k = 0; k < actions; k++) {
-      double centre = next[states + actions + k];
-      noteBox(k, row[low + k], row[high + k], centre);
-      double width = (double) row[high + k] - row[low + k];
+      float low = to.low[first + k];
+      float high = to.high[first + k];
+      noteBox(k, low, high, rest[actions + k]);
+      double width = (double) high - low;
       if (width > 0) { // elsewhere nothing was drawn
         volume *= width;
       }
@@ -172,8 +214,22 @@ final class SessionWriter implements UserPartitions.Sink {
         volume = 1;
       }
     }
-    System.arraycopy(next, next.length - rewards, row, high + actions, rewards);
-    row[row.length - 1] = density ? logDensity : (float) -(logVolume + Math.log(volume));
+    System.arraycopy(rest, layout.values() - states - rewards, to.reward, row * rewards, rewards);
+    to.density[row] =
+        logged ? rest[layout.density() - states] : (float) -(logVolume + Math.log(volume));
+    int number = layout.number() - states;
+    to.numbers[row] =
+        RowLayout.number(
+            Float.floatToRawIntBits(rest[number]), Float.floatToRawIntBits(rest[number + 1]));
+  }
+
+  private void noteServed() {
+    if (!begun) {
+      System.arraycopy(rest, actions, served, 0, actions);
+      begun = true;
+    } else if (constant) {
+      constant = Arrays.equals(served, 0, actions, rest, actions, 2 * actions);
+    }
   }
 
   private void noteBox(int k, float low, float high, double centre) {
@@ -211,12 +267,12 @@ final class SessionWriter implements UserPartitions.Sink {
 
   /** Rows written so far. */
   long rows() {
-    return rows;
+    return learn.rows + kept.rows;
   }
 
   /** Rows of held-out users. */
   long heldRows() {
-    return heldRows;
+    return kept.rows;
   }
 
   /** Sessions of the users to learn from. */

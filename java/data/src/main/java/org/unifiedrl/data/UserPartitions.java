@@ -1,7 +1,6 @@
 package org.unifiedrl.data;
 
 import it.unimi.dsi.fastutil.ints.IntArrays;
-import it.unimi.dsi.fastutil.ints.IntComparator;
 import it.unimi.dsi.fastutil.longs.Long2IntOpenHashMap;
 import java.io.Closeable;
 import java.io.IOException;
@@ -9,6 +8,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
+import java.nio.LongBuffer;
 import java.nio.MappedByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
@@ -46,10 +46,14 @@ final class UserPartitions implements Closeable {
 
   private static final int MOST = 1024;
 
-  /** Rows by their user; all chunks but the last are full. */
+  /**
+   * Rows by their user; all chunks but the last are full. A chunk holds the keys of its rows, by
+   * kind, and then the rows.
+   */
   private static final class Part {
     final List<ByteBuffer> kept = new ArrayList<>();
     ByteBuffer chunk;
+    LongBuffer keys;
     IntBuffer values;
     int buffered;
     long rows;
@@ -61,6 +65,7 @@ final class UserPartitions implements Closeable {
   private final int width;
   private final int mask;
   private final int chunkRows;
+  private final int chunkBytes;
   private final int maxRows;
   private final Part[] parts;
   private long memory;
@@ -82,7 +87,9 @@ final class UserPartitions implements Closeable {
     this.memory = memory;
     width = layout.width();
     mask = partitions - 1;
-    chunkRows = Math.max(1, CHUNK / (width * Integer.BYTES));
+    int rowBytes = RowLayout.KEYS * Long.BYTES + width * Integer.BYTES;
+    chunkRows = Math.max(1, CHUNK / rowBytes);
+    chunkBytes = chunkRows * rowBytes;
     parts = new Part[partitions];
     for (int p = 0; p < partitions; p++) {
       parts[p] = new Part();
@@ -95,20 +102,32 @@ final class UserPartitions implements Closeable {
     return Integer.highestOneBit((int) Math.min(MOST, 2 * wanted - 1));
   }
 
-  /** Adds the row that starts at {@code values[at]}. */
-  void add(int[] values, int at) throws IOException {
-    Part part = parts[Hashing.hash(RowLayout.getLong(values, at + RowLayout.USER), mask)];
-    if (part.chunk == null) {
-      part.chunk =
-          ByteBuffer.allocateDirect(chunkRows * width * Integer.BYTES)
-              .order(ByteOrder.nativeOrder());
-      part.values = part.chunk.asIntBuffer();
+  /** Adds rows. */
+  void add(long[][] keys, int[] rows, int count) throws IOException {
+    long[] users = keys[RowLayout.USER];
+    for (int i = 0; i < count; i++) {
+      Part part = parts[Hashing.hash(users[i], mask)];
+      if (part.chunk == null) {
+        part.chunk = ByteBuffer.allocateDirect(chunkBytes).order(ByteOrder.nativeOrder());
+        part.keys = part.chunk.asLongBuffer();
+        part.values = values(part.chunk).asIntBuffer();
+      }
+      int row = part.buffered;
+      for (int k = 0, at = row; k < RowLayout.KEYS; k++, at += chunkRows) {
+        part.keys.put(at, keys[k][i]);
+      }
+      part.values.put(row * width, rows, i * width, width);
+      part.rows++;
+      if (++part.buffered == chunkRows) {
+        store(part);
+      }
     }
-    part.values.put(part.buffered * width, values, at, width);
-    part.rows++;
-    if (++part.buffered == chunkRows) {
-      store(part);
-    }
+  }
+
+  /** The rows of a chunk, behind its keys. */
+  private ByteBuffer values(ByteBuffer chunk) {
+    int keys = RowLayout.KEYS * Long.BYTES * chunkRows;
+    return chunk.slice(keys, chunkBytes - keys).order(ByteOrder.nativeOrder());
   }
 
   private void store(Part part) throws IOException {
@@ -131,7 +150,6 @@ final class UserPartitions implements Closeable {
               StandardOpenOption.READ,
               StandardOpenOption.WRITE);
     }
-    part.chunk.position(0).limit(part.buffered * width * Integer.BYTES);
     while (part.chunk.hasRemaining()) {
       part.channel.write(part.chunk);
     }
@@ -143,10 +161,10 @@ final class UserPartitions implements Closeable {
     /**
      * Takes a row; copies what it keeps.
      *
-     * @param head its first {@link RowLayout#VALUES} ints
-     * @param values its float32 values
+     * @param values its {@link RowLayout} begins at {@code at}
      */
-    void accept(int[] head, float[] values) throws LogRows.BadRowException;
+    void accept(long user, long session, long time, FloatBuffer values, int at)
+        throws LogRows.BadRowException;
   }
 
   /**
@@ -175,25 +193,16 @@ final class UserPartitions implements Closeable {
       if (part.buffered > 0) {
         chunks.add(part.chunk);
       }
-      int count = (int) Math.min(part.rows, Integer.MAX_VALUE);
-      IntBuffer[] ints = new IntBuffer[chunks.size()];
-      FloatBuffer[] floats = new FloatBuffer[chunks.size()];
-      for (int c = 0; c < ints.length; c++) {
-        ByteBuffer chunk = chunks.get(c).order(ByteOrder.nativeOrder());
-        ints[c] = chunk.asIntBuffer();
-        floats[c] = chunk.asFloatBuffer();
-      }
       if (part.rows > maxRows) {
-        throw tooMany(ints, count);
+        throw tooMany(chunks, part.rows);
       }
-      int[] head = new int[RowLayout.VALUES];
-      float[] values = new float[width - RowLayout.VALUES];
-      for (int i : order(ints, count)) {
-        int c = i / chunkRows;
-        int at = (i - c * chunkRows) * width;
-        ints[c].get(at, head);
-        floats[c].get(at + RowLayout.VALUES, values);
-        sink.accept(head, values);
+      FloatBuffer[] values =
+          chunks.stream().map(chunk -> values(chunk).asFloatBuffer()).toArray(FloatBuffer[]::new);
+      Keys keys = new Keys(chunks, (int) part.rows);
+      for (int i : keys.order()) {
+        int chunk = i / chunkRows;
+        int at = (i - chunk * chunkRows) * width;
+        sink.accept(keys.user(i), keys.session[i], keys.time[i], values[chunk], at);
       }
     } finally {
       mapped.forEach(IoUtil::unmap);
@@ -202,8 +211,7 @@ final class UserPartitions implements Closeable {
 
   /** Maps a file, in pieces of whole chunks. */
   private List<MappedByteBuffer> map(FileChannel file) throws IOException {
-    long chunk = (long) chunkRows * width * Integer.BYTES;
-    long piece = Math.max(1, MAX_MAPPING / chunk) * chunk;
+    long piece = (long) Math.max(1, MAX_MAPPING / chunkBytes) * chunkBytes;
     List<MappedByteBuffer> mapped = new ArrayList<>();
     for (long from = 0; from < file.size(); from += piece) {
       mapped.add(
@@ -213,64 +221,98 @@ final class UserPartitions implements Closeable {
   }
 
   private void addChunks(ByteBuffer mapping, List<ByteBuffer> chunks) {
-    int chunk = chunkRows * width * Integer.BYTES;
-    for (int from = 0; from < mapping.capacity(); from += chunk) {
-      chunks.add(mapping.slice(from, Math.min(chunk, mapping.capacity() - from)));
+    for (int from = 0; from < mapping.capacity(); from += chunkBytes) {
+      chunks.add(mapping.slice(from, chunkBytes));
     }
   }
 
-  /** Places of the rows in the order of sessions: users as they come, each one's rows sorted. */
-  private int[] order(IntBuffer[] rows, int count) {
-    int[] user = new int[count]; // numbered as they come
-    long[] session = new long[count];
-    long[] place = new long[count];
-    long[] time = new long[count];
-    Long2IntOpenHashMap numbers = new Long2IntOpenHashMap();
-    int[] head = new int[RowLayout.NUMBER];
-    for (int i = 0; i < count; i++) {
-      rows[i / chunkRows].get(i % chunkRows * width, head);
-      long id = RowLayout.getLong(head, RowLayout.USER);
-      int next = numbers.size();
-      int known = numbers.putIfAbsent(id, next);
-      user[i] = numbers.size() > next ? next : known;
-      session[i] = RowLayout.getLong(head, RowLayout.SESSION);
-      place[i] = RowLayout.getLong(head, RowLayout.ORDER);
-      time[i] = RowLayout.getLong(head, RowLayout.TIME);
+  /** Copies one kind of keys of all rows. */
+  private void read(List<ByteBuffer> chunks, int key, long[] keys) {
+    for (int from = 0, c = 0; from < keys.length; from += chunkRows, c++) {
+      chunks
+          .get(c)
+          .order(ByteOrder.nativeOrder())
+          .asLongBuffer()
+          .get(key * chunkRows, keys, from, Math.min(chunkRows, keys.length - from));
     }
-    int[] from = new int[numbers.size() + 1];
-    for (int u : user) {
-      from[u + 1]++;
+  }
+
+  /** The keys of a part's rows. */
+  private final class Keys {
+    final int[] user; // numbered as they come
+    final long[] session;
+    final long[] place;
+    final long[] time;
+    private final long[] ids; // of users, by number
+    private final int users;
+
+    Keys(List<ByteBuffer> chunks, int count) {
+      user = new int[count];
+      session = new long[count];
+      place = new long[count];
+      time = new long[count];
+      ids = new long[count];
+      read(chunks, RowLayout.USER, ids);
+      read(chunks, RowLayout.SESSION, session);
+      read(chunks, RowLayout.ORDER, place);
+      read(chunks, RowLayout.TIME, time);
+      Long2IntOpenHashMap numbers = new Long2IntOpenHashMap();
+      for (int i = 0; i < count; i++) {
+        int next = numbers.size();
+        int known = numbers.putIfAbsent(ids[i], next);
+        if (numbers.size() > next) {
+          ids[next] = ids[i]; // which no later row needs: there are no more users than rows
+          known = next;
+        }
+        user[i] = known;
+      }
+      users = numbers.size();
     }
-    for (int u = 0; u < numbers.size(); u++) {
-      from[u + 1] += from[u];
+
+    long user(int row) {
+      return ids[user[row]];
     }
-    int[] order = new int[count];
-    int[] at = from.clone();
-    for (int i = 0; i < count; i++) {
-      order[at[user[i]]++] = i;
+
+    private int compare(int a, int b) {
+      int by = Long.compare(session[a], session[b]);
+      by = by != 0 ? by : Long.compare(place[a], place[b]);
+      return by != 0 ? by : Long.compare(time[a], time[b]);
     }
-    IntComparator byKeys =
-        (a, b) -> {
-          int by = Long.compare(session[a], session[b]);
-          by = by != 0 ? by : Long.compare(place[a], place[b]);
-          return by != 0 ? by : Long.compare(time[a], time[b]);
-        };
-    for (int u = 0; u < numbers.size(); u++) {
-      for (int i = from[u] + 1; i < from[u + 1]; i++) {
-        if (byKeys.compare(order[i - 1], order[i]) > 0) { // most logs are in the order of time
-          IntArrays.stableSort(order, from[u], from[u + 1], byKeys);
-          break;
+
+    /** Rows in the order of sessions: users as they come, each one's rows sorted. */
+    int[] order() {
+      int[] from = new int[users + 1];
+      for (int u : user) {
+        from[u + 1]++;
+      }
+      for (int u = 0; u < users; u++) {
+        from[u + 1] += from[u];
+      }
+      int[] order = new int[user.length];
+      int[] at = from.clone();
+      boolean sorted = true;
+      for (int i = 0; i < order.length; i++) {
+        order[at[user[i]]++] = i;
+        sorted = sorted && (i == 0 || compare(i - 1, i) <= 0);
+      }
+      for (int u = 0; u < users && !sorted; u++) { // most logs are in the order of time
+        for (int i = from[u] + 1; i < from[u + 1]; i++) {
+          if (compare(order[i - 1], order[i]) > 0) {
+            IntArrays.stableSort(order, from[u], from[u + 1], this::compare);
+            break;
+          }
         }
       }
+      return order;
     }
-    return order;
   }
 
-  private ImportException tooMany(IntBuffer[] values, int count) {
+  private ImportException tooMany(List<ByteBuffer> chunks, long count) {
+    long[] users = new long[(int) Math.min(count, Integer.MAX_VALUE - 8)];
+    read(chunks, RowLayout.USER, users);
     Map<Long, Integer> counts = new HashMap<>();
-    for (int i = 0; i < count; i++) {
-      counts.merge(
-          RowLayout.getLong(values[i / chunkRows], i % chunkRows * width), 1, Integer::sum);
+    for (long user : users) {
+      counts.merge(user, 1, Integer::sum);
     }
     Map.Entry<Long, Integer> most =
         counts.entrySet().stream().max(Map.Entry.comparingByValue()).orElseThrow();
@@ -285,6 +327,7 @@ final class UserPartitions implements Closeable {
     part.kept.clear();
     BufferUtil.free(part.chunk);
     part.chunk = null;
+    part.keys = null;
     part.values = null;
     if (part.channel != null) {
       part.channel.close();

@@ -3,10 +3,10 @@ package org.unifiedrl.data;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
@@ -23,22 +23,32 @@ class UserPartitionsTest {
 
   private static final RowLayout LAYOUT = new RowLayout(3);
 
-  /** A chunk holds 65,536 bytes, 60 a row. */
+  /** A chunk holds 65,536 bytes, 60 a row: four keys and seven ints. */
   private static final long CHUNK = 65_536 / 60 * 60;
 
   @TempDir Path temporary;
 
   private record Row(long user, long session, long order, long time, long number) {}
 
-  private static int[] ints(Row row) {
-    int[] ints = new int[LAYOUT.width()];
-    RowLayout.putLong(ints, RowLayout.USER, row.user());
-    RowLayout.putLong(ints, RowLayout.SESSION, row.session());
-    RowLayout.putLong(ints, RowLayout.ORDER, row.order());
-    RowLayout.putLong(ints, RowLayout.TIME, row.time());
-    RowLayout.putLong(ints, RowLayout.NUMBER, row.number());
-    ints[RowLayout.VALUES + 2] = Float.floatToRawIntBits((float) row.number());
-    return ints;
+  /** Adds rows, some at a time. */
+  private static void add(UserPartitions partitions, List<Row> rows) throws IOException {
+    int width = LAYOUT.width();
+    for (int from = 0; from < rows.size(); from += 250) {
+      List<Row> some = rows.subList(from, Math.min(rows.size(), from + 250));
+      long[][] keys = new long[RowLayout.KEYS][300];
+      int[] ints = new int[300 * width];
+      for (int i = 0; i < some.size(); i++) {
+        Row row = some.get(i);
+        keys[RowLayout.USER][i] = row.user();
+        keys[RowLayout.SESSION][i] = row.session();
+        keys[RowLayout.ORDER][i] = row.order();
+        keys[RowLayout.TIME][i] = row.time();
+        ints[i * width + 2] = Float.floatToRawIntBits((float) row.number());
+        ints[i * width + LAYOUT.number()] = (int) row.number();
+        ints[i * width + LAYOUT.number() + 1] = (int) (row.number() >>> 32);
+      }
+      partitions.add(keys, ints, some.size());
+    }
   }
 
   private boolean hasFiles() throws Exception {
@@ -58,28 +68,28 @@ class UserPartitionsTest {
     try (UserPartitions partitions =
         new UserPartitions(temporary.resolve("users"), LAYOUT, 4, 1 << 20, memory)) {
       for (int i = 0; i < 20_000; i++) {
-        Row row =
+        rows.add(
             new Row(
                 random.nextInt(300) - 150L,
                 random.nextInt(3),
                 random.nextInt(4),
                 random.nextLong(1L << 40),
-                i);
-        rows.add(row);
-        partitions.add(ints(row), 0);
+                i));
       }
+      add(partitions, rows);
       assertThat(hasFiles()).isEqualTo(memory < 1 << 30);
       partitions.sorted(
-          (head, values) -> {
-            assertThat(values).hasSize(3);
-            long number = RowLayout.getLong(head, RowLayout.NUMBER);
-            assertThat(values[2]).isEqualTo((float) number);
-            Row row = rows.get((int) number);
-            assertThat(head).startsWith(Arrays.copyOf(ints(row), RowLayout.VALUES));
+          (user, session, time, values, at) -> {
+            int low = Float.floatToRawIntBits(values.get(at + LAYOUT.number()));
+            int high = Float.floatToRawIntBits(values.get(at + LAYOUT.number() + 1));
+            Row row = rows.get((int) RowLayout.number(low, high));
+            assertThat(values.get(at + 2)).isEqualTo((float) row.number());
+            assertThat(List.of(user, session, time))
+                .containsExactly(row.user(), row.session(), row.time());
             if (users.isEmpty() || users.get(users.size() - 1) != row.user()) {
               users.add(row.user());
             }
-            read.computeIfAbsent(row.user(), user -> new ArrayList<>()).add(row);
+            read.computeIfAbsent(row.user(), any -> new ArrayList<>()).add(row);
           });
     }
     assertThat(users).doesNotHaveDuplicates(); // a user's rows come together
@@ -97,15 +107,14 @@ class UserPartitionsTest {
   /** One user with very many rows. */
   @Test
   void aUserOfEndlessRowsIsRefusedByName() throws Exception {
-    RowLayout layout = new RowLayout(1);
     try (UserPartitions partitions =
-        new UserPartitions(temporary.resolve("users"), layout, 1, 1000, 1 << 20)) {
-      int[] row = new int[layout.width()];
+        new UserPartitions(temporary.resolve("users"), LAYOUT, 1, 1000, 1 << 20)) {
+      List<Row> rows = new ArrayList<>();
       for (int i = 0; i < 1100; i++) {
-        RowLayout.putLong(row, RowLayout.USER, i < 900 ? 42 : i);
-        partitions.add(row, 0);
+        rows.add(new Row(i < 900 ? 42 : i, 0, 0, i, i));
       }
-      assertThatThrownBy(() -> partitions.sorted((head, values) -> {}))
+      add(partitions, rows);
+      assertThatThrownBy(() -> partitions.sorted((user, session, time, values, at) -> {}))
           .isInstanceOf(ImportException.class)
           .hasMessageContaining("user 42 has 900 requests");
     }

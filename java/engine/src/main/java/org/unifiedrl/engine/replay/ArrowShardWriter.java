@@ -13,6 +13,8 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
 import java.util.zip.CRC32C;
 import org.apache.arrow.flatbuf.Block;
 import org.apache.arrow.flatbuf.Buffer;
@@ -31,6 +33,12 @@ import org.apache.arrow.flatbuf.RecordBatch;
  */
 final class ArrowShardWriter implements Closeable {
 
+  /**
+   * Bytes that are written at a time: they come from the processor's cache after their checksum,
+   * and the kernel takes up to three times as long for each byte of a far larger write.
+   */
+  private static final int PIECE = 1 << 18;
+
   private record BatchBlock(long offset, int metadataLength, long bodyLength) {}
 
   private static final ByteBuffer PADDING = ByteBuffer.allocate(ArrowFormat.ALIGNMENT);
@@ -42,13 +50,30 @@ final class ArrowShardWriter implements Closeable {
   private final List<String> checksums = new ArrayList<>();
   private long position;
 
+  /** Forces what is written so far, beside the writing of what comes; null before the first. */
+  private FutureTask<Void> forcing;
+
+  /**
+   * Why the file could not be forced. The file system says it once: it may have dropped what was
+   * written, so that nothing of this file can be kept, even where another try succeeds.
+   */
+  private volatile IOException unforced;
+
   /** Where the last whole batch, or the header, ends. */
   private long wholeEnd;
 
   /** Creates the file, which must not exist; leaves none if its header cannot be written. */
   ArrowShardWriter(Path file, ReplaySchema schema) throws IOException {
+    this(
+        file,
+        schema,
+        FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE));
+  }
+
+  /** A writer that was given its channel, for tests. */
+  ArrowShardWriter(Path file, ReplaySchema schema, FileChannel channel) throws IOException {
     this.schema = schema;
-    this.channel = FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+    this.channel = channel;
     try {
       write(ByteBuffer.wrap(ArrowFormat.MAGIC));
       pad(ArrowFormat.HEADER_LENGTH - position);
@@ -88,6 +113,9 @@ final class ArrowShardWriter implements Closeable {
    * @param columns the schema's columns, position to limit
    */
   void writeBatch(int rows, ByteBuffer[] fixed, ByteBuffer[] columns) throws IOException {
+    if (forcing != null && forcing.isDone()) {
+      awaitForced();
+    }
     long bodyLength = 0;
     for (ByteBuffer buffer : fixed) {
       bodyLength += ArrowFormat.align(buffer.remaining());
@@ -107,6 +135,48 @@ final class ArrowShardWriter implements Closeable {
     }
     blocks.add(new BatchBlock(offset, metadataLength, bodyLength));
     takeChecksum();
+    if (forcing == null) {
+      forcing = new FutureTask<>(() -> force(false));
+      Thread thread = new Thread(forcing, "unifiedrl-replay-force");
+      thread.setDaemon(true);
+      thread.start();
+    }
+  }
+
+  private Void force(boolean metadata) throws IOException {
+    try {
+      channel.force(metadata);
+    } catch (IOException e) {
+      unforced = e;
+      throw e;
+    }
+    return null;
+  }
+
+  private void awaitForced() throws IOException {
+    joinForcing();
+    if (unforced != null) {
+      throw new IOException(unforced.getMessage(), unforced);
+    }
+  }
+
+  private void joinForcing() {
+    FutureTask<Void> task = forcing;
+    forcing = null;
+    boolean interrupted = false;
+    while (task != null) {
+      try {
+        task.get();
+        task = null;
+      } catch (InterruptedException e) {
+        interrupted = true; // the file would be closed under the other thread
+      } catch (ExecutionException e) {
+        task = null; // noted by it
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
   }
 
   private int createRecordBatch(
@@ -154,7 +224,8 @@ final class ArrowShardWriter implements Closeable {
     write(ByteBuffer.wrap(footer));
     ByteBuffer trailer = ArrowFormat.littleEndian(ArrowFormat.TRAILER_LENGTH);
     write(trailer.putInt(footer.length).put(ArrowFormat.MAGIC).flip());
-    channel.force(true);
+    awaitForced();
+    force(true);
   }
 
   private byte[] createFooter() {
@@ -218,14 +289,18 @@ final class ArrowShardWriter implements Closeable {
   }
 
   private void write(ByteBuffer bytes) throws IOException {
-    ByteBuffer written = bytes.duplicate();
-    while (bytes.hasRemaining()) {
-      if (channel.write(bytes) <= 0) {
-        throw new IOException("the file system accepted no more bytes");
+    int end = bytes.limit();
+    position += bytes.remaining();
+    while (bytes.position() < end) {
+      bytes.limit(Math.min(end, bytes.position() + PIECE));
+      crc.update(bytes.duplicate());
+      while (bytes.hasRemaining()) {
+        if (channel.write(bytes) <= 0) {
+          throw new IOException("the file system accepted no more bytes");
+        }
       }
+      bytes.limit(end);
     }
-    position += written.remaining();
-    crc.update(written);
   }
 
   private void takeChecksum() {
@@ -236,6 +311,7 @@ final class ArrowShardWriter implements Closeable {
 
   @Override
   public void close() throws IOException {
+    joinForcing();
     channel.close();
   }
 }

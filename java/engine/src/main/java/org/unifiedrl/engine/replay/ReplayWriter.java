@@ -212,10 +212,101 @@ public final class ReplayWriter implements AutoCloseable {
    */
   public synchronized void append(
       long sessionId, long userId, long timestamp, boolean last, float[] row) {
+    requireOpen();
+    boolean inside = rules.check(sessionId, row);
+    admit(sessionId, last);
+    outOfBoxRows += inside ? 0 : 1;
+    staged[SESSION].putLong(stagedRows * Long.BYTES, sessionId);
+    staged[USER].putLong(stagedRows * Long.BYTES, userId);
+    staged[TIMESTAMP].putLong(stagedRows * Long.BYTES, timestamp);
+    staged[LAST].put(stagedRows, (byte) (last ? 1 : 0));
+    int from = 0;
+    for (int i = LAST + 1; i < staged.length; i++) {
+      int width = widths[i] / Float.BYTES;
+      stagedFloats[i].put(stagedRows * width, row, from, width);
+      from += width;
+    }
+    stagedRows++;
+    if (last) {
+      endSession();
+    }
+  }
+
+  /**
+   * Appends the requests of a block as if one by one, several times faster. Where a row is refused,
+   * those before it are written, and neither it nor those behind it; {@link RowBlock#refused} tells
+   * which it is.
+   *
+   * @param block of this writer's schema; copied
+   * @return the first row whose action lies outside its box; -1 if there is none
+   * @throws ReplayException if a row is refused or the file cannot be written, as for one row
+   * @throws IllegalStateException if the writer is closed or has failed
+   */
+  public synchronized int append(RowBlock block) {
+    requireOpen();
+    block.refused(-1);
+    int sound = rules.firstRefused(block);
+    int outside = -1;
+    int from = 0; // first row that was admitted and not copied
+    for (int i = 0; i < sound; i++) {
+      if (stagedRows == capacity) {
+        stage(block, from, i);
+        from = i;
+      }
+      boolean last = block.last()[i];
+      try {
+        admit(block.sessionIds()[i], last);
+      } catch (ReplayException e) {
+        stage(block, from, i);
+        block.refused(i);
+        throw e;
+      }
+      if (!rules.inBox(block, i)) {
+        outOfBoxRows++;
+        outside = outside < 0 ? i : outside;
+      }
+      stagedRows++;
+      if (last && isFull(stagedRows)) {
+        stage(block, from, i + 1);
+        from = i + 1;
+      }
+      if (last) {
+        endSession();
+      }
+    }
+    stage(block, from, sound);
+    if (sound < block.rows()) {
+      block.refused(sound);
+      rules.check(block.sessionIds()[sound], rules.row(block, sound, new float[schema.rowWidth()]));
+    }
+    return outside;
+  }
+
+  /** Copies admitted rows to where they end the staged ones. */
+  private void stage(RowBlock block, int from, int to) {
+    int at = stagedRows - (to - from);
+    for (int i = from; i < to; i++) {
+      int row = at + i - from;
+      staged[SESSION].putLong(row * Long.BYTES, block.sessionIds()[i]);
+      staged[USER].putLong(row * Long.BYTES, block.userIds()[i]);
+      staged[TIMESTAMP].putLong(row * Long.BYTES, block.timestamps()[i]);
+      staged[LAST].put(row, (byte) (block.last()[i] ? 1 : 0));
+    }
+    for (int c = LAST + 1; c < staged.length && from < to; c++) {
+      int width = widths[c] / Float.BYTES;
+      stagedFloats[c].put(
+          at * width, block.column(c - LAST - 1), from * width, (to - from) * width);
+    }
+  }
+
+  private void requireOpen() {
     if (closed) {
       throw new IllegalStateException("this replay writer is closed or failed earlier: " + folder);
     }
-    boolean inside = rules.check(sessionId, row);
+  }
+
+  /** Refuses a row that its session does not allow, and makes room for it. */
+  private void admit(long sessionId, boolean last) {
     if (dropping) {
       dropping = sessionId == droppedSession && !last;
       if (sessionId == droppedSession) {
@@ -235,27 +326,22 @@ public final class ReplayWriter implements AutoCloseable {
       grow(sessionId);
     }
     openSession = sessionId;
-    outOfBoxRows += inside ? 0 : 1;
-    staged[SESSION].putLong(stagedRows * Long.BYTES, sessionId);
-    staged[USER].putLong(stagedRows * Long.BYTES, userId);
-    staged[TIMESTAMP].putLong(stagedRows * Long.BYTES, timestamp);
-    staged[LAST].put(stagedRows, (byte) (last ? 1 : 0));
-    int from = 0;
-    for (int i = LAST + 1; i < staged.length; i++) {
-      int width = widths[i] / Float.BYTES;
-      stagedFloats[i].put(stagedRows * width, row, from, width);
-      from += width;
+  }
+
+  /** Whether a batch or shard of complete sessions ends with so many staged rows. */
+  private boolean isFull(int rows) {
+    return shardRows + rows >= options.rowsPerShard
+        || (long) rows * bytesPerRow >= options.batchBytes;
+  }
+
+  private void endSession() {
+    completeRows = stagedRows;
+    boolean shardFull = shardRows + stagedRows >= options.rowsPerShard;
+    if (isFull(stagedRows)) {
+      flushBatch();
     }
-    stagedRows++;
-    if (last) {
-      completeRows = stagedRows;
-      boolean shardFull = shardRows + stagedRows >= options.rowsPerShard;
-      if (shardFull || (long) stagedRows * bytesPerRow >= options.batchBytes) {
-        flushBatch();
-      }
-      if (shardFull || (shard != null && shard.batches() == MAX_BATCHES_PER_SHARD)) {
-        finishShard();
-      }
+    if (shardFull || (shard != null && shard.batches() == MAX_BATCHES_PER_SHARD)) {
+      finishShard();
     }
   }
 

@@ -31,6 +31,12 @@ final class RowRules {
   private final int boxLow;
   private final int boxHigh;
 
+  /** The same columns by their number; -1 if there is no such column. */
+  private final int actionColumn;
+
+  private final int boxLowColumn;
+  private final int boxHighColumn;
+
   RowRules(ReplaySchema schema) {
     this.schema = schema;
     this.rowWidth = schema.rowWidth();
@@ -44,6 +50,9 @@ final class RowRules {
     this.action = offset(ReplaySchema.ACTION);
     this.boxLow = offset(ReplaySchema.BOX_LOW);
     this.boxHigh = offset(ReplaySchema.BOX_HIGH);
+    this.actionColumn = schema.find(ReplaySchema.ACTION);
+    this.boxLowColumn = schema.find(ReplaySchema.BOX_LOW);
+    this.boxHighColumn = schema.find(ReplaySchema.BOX_HIGH);
     int shaped = schema.find(action >= 0 ? ReplaySchema.ACTION : ReplaySchema.BOX_LOW);
     this.actionWidth = shaped < 0 ? 0 : schema.columns().get(shaped).width();
   }
@@ -60,19 +69,19 @@ final class RowRules {
   /**
    * The same of all values, several times faster than one by one: NaN stays, and 0 * inf is NaN.
    */
-  private static boolean allFinite(float[] row) {
+  private static boolean allFinite(float[] row, int count) {
     float a = 0;
     float b = 0;
     float c = 0;
     float d = 0;
     int i = 0;
-    for (; i <= row.length - 4; i += 4) {
+    for (; i <= count - 4; i += 4) {
       a += 0 * row[i];
       b += 0 * row[i + 1];
       c += 0 * row[i + 2];
       d += 0 * row[i + 3];
     }
-    for (; i < row.length; i++) {
+    for (; i < count; i++) {
       a += 0 * row[i];
     }
     return a + b + c + d == 0;
@@ -129,7 +138,7 @@ final class RowRules {
               + schema.columns()
               + " one after the other");
     }
-    if (!allFinite(row)) {
+    if (!allFinite(row, row.length)) {
       for (int i = 0; i < row.length; i++) {
         if (!finite(row[i])) {
           throw refusal(sessionId, i, notFinite(row[i]));
@@ -154,6 +163,86 @@ final class RowRules {
       inside &= action < 0 || inBox(row[action + i], edgeLow, edgeHigh);
     }
     return inside;
+  }
+
+  /** First row of a block that {@link #check} refuses; the number of rows if there is none. */
+  int firstRefused(RowBlock block) {
+    if (sound(block)) {
+      return block.rows();
+    }
+    float[] row = new float[rowWidth];
+    for (int i = 0; i < block.rows(); i++) {
+      try {
+        check(0, row(block, i, row));
+      } catch (ReplayException e) {
+        return i;
+      }
+    }
+    throw new AssertionError("a block is refused whose rows are not");
+  }
+
+  /** A row of a block, its columns one after the other, put into an array. */
+  float[] row(RowBlock block, int index, float[] row) {
+    int at = 0;
+    for (int c = 0; c < block.columns(); c++) {
+      int width = schema.columns().get(c).width();
+      System.arraycopy(block.column(c), index * width, row, at, width);
+      at += width;
+    }
+    return row;
+  }
+
+  /** Whether {@link #check} takes all rows of a block. */
+  private boolean sound(RowBlock block) {
+    int rows = block.rows();
+    for (int c = 0; c < block.columns(); c++) {
+      if (!allFinite(block.column(c), rows * schema.columns().get(c).width())) {
+        return false;
+      }
+    }
+    int count = rows * actionWidth;
+    if (action >= 0 && !allInRange(block.column(actionColumn), count)) {
+      return false;
+    }
+    if (boxLow < 0) {
+      return true;
+    }
+    float[] edgesLow = block.column(boxLowColumn);
+    float[] edgesHigh = block.column(boxHighColumn);
+    if (!allInRange(edgesLow, count) || !allInRange(edgesHigh, count)) {
+      return false;
+    }
+    for (int i = 0; i < count; i++) {
+      if (edgesLow[i] > edgesHigh[i]) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private boolean allInRange(float[] values, int count) {
+    for (int i = 0; i < count; i++) {
+      if (!inRange(values[i])) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** Whether the action of a block's row lies in its box; true where there is none. */
+  boolean inBox(RowBlock block, int row) {
+    if (action < 0 || boxLow < 0) {
+      return true;
+    }
+    float[] actions = block.column(actionColumn);
+    float[] edgesLow = block.column(boxLowColumn);
+    float[] edgesHigh = block.column(boxHighColumn);
+    for (int i = row * actionWidth; i < (row + 1) * actionWidth; i++) {
+      if (!inBox(actions[i], edgesLow[i], edgesHigh[i])) {
+        return false;
+      }
+    }
+    return true;
   }
 
   private void checkRange(long sessionId, float[] row, int from) {

@@ -26,6 +26,7 @@ import net.jqwik.api.constraints.Size;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.unifiedrl.engine.DurableFiles;
 
 class ReplayWriterTest {
 
@@ -69,6 +70,165 @@ class ReplayWriterTest {
       }
     }
     Files.delete(place);
+  }
+
+  /** The files are the same, byte for byte, however the rows came. */
+  @Property(tries = 60)
+  void blocksAreWrittenAsTheirRowsAre(
+      @ForAll @Size(min = 1, max = 40) List<@IntRange(min = 1, max = 30) Integer> lengths,
+      @ForAll @IntRange(min = 1, max = 200) int rowsPerShard,
+      @ForAll @IntRange(min = 1, max = 20_000) int batchBytes,
+      @ForAll @IntRange(min = 1, max = 300) int blockRows,
+      @ForAll long seed)
+      throws IOException {
+    Path place = Files.createTempDirectory("replay-blocks");
+    SplittableRandom random = new SplittableRandom(seed);
+    ReplaySchema schema = SampleData.schema();
+    ReplayWriter.Options options = new ReplayWriter.Options(rowsPerShard, batchBytes);
+    Path rows = place.resolve("rows");
+    Path blocks = place.resolve("blocks");
+    try (ReplayWriter one = new ReplayWriter(rows, schema, options);
+        ReplayWriter many = new ReplayWriter(blocks, schema, options)) {
+      RowBlock block = new RowBlock(schema, blockRows);
+      for (int session = 0; session < lengths.size(); session++) {
+        for (int i = 0; i < lengths.get(session); i++) {
+          float[] row = SampleData.row(random);
+          boolean last = i == lengths.get(session) - 1;
+          one.append(session, -session, seed, last, row);
+          add(block, schema, session, -session, seed, last, row);
+          if (block.rows() == block.capacity()) {
+            assertThat(many.append(block)).isEqualTo(-1);
+            block.rows(0);
+          }
+        }
+      }
+      many.append(block);
+      block.rows(0);
+      many.append(block); // of nothing
+    }
+    try (Stream<Path> files = Files.list(rows)) {
+      for (Path file : files.toList()) {
+        assertThat(blocks.resolve(file.getFileName())).hasSameBinaryContentAs(file);
+      }
+    }
+    DurableFiles.deleteTree(place);
+  }
+
+  private static void add(
+      RowBlock block,
+      ReplaySchema schema,
+      long session,
+      long user,
+      long time,
+      boolean last,
+      float[] values) {
+    int row = block.rows();
+    block.rows(row + 1);
+    block.sessionIds()[row] = session;
+    block.userIds()[row] = user;
+    block.timestamps()[row] = time;
+    block.last()[row] = last;
+    for (int c = 0; c < schema.columns().size(); c++) {
+      int width = schema.columns().get(c).width();
+      System.arraycopy(values, schema.rowOffset(c), block.column(c), row * width, width);
+    }
+  }
+
+  /** A block of sessions of one row each, of which one row has one value changed. */
+  private static RowBlock sessions(int rows, int bad, int at, float value) {
+    SplittableRandom random = new SplittableRandom(3);
+    ReplaySchema schema = SampleData.schema();
+    RowBlock block = new RowBlock(schema, rows + 2);
+    for (int i = 0; i < rows; i++) {
+      float[] row = SampleData.row(random);
+      if (i == bad) {
+        row[at] = value;
+      }
+      add(block, schema, i, 1, i, true, row);
+    }
+    return block;
+  }
+
+  @Test
+  void aBlockIsTakenUpToTheRowThatIsRefused() {
+    int action = SampleData.STATE;
+    int low = SampleData.STATE + 2 * SampleData.ACTION;
+    int end = SampleData.schema().rowWidth() - 1;
+    try (ReplayWriter writer = new ReplayWriter(folder, SampleData.schema())) {
+      assertBlockRefused(
+          writer, 4, 0, Float.NaN, "session 4, column 'state'[0]: expected a finite");
+      assertBlockRefused(writer, 0, end, Float.NEGATIVE_INFINITY, "expected a finite number");
+      assertBlockRefused(writer, 6, action + 1, 1.1f, "session 6, column 'action'[1]: expected a");
+      assertBlockRefused(writer, 2, low, -1.1f, "'box_low'[0]: expected a value within");
+      assertBlockRefused(writer, 3, low + 1, 0.9f, "'box_low'[1]: expected box_low <= box_high");
+      RowBlock good = sessions(7, -1, 0, 0);
+      assertThat(writer.append(good)).isEqualTo(-1);
+      assertThat(good.refused()).isEqualTo(-1);
+    }
+    try (Replay replay = Replay.open(folder)) {
+      assertThat(replay.rows()).isEqualTo(4 + 0 + 6 + 2 + 3 + 7);
+      assertThat(replay.sessionId(3)).isEqualTo(3);
+      assertThat(replay.sessionId(4)).isEqualTo(0);
+    }
+  }
+
+  private static void assertBlockRefused(
+      ReplayWriter writer, int bad, int at, float value, String message) {
+    RowBlock block = sessions(7, bad, at, value);
+    assertThatThrownBy(() -> writer.append(block))
+        .isInstanceOf(ReplayException.class)
+        .hasMessageContaining(message)
+        .hasMessageContaining("the row was not written");
+    assertThat(block.refused()).isEqualTo(bad);
+  }
+
+  @Test
+  void sessionsOfABlockThatAreCutOrTooLongAreRefused() {
+    ReplaySchema schema = SampleData.schema();
+    int bytesPerRow = 25 + 4 * schema.rowWidth();
+    ReplayWriter.Options options = new ReplayWriter.Options(1000, 1);
+    try (ReplayWriter writer = new ReplayWriter(folder, schema, options, 5L * bytesPerRow)) {
+      RowBlock cut = sessions(4, -1, 0, 0);
+      cut.last()[1] = false;
+      assertThatThrownBy(() -> writer.append(cut))
+          .isInstanceOf(ReplayException.class)
+          .hasMessageContaining("row of session 2 while session 1 has no last row yet");
+      assertThat(cut.refused()).isEqualTo(2);
+      RowBlock rest = sessions(2, -1, 0, 0);
+      rest.sessionIds()[0] = 1; // ends what is open
+      writer.append(rest);
+      RowBlock endless = sessions(9, -1, 0, 0);
+      for (int i = 1; i < 9; i++) {
+        endless.sessionIds()[i] = 1;
+        endless.last()[i] = false;
+      }
+      assertThatThrownBy(() -> writer.append(endless))
+          .isInstanceOf(ReplayException.class)
+          .hasMessageContaining("its 6 rows so far were left out");
+      assertThat(endless.refused()).isEqualTo(6);
+    }
+    try (Replay replay = Replay.open(folder)) {
+      assertThat(replay.rows()).isEqualTo(5);
+      long[] sessions = IntStream.range(0, 5).mapToLong(replay::sessionId).toArray();
+      assertThat(sessions).containsExactly(0, 1, 1, 1, 0);
+    }
+  }
+
+  @Test
+  void theFirstActionOfABlockOutsideItsBoxIsTold() {
+    int action = SampleData.STATE;
+    try (ReplayWriter writer = new ReplayWriter(folder, SampleData.schema())) {
+      assertThat(writer.append(sessions(7, 3, action, 1))).isEqualTo(3);
+      assertThat(writer.append(sessions(7, 5, action + 1, -1))).isEqualTo(5);
+      assertThat(writer.outOfBoxRows()).isEqualTo(2);
+      RowBlock none = sessions(1, -1, 0, 0);
+      assertThatThrownBy(() -> none.rows(4))
+          .isInstanceOf(ReplayException.class)
+          .hasMessageContaining("4 rows: expected 0 to 3");
+    }
+    assertThatThrownBy(() -> new RowBlock(SampleData.schema(), 0))
+        .isInstanceOf(ReplayException.class)
+        .hasMessageContaining("capacity is 0");
   }
 
   @Test
