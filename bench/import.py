@@ -3,7 +3,7 @@
 
 The log is in the order of time, users mixed: 64 state columns, 10 action, 10 baseline and 2 behaviour columns, float32. The peers do what they can do of the
 same: read all columns, check that values are finite, sort by user and time, cut sessions by a gap, write one uncompressed Arrow IPC file. They check no action
-ranges or boxes, hold out no users, and hold the log in memory. Needs pyarrow, pandas and numpy; ./unifiedrl must be built. Seconds are of whole processes.
+ranges or boxes, hold out no users, and hold the log in memory. Needs pyarrow, pandas and numpy. Seconds are of whole processes.
 """
 import argparse
 import json
@@ -96,6 +96,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
+    subprocess.run([str(ROOT / "unifiedrl"), "--help"], check=True, stdout=subprocess.DEVNULL)  # builds what changed, untimed
     folder = Path(tempfile.mkdtemp())
     try:
         log, out = folder / "log.parquet", folder / "out"

@@ -412,7 +412,7 @@ public final class LogImport {
                           connection,
                           source,
                           quarantined > 0 ? query.good() : "true",
-                          writer.firstOutOfBox()),
+                          writer.outOfBox()),
                       outOfBox,
                       writer.rows()));
         }

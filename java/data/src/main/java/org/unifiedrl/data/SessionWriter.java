@@ -10,7 +10,7 @@ import org.unifiedrl.engine.replay.ReplaySchema;
 import org.unifiedrl.engine.replay.ReplayWriter;
 import org.unifiedrl.engine.replay.RowBlock;
 
-/** Cuts sorted rows into sessions; a row is written when the next one is known. */
+/** Cuts sorted rows into sessions, and writes them some at a time. */
 final class SessionWriter implements UserPartitions.Sink {
 
   private static final long HELD_OUT = 0x494d_504fL;
@@ -280,8 +280,8 @@ final class SessionWriter implements UserPartitions.Sink {
     return learned;
   }
 
-  /** Number in the log of the first row whose action lies outside its box; 0 if there is none. */
-  long firstOutOfBox() {
+  /** Number in the log of a row whose action lies outside its box; 0 if there is none. */
+  long outOfBox() {
     return outOfBox;
   }
 
