@@ -39,6 +39,9 @@ final class ArrowShardWriter implements Closeable {
    */
   private static final int PIECE = 1 << 18;
 
+  /** Bytes after which they are forced, so that little is left to wait for at the end. */
+  private static final long FORCE_BYTES = 32 << 20;
+
   private record BatchBlock(long offset, int metadataLength, long bodyLength) {}
 
   private static final ByteBuffer PADDING = ByteBuffer.allocate(ArrowFormat.ALIGNMENT);
@@ -50,8 +53,11 @@ final class ArrowShardWriter implements Closeable {
   private final List<String> checksums = new ArrayList<>();
   private long position;
 
-  /** Forces what is written so far, beside the writing of what comes; null before the first. */
+  /** Forces what is written so far, beside the writing of what comes; null if none does. */
   private FutureTask<Void> forcing;
+
+  /** Where the file ended when that began. */
+  private long forcedTo;
 
   /**
    * Why the file could not be forced. The file system says it once: it may have dropped what was
@@ -135,11 +141,13 @@ final class ArrowShardWriter implements Closeable {
     }
     blocks.add(new BatchBlock(offset, metadataLength, bodyLength));
     takeChecksum();
-    if (forcing == null) {
-      forcing = new FutureTask<>(() -> force(false));
-      Thread thread = new Thread(forcing, "unifiedrl-replay-force");
+    if (forcing == null && position - forcedTo >= FORCE_BYTES) {
+      FutureTask<Void> task = new FutureTask<>(() -> force(false));
+      Thread thread = new Thread(task, "unifiedrl-replay-force");
       thread.setDaemon(true);
       thread.start();
+      forcing = task;
+      forcedTo = position;
     }
   }
 
@@ -171,7 +179,8 @@ final class ArrowShardWriter implements Closeable {
       } catch (InterruptedException e) {
         interrupted = true; // the file would be closed under the other thread
       } catch (ExecutionException e) {
-        task = null; // noted by it
+        task = null;
+        unforced = e.getCause() instanceof IOException io ? io : new IOException(e.getCause());
       }
     }
     if (interrupted) {

@@ -13,6 +13,7 @@ import java.nio.channels.WritableByteChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -20,15 +21,18 @@ import org.junit.jupiter.api.io.TempDir;
 class ArrowShardWriterTest {
 
   private static final ReplaySchema SCHEMA =
-      new ReplaySchema(List.of(new ReplaySchema.Column("x", 1)), java.util.Map.of());
+      new ReplaySchema(List.of(new ReplaySchema.Column("x", 1)), Map.of());
 
   @TempDir Path folder;
 
-  private static void writeBatch(ArrowShardWriter writer) throws IOException {
+  private static void writeBatch(ArrowShardWriter writer, int rows) throws IOException {
     ByteBuffer[] fixed = {
-      ByteBuffer.allocate(8), ByteBuffer.allocate(8), ByteBuffer.allocate(8), ByteBuffer.allocate(1)
+      ByteBuffer.allocate(8 * rows),
+      ByteBuffer.allocate(8 * rows),
+      ByteBuffer.allocate(8 * rows),
+      ByteBuffer.allocate(rows)
     };
-    writer.writeBatch(1, fixed, new ByteBuffer[] {ByteBuffer.allocate(4)});
+    writer.writeBatch(rows, fixed, new ByteBuffer[] {ByteBuffer.allocate(4 * rows)});
   }
 
   /** What the file system could not keep is not taken for kept, though the next try succeeds. */
@@ -37,13 +41,13 @@ class ArrowShardWriterTest {
     Path file = folder.resolve("shard.arrow");
     OnceUnforced channel = new OnceUnforced(file);
     ArrowShardWriter writer = new ArrowShardWriter(file, SCHEMA, channel);
-    writeBatch(writer); // begins to force it
+    writeBatch(writer, 1);
+    assertThat(channel.failed.getCount()).as("little is not forced").isEqualTo(1);
+    writeBatch(writer, 1_200_000); // 34.8 MB
     channel.failed.await();
     assertThatThrownBy(
             () -> {
-              for (int i = 0; i < 10_000; i++) { // at once when the background has ended
-                writeBatch(writer);
-              }
+              writeBatch(writer, 1); // refused where the background has ended by now
               writer.finish();
             })
         .isInstanceOf(IOException.class)
