@@ -104,6 +104,24 @@ class UserPartitionsTest {
     assertThat(temporary.resolve("users")).doesNotExist();
   }
 
+  /** A log in the order of time, whose own columns say another. */
+  @Test
+  void sessionsAndPlacesComeBeforeTime() throws Exception {
+    List<Long> times = new ArrayList<>();
+    try (UserPartitions partitions =
+        new UserPartitions(temporary.resolve("users"), LAYOUT, 1, 1000, 1 << 20)) {
+      add(
+          partitions,
+          List.of(
+              new Row(7, 2, 0, 10, 1),
+              new Row(7, 1, 5, 20, 2),
+              new Row(7, 1, 4, 30, 3),
+              new Row(8, 1, 0, 40, 4)));
+      partitions.sorted((user, session, time, values, at) -> times.add(time));
+    }
+    assertThat(times).containsExactly(30L, 20L, 10L, 40L);
+  }
+
   /** One user with very many rows. */
   @Test
   void aUserOfEndlessRowsIsRefusedByName() throws Exception {

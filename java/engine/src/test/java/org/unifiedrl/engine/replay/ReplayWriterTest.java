@@ -218,9 +218,11 @@ class ReplayWriterTest {
   void theFirstActionOfABlockOutsideItsBoxIsTold() {
     int action = SampleData.STATE;
     try (ReplayWriter writer = new ReplayWriter(folder, SampleData.schema())) {
-      assertThat(writer.append(sessions(7, 3, action, 1))).isEqualTo(3);
+      RowBlock two = sessions(7, 3, action, 1);
+      two.column(SampleData.schema().find(ReplaySchema.ACTION))[5 * SampleData.ACTION] = -1;
+      assertThat(writer.append(two)).isEqualTo(3);
       assertThat(writer.append(sessions(7, 5, action + 1, -1))).isEqualTo(5);
-      assertThat(writer.outOfBoxRows()).isEqualTo(2);
+      assertThat(writer.outOfBoxRows()).isEqualTo(3);
       RowBlock none = sessions(1, -1, 0, 0);
       assertThatThrownBy(() -> none.rows(4))
           .isInstanceOf(ReplayException.class)
