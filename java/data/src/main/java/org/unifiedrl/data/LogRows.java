@@ -158,7 +158,8 @@ final class LogRows {
     }
   }
 
-  // The loops below are methods of their own: the compiler takes a tenth of the time for each.
+  // The loops below are methods of their own: in one large method each made the JVM compile all of
+  // it again.
 
   private static boolean allFinite(int[] values, int count) {
     int bits = 0;
