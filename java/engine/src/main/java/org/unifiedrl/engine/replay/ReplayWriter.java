@@ -233,18 +233,27 @@ public final class ReplayWriter implements AutoCloseable {
   }
 
   /**
-   * Appends the requests of a block as if one by one, several times faster. Where a row is refused,
-   * those before it are written, and neither it nor those behind it; {@link RowBlock#refused} tells
-   * which it is.
+   * Appends the requests of a block as if one by one, but copies them together. Where a row is
+   * refused, those before it are written, and neither it nor those behind it; {@link
+   * RowBlock#refused} tells which it is.
    *
-   * @param block of this writer's schema; copied
+   * @param block of this writer's columns; copied
    * @return the first row whose action lies outside its box; -1 if there is none
-   * @throws ReplayException if a row is refused or the file cannot be written, as for one row
+   * @throws ReplayException if the block has other columns, a row is refused or the file cannot be
+   *     written, as for one row
    * @throws IllegalStateException if the writer is closed or has failed
    */
   public synchronized int append(RowBlock block) {
     requireOpen();
     block.refused(-1);
+    if (!block.schema().columns().equals(schema.columns())) {
+      throw new ReplayException(
+          "block of the columns "
+              + block.schema().columns()
+              + ": this writer has "
+              + schema.columns()
+              + "; nothing was written");
+    }
     int sound = rules.firstRefused(block);
     int outside = -1;
     int from = 0; // first row that was admitted and not copied

@@ -7,6 +7,7 @@ package org.unifiedrl.engine.replay;
  */
 public final class RowBlock {
 
+  private final ReplaySchema schema;
   private final int capacity;
   private final long[] sessionIds;
   private final long[] userIds;
@@ -26,6 +27,7 @@ public final class RowBlock {
     if (capacity < 1) {
       throw new ReplayException("capacity is " + capacity + ": expected at least 1");
     }
+    this.schema = schema;
     this.capacity = capacity;
     sessionIds = new long[capacity];
     userIds = new long[capacity];
@@ -80,9 +82,9 @@ public final class RowBlock {
     return columns[index];
   }
 
-  /** Columns of the schema. */
-  int columns() {
-    return columns.length;
+  /** The schema that it was made for. */
+  ReplaySchema schema() {
+    return schema;
   }
 
   /** The row that the last call refused; -1 if it took all. */

@@ -184,7 +184,7 @@ final class RowRules {
   /** A row of a block, its columns one after the other, put into an array. */
   float[] row(RowBlock block, int index, float[] row) {
     int at = 0;
-    for (int c = 0; c < block.columns(); c++) {
+    for (int c = 0; c < schema.columns().size(); c++) {
       int width = schema.columns().get(c).width();
       System.arraycopy(block.column(c), index * width, row, at, width);
       at += width;
@@ -195,7 +195,7 @@ final class RowRules {
   /** Whether {@link #check} takes all rows of a block. */
   private boolean sound(RowBlock block) {
     int rows = block.rows();
-    for (int c = 0; c < block.columns(); c++) {
+    for (int c = 0; c < schema.columns().size(); c++) {
       if (!allFinite(block.column(c), rows * schema.columns().get(c).width())) {
         return false;
       }

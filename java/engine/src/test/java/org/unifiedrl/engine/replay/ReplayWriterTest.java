@@ -223,6 +223,12 @@ class ReplayWriterTest {
       assertThat(writer.append(two)).isEqualTo(3);
       assertThat(writer.append(sessions(7, 5, action + 1, -1))).isEqualTo(5);
       assertThat(writer.outOfBoxRows()).isEqualTo(3);
+      RowBlock wider = new RowBlock(ReplaySchema.standard(4, 2, 2, Map.of()), 1);
+      wider.rows(1);
+      assertThatThrownBy(() -> writer.append(wider))
+          .isInstanceOf(ReplayException.class)
+          .hasMessageContaining("block of the columns")
+          .hasMessageContaining("nothing was written");
       RowBlock none = sessions(1, -1, 0, 0);
       assertThatThrownBy(() -> none.rows(4))
           .isInstanceOf(ReplayException.class)
